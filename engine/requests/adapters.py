@@ -9,7 +9,7 @@ from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.model_info import Model
 from engine.catalogue.registry import entries
 from engine.errors import InvalidRequest
-from engine.requests.options.base import guess
+from engine.requests.options.base import ended, guess
 
 NONE = "none"
 MOST = 4
@@ -58,7 +58,7 @@ def check_adapters(adapters: tuple[WeightedAdapter, ...], model: Model) -> None:
     for one in adapters:
         if one.name not in known:
             available = guess(one.name, known_adapters(model.name) or known) if known else "; `train --lora` makes one"
-            raise InvalidRequest(f"Unknown adapter “{one.name}”{available}.".replace("?.", "?"))
+            raise InvalidRequest(ended(f"Unknown adapter “{one.name}”{available}"))
         if (adapts := known[one.name].adapts) != model.name:
             raise InvalidRequest(f"The adapter “{one.name}” is for the model {adapts}, not for {model.name}.")
 

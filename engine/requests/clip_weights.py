@@ -14,7 +14,7 @@ from engine.catalogue.flops import clip_cost
 from engine.catalogue.model_info import Model
 from engine.catalogue.models import MODELS
 from engine.errors import InvalidRequest
-from engine.requests.options.base import guess
+from engine.requests.options.base import guessed
 from engine.requests.schedule import Schedule, constant, parse_schedule
 
 USUAL = "usual"
@@ -106,5 +106,5 @@ def _known(name: str, usual: str) -> str:
     if openai := clip_named(name):
         return openai.name
     if name not in known_perceptors():
-        raise InvalidRequest(f"There is no CLIP “{name}”{guess(name, known_perceptors())}.".replace("?.", "?"))
+        raise InvalidRequest(guessed(f"There is no CLIP “{name}”", name, known_perceptors()))
     return name

@@ -14,7 +14,7 @@ from engine.catalogue.model_info import Model
 from engine.catalogue.models import MODELS
 from engine.errors import InvalidRequest
 from engine.requests.clip_weights import read_perceptors
-from engine.requests.options.base import Options, guess, option_text
+from engine.requests.options.base import Options, guessed, option_text
 from engine.requests.options.biggan_clip import BigganClipOptions
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions, settled
 from engine.requests.options.clipdraw import ClipdrawOptions
@@ -254,7 +254,7 @@ def profiles_of(method: str) -> tuple[Profile, ...]:
 def find_profile(name: str) -> Profile:
     """The profile of that name, or InvalidRequest with a guess."""
     if name not in PROFILES:
-        raise InvalidRequest(f"There is no profile “{name}”{guess(name, PROFILES)}.".replace("?.", "?"))
+        raise InvalidRequest(guessed(f"There is no profile “{name}”", name, PROFILES))
     return PROFILES[name]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -18,7 +18,16 @@ from engine.errors import InvalidRequest, PromptError
 from engine.images.icons.spec import MAX_TEXT, read_icon
 from engine.requests.adapters import adapted_model, known_adapters
 from engine.requests.clip_weights import USUAL, read_perceptors
-from engine.requests.options.base import Options, first_problem, guess, option_names, option_span, option_text, refuse
+from engine.requests.options.base import (
+    Options,
+    ended,
+    first_problem,
+    guessed,
+    option_names,
+    option_span,
+    option_text,
+    refuse,
+)
 from engine.requests.options.biggan import BigganOptions
 from engine.requests.options.biggan_clip import BigganClipOptions
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
@@ -323,7 +332,7 @@ def build_options(model: Model, method: str, settings: Mapping[str, str]) -> Met
     """
     name = method or model.methods[0]
     if name not in METHODS:
-        refuse(_guessed(f"There is no method “{name}”", name, METHODS))
+        refuse(guessed(f"There is no method “{name}”", name, METHODS))
     if name not in model.methods:
         refuse(f"{model.subject} cannot paint by “{name}”; it can by {', '.join(model.methods)}.")
     chosen, profile = dict(settings), _profile(name, settings)
@@ -331,7 +340,7 @@ def build_options(model: Model, method: str, settings: Mapping[str, str]) -> Met
     for key in chosen:
         if key not in option_names(METHODS[name]):
             known = (*option_names(METHODS[name]), PROFILE)
-            refuse(f"{name} has no option “{key}”{guess_option(key, known)}.".replace("?.", "?"))
+            refuse(ended(f"{name} has no option “{key}”{guess_option(key, known)}"))
     usual = dict(model.defaults.get(name, {})) | (profile.settings(model) if profile else {})
     try:
         options = METHODS[name].settle(usual, chosen)
@@ -375,7 +384,7 @@ _BETWEEN = re.compile(r"\s*,?\s+|,(?=[a-z_]+=|$)")
 def find_model(name: str) -> Model:
     """The model of that name, or InvalidRequest with a guess."""
     if name not in MODELS:
-        refuse(_guessed(f"There is no model “{name}”", name, MODELS))
+        refuse(guessed(f"There is no model “{name}”", name, MODELS))
     return MODELS[name]
 
 
@@ -388,7 +397,3 @@ def painter_by(method: str, usual: str = DEFAULT_MODEL, absent: Collection[str] 
     if usual in able or not able:
         return usual
     return next((name for name in able if name not in absent), able[0])
-
-
-def _guessed(sentence: str, word: str, known: Iterable[str]) -> str:
-    return f"{sentence}{guess(word, known)}.".replace("?.", "?")

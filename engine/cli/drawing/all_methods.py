@@ -15,7 +15,7 @@ from engine.cli.console import Bar, check_writable, errors, write_file
 from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import open_reduced
 from engine.images.pictures import contact_sheet, to_png
-from engine.requests.options.base import guess
+from engine.requests.options.base import guessed
 from engine.requests.request import MAX_SEED, METHODS, DreamRequest, build_request, painter_by
 
 ALL = "all"
@@ -31,7 +31,7 @@ def read_methods(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     for name in names:
         if name not in METHODS:
-            raise InvalidRequest(f"Unknown method “{name}”{guess(name, METHODS)}.".replace("?.", "?"))
+            raise InvalidRequest(guessed(f"Unknown method “{name}”", name, METHODS))
     if len(names) < 2:
         raise InvalidRequest("Name at least two methods to compare, as in --methods pixels,clipdraw, or all.")
     return names

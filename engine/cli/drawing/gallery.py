@@ -16,7 +16,7 @@ from engine.cli.drawing.all_methods import request_by
 from engine.errors import InvalidRequest
 from engine.images.opening import open_own
 from engine.images.pictures import fit, to_webp
-from engine.requests.options.base import guess
+from engine.requests.options.base import guessed
 
 PROMPTS = ("a red owl in a forest", "a castle at sunset", "a blue fish")
 """One picture of each stands in the strip of a method."""
@@ -47,9 +47,7 @@ def docs(
         raise InvalidRequest(f"{FOLDER.parent} is not here: run this in the folder of the project.")
     for name in only or ():
         if name not in PAINTED:
-            raise InvalidRequest(
-                f"The small model does not paint by “{name}”{guess(name, PAINTED)}.".replace("?.", "?")
-            )
+            raise InvalidRequest(guessed(f"The small model does not paint by “{name}”", name, PAINTED))
     with Bar("Starting") as bar:
         studio = start_studio(Means(device, threads))
         for method in only or PAINTED:

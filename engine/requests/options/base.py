@@ -114,6 +114,16 @@ def guess(word: str, known: Iterable[str], *, nearest: bool = True) -> str:
     return f"; did you mean “{near[0]}”?" if near else f"; available: {some}"
 
 
+def guessed(sentence: str, word: str, known: Iterable[str]) -> str:
+    """*sentence*, which lacks its full stop, with `guess`."""
+    return ended(f"{sentence}{guess(word, known)}")
+
+
+def ended(sentence: str) -> str:
+    """*sentence* with a full stop, unless it ends in a question."""
+    return sentence if sentence.endswith("?") else f"{sentence}."
+
+
 def first_problem(error: ValidationError, methods: Mapping[str, type[Options]], method: str = "") -> str:
     """The first of pydantic's complaints as one sentence: of *method*'s options, or of a request that holds them."""
     first = error.errors()[0]
@@ -121,7 +131,7 @@ def first_problem(error: ValidationError, methods: Mapping[str, type[Options]], 
     owner = methods.get(method or path[0]) if path else None
     names = [part for part in path if part not in methods]
     field = owner.model_fields.get(names[0]) if owner and len(names) == 1 else None
-    return f"{'.'.join(names) or 'request'}{_complaint(dict(first), field)}.".replace("?.", "?")
+    return ended(f"{'.'.join(names) or 'request'}{_complaint(dict(first), field)}")
 
 
 def _complaint(first: Mapping[str, Any], field: FieldInfo | None) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field
 from engine.catalogue.model_info import Model
 from engine.errors import InvalidRequest
 from engine.requests.augment import read_augment
-from engine.requests.options.base import guess
+from engine.requests.options.base import guessed
 from engine.requests.options.optimiser_methods import OptimisedOptions
 
 OWN_WORK = 4.0
@@ -104,7 +104,7 @@ def read_palette(text: str) -> tuple[tuple[int, int, int], ...]:
     if wrong is not None:
         if "+" not in text and not text.startswith("#"):
             known = (FREE, LEARNED, PICTURE, *PALETTES)
-            raise InvalidRequest(f"Unknown palette “{text[:40]}”{guess(text, known)}.".replace("?.", "?"))
+            raise InvalidRequest(guessed(f"Unknown palette “{text[:40]}”", text, known))
         raise InvalidRequest(f"palette: “{wrong[:40]}” is not a colour of six hexadecimal digits, as in #ff8800.")
     colours = tuple(dict.fromkeys(_rgb(match[1]) for match in found if match))
     if not 2 <= len(colours) <= MOST_COLOURS:
