@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.nets.biggan_flags import FIRST_WIDTH, NARROWING, SMALLEST, BigganFlags
+from engine.nets.resampling import doubled, pooled
 
 TruncationIndex: TypeAlias = tuple[Tensor, Tensor]
 """For each image: the index of the statistics at or below its truncation, [N], and the fraction to the next, [N, 1]."""
@@ -110,7 +111,7 @@ class SelfAttn(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] → the same shape; H and W are even."""
-        projected = self.snconv1x1_theta(x), _pooled(self.snconv1x1_phi(x)), _pooled(self.snconv1x1_g(x))
+        projected = self.snconv1x1_theta(x), pooled(self.snconv1x1_phi(x)), pooled(self.snconv1x1_g(x))
         q, k, v = (part.flatten(2).transpose(1, 2).contiguous() for part in projected)
         attended = F.scaled_dot_product_attention(q, k, v, scale=1.0).transpose(1, 2)
         out: Tensor = x + self.gamma * self.snconv1x1_o_conv(attended.reshape(len(x), -1, *x.shape[2:]))
@@ -178,16 +179,5 @@ class Biggan(nn.Module):
         return out
 
 
-def doubled(x: Tensor) -> Tensor:
-    """Nearest-neighbour upsampling, [N, C, H, W] → [N, C, 2H, 2W], with a deterministic gradient on CUDA."""
-    return x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-
-
 def build_biggan(flags: BigganFlags) -> Biggan:
     return Biggan(flags)
-
-
-def _pooled(x: Tensor) -> Tensor:
-    """2×2 max pooling with a deterministic gradient on CUDA."""
-    n, channels, height, width = x.shape
-    return x.view(n, channels, height // 2, 2, width // 2, 2).amax((3, 5))

@@ -10,26 +10,36 @@ class DoubleBilinear(nn.Module):
     """As `nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)`: [N, C, H, W] → [N, C, 2H, 2W]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return _doubled(_doubled(x, 2), 3)
+        return _interpolated(_interpolated(x, 2), 3)
 
 
 class DoubleNearest(nn.Module):
     """As `nn.Upsample(scale_factor=2)`: [N, C, H, W] → [N, C, 2H, 2W]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        return doubled(x)
 
 
 class HalfMax(nn.Module):
     """As `nn.MaxPool2d(2)`: [N, C, H, W] → [N, C, H // 2, W // 2]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        n, channels, height, width = x.shape
-        even = x[:, :, : height // 2 * 2, : width // 2 * 2]
-        return even.reshape(n, channels, height // 2, 2, width // 2, 2).amax((3, 5))
+        return pooled(x)
 
 
-def _doubled(x: Tensor, dim: int) -> Tensor:
+def doubled(x: Tensor) -> Tensor:
+    """Nearest-neighbour upsampling: [N, C, H, W] → [N, C, 2H, 2W]."""
+    return x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+
+
+def pooled(x: Tensor) -> Tensor:
+    """2×2 max pooling: [N, C, H, W] → [N, C, H // 2, W // 2]."""
+    n, channels, height, width = x.shape
+    even = x[:, :, : height // 2 * 2, : width // 2 * 2]
+    return even.reshape(n, channels, height // 2, 2, width // 2, 2).amax((3, 5))
+
+
+def _interpolated(x: Tensor, dim: int) -> Tensor:
     """Between two places, each new one is three quarters of the nearer and one quarter of the farther."""
     side = x.shape[dim]
     first, last = x.narrow(dim, 0, 1), x.narrow(dim, side - 1, 1)
