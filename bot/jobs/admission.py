@@ -48,11 +48,11 @@ class Submission:
     """Id of the cost question that this confirms, which closes it."""
     once: tuple[Once, ...] = ()
     free: bool = False
-    """It costs neither the person's nor the server's quota: an entry of a challenge."""
+    """Whether it is exempt from both quotas: an entry of a challenge."""
     also: Callable[[Session, JobRow], Awaitable[None]] | None = None
-    """Runs in the transaction that stores the job; what it raises undoes the job."""
+    """Runs in the transaction that stores the job; an exception rolls the job back."""
     cropped: bytes = b""
-    """For `pick`: a PNG of this request's size in the place of the picture."""
+    """For `pick`: a PNG of this request's size that replaces the picture."""
 
 
 class Admission:

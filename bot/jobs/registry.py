@@ -17,7 +17,7 @@ from engine.protocol.messages import Progress, Ready
 
 Subscriber = Callable[[Update], None]
 _RESTS = 20.0
-"""After a change the last forecast still counts for so many times the time that it took, which long queues need."""
+"""After a change, a forecast stays valid for this many times its computing time, to limit the load of long queues."""
 _FRESH_SECONDS = 1.0
 """A forecast is reused for this long if nothing changes."""
 
@@ -36,7 +36,7 @@ class JobRegistry:
         self._clock = clock
         self._ticks = ticks or clock
         self._shared: set[str] = set()
-        """Running jobs that had company on their worker."""
+        """Running jobs that shared their worker with others."""
         self._crashed: dict[str, frozenset[str]] = {}
         """Job → workers that crashed under it."""
         self._rows: dict[str, JobRow] = {}
@@ -71,7 +71,7 @@ class JobRegistry:
         return [self._rows[ticket.job_id] for ticket in self.queue.running]
 
     def was_isolated(self, job_id: str) -> bool:
-        """Whether its worker had no other job during this job's present attempt."""
+        """Whether it ran alone on its worker during its present attempt."""
         return job_id not in self._shared
 
     def progress(self, job_id: str) -> Progress | None:

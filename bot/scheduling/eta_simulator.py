@@ -125,7 +125,7 @@ class _SimulatedWorker:
     """Round in which it ends, number, seconds of one of its steps alone, ticket."""
     pictures: int = 0
     isolated: int = 0
-    """Jobs inside that must have the worker for themselves."""
+    """Jobs inside that must run alone."""
     steps: float = 0.0
     """Seconds of one step of each job inside, alone."""
 
@@ -155,7 +155,7 @@ class _SimulatedWorker:
         self._count(ticket, step, 1)
 
     def leave(self) -> tuple[int, Ticket]:
-        """Whose end comes next, at the time `at`."""
+        """Remove the job that ends next; moves `at` to its end."""
         self.at = self.next_end
         self.round, number, step, ticket = heapq.heappop(self.inside)
         self._count(ticket, step, -1)
@@ -169,10 +169,10 @@ class _SimulatedWorker:
 
 @dataclass(slots=True)
 class _Play:
-    """One possible course. A job takes as many slots of one worker as it has pictures; one that waits for room keeps a
-    worker for itself.
+    """One possible course. A job takes as many slots of one worker as it has pictures; one that waits for room
+    reserves a worker.
 
-    Background jobs take no slot: one after the other on each worker, they fill the time that all others leave.
+    Background jobs use no slot: they run one after the other on each worker, after all others.
     """
 
     waiting: Sequence[tuple[Ticket, RemainingWork]]
@@ -308,7 +308,7 @@ class _Play:
 
 
 def _every(numbers: Sequence[int], share: float) -> list[int]:
-    """One of *share* of them, spread evenly."""
+    """One in *share* of them, evenly spread."""
     return [numbers[int(place * share)] for place in range(math.ceil(len(numbers) / share))]
 
 

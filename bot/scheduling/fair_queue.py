@@ -112,7 +112,7 @@ class FairQueue:
     def next(self, room: int | None = None) -> Ticket | None:
         """Hand out the next job that a worker has room for; None if all must wait. `workers` then know where it is.
 
-        *room*: the free slots, where there is a single worker. A job that waits for room keeps a worker for itself
+        *room*: the free slots, where there is a single worker. A job that waits for room reserves a worker
         (see `WorkerPool`). A background job starts when no other job can.
         """
         if room is not None:
@@ -195,7 +195,7 @@ class FairQueue:
                 heapq.heappop(heap)
 
     def _find(self, heap: list[_Candidate], *, background: bool) -> tuple[_WaitingJob, str] | None:
-        """The first job that a worker takes now, and that worker. Jobs that wait keep workers for themselves."""
+        """The first job that fits a worker now, and that worker. Jobs that wait reserve workers."""
         passed: list[_Candidate] = []
         found = None
         while heap and len(passed) < LOOKED_AT and (background or not passed or self.workers.has_room):

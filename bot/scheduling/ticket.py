@@ -1,4 +1,4 @@
-"""A job as the queue sees it: whose it is, what it costs, and what a worker must have for it."""
+"""A job in the queue: its owner, its cost, and what a worker needs for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHARE: Mapping[Priority, float] = {
 
 @dataclass(frozen=True, slots=True)
 class JobNeeds:
-    """What a worker must have for a job. *names*: as in `Ready.unavailable`. *batch*: equal ones share steps."""
+    """What a worker needs for a job. *names*: as in `Ready.unavailable`. *batch*: equal ones share steps."""
 
     nets: str = ""
     names: frozenset[str] = frozenset()
@@ -50,7 +50,7 @@ class Ticket:
     running_limit: int = 1
     """Jobs of this owner that may run at a time."""
     server: int = 0
-    """Where it was asked for; 0 = no server. A server can be held."""
+    """The server of its request; 0 = none. Jobs of a server can be held."""
     isolated: bool = False
     """Suspected of crashing the engine: runs alone on a worker, so that a crash is attributable."""
     shuns: frozenset[str] = frozenset()

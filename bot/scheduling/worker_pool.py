@@ -1,12 +1,12 @@
-"""The engine's workers as the queue sees them: which one takes a job, and which one is kept free for a job that waits.
+"""The engine's workers in the queue: chooses the worker of a job, and reserves one for a job that waits.
 
 A job goes to one worker, because its pictures share each step there. Of the workers with room it goes to the one where
 it takes least time: joining a batch of its own kind costs less than running beside other kinds, and loading weights
 costs about as much as the job. Among equals the one with most room is next.
 
-A job that fits nowhere keeps the worker that comes nearest, and later jobs may only use the others. So four free slots
-in two workers do not hold a job of four pictures, and small jobs cannot delay it forever. With one worker no job
-overtakes one that waits for room.
+A job that fits nowhere reserves the worker with the most room, and later jobs may only use the others. So small jobs
+cannot delay a job of four pictures forever, even though four slots of two workers do not fit it. With one worker, no
+job overtakes one that waits for room.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from bot.scheduling.ticket import JobNeeds, Ticket
 from engine.protocol.messages import Ready, WorkerState
 
 LOADING = 1.0
-"""Loading weights counts as so many times the job's own duration."""
+"""Duration of loading weights over the job's own duration."""
 
 _ANY = sys.maxsize
-"""The room of a worker that paints nothing."""
+"""The room of an idle worker."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class WorkerLoad:
         self.free = self.state.free
 
     def report(self, state: WorkerState) -> None:
-        """What the worker says of itself."""
+        """Update from the worker's own report."""
         self.state = state
         self.free = state.free - sum(self._unseen.values())
 
@@ -73,7 +73,7 @@ class WorkerLoad:
             self._count(ticket, -1)
 
     def has_room(self, ticket: Ticket) -> bool:
-        """With nothing else to paint it takes a job of any size; a background job takes no slot."""
+        """Whether *ticket* fits. An idle worker fits a job of any size; a background job uses no slot."""
         if self.isolated or (ticket.isolated and self.jobs):
             return False
         if ticket.background:
@@ -146,13 +146,13 @@ class WorkerPool:
             load.report(replace(load.state, slots=max(load.state.slots, room), free=room))
 
     def begin_choice(self) -> None:
-        """Forgets the workers that were kept for jobs."""
+        """Clear all reservations."""
         self._reserved.clear()
         self._measure()
 
     @property
     def has_room(self) -> bool:
-        """Whether any job at all might find a place."""
+        """Whether any job might fit."""
         return self._room > 0
 
     def _measure(self) -> None:
@@ -176,7 +176,7 @@ class WorkerPool:
         return None if best is None else best[1]
 
     def reserve(self, ticket: Ticket) -> bool:
-        """Keep the worker that comes nearest to having room for *ticket*; returns whether others are left."""
+        """Reserve the worker with the most room for *ticket*; returns whether others are left."""
         able = self._able(ticket)
         if able:
             if ticket.isolated:
@@ -193,7 +193,7 @@ class WorkerPool:
         self._where[ticket.job_id] = worker
 
     def seen(self, job_id: str) -> bool:
-        """The worker counts that job among its own from now on; false if it did before."""
+        """`state.free` of its worker counts that job from now on; false if it did before."""
         load = self.load_of(job_id)
         return load is not None and load.seen(job_id)
 
@@ -212,15 +212,15 @@ class WorkerPool:
         return self._loads.get(self._where[job_id]) if job_id in self._where else None
 
     def capacities(self) -> Mapping[str, Capacity]:
-        """What each worker that takes jobs renders at a time; all of them while none does."""
+        """The capacity of each worker that accepts jobs; of all workers if none does."""
         loads = [load for load in self if not load.state.trouble] or list(self)
         return {load.state.name: Capacity(max(load.state.slots, 1), self._slow(load.state.device)) for load in loads}
 
     def _able(self, ticket: Ticket) -> list[WorkerLoad]:
-        """Workers that take jobs, can paint this one and are kept for no other.
+        """Workers that accept jobs, can paint this one and are not reserved for another.
 
-        A worker that crashed under the job is the last choice. What no worker at all can paint goes to any of them,
-        which then says why.
+        A worker that crashed under the job is the last choice. A job that no worker can paint goes to any of them,
+        whose error then says why.
         """
         needs, reserved = ticket.needs, self._reserved
         everyone = self._loads.values()
