@@ -94,7 +94,9 @@ def _workers(status: Status) -> str:
 
 
 def _worker(worker: WorkerState) -> str:
-    state = f"**takes no jobs: {worker.trouble}**" if worker.trouble else f"{worker.free} of {worker.slots} slots free"
+    state = (
+        f"**accepts no jobs: {worker.trouble}**" if worker.trouble else f"{worker.free} of {worker.slots} slots free"
+    )
     memory = f", {worker.memory / 2**20:.0f} MB" if worker.memory else ""
     ends = f", restarted {count(worker.ends, 'time')}" if worker.ends else ""
     error = f" (last error: {shorten(worker.last_words, 100)})" if worker.trouble and worker.last_words else ""

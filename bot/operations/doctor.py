@@ -150,7 +150,7 @@ def engine_findings(ready: Ready | str) -> list[Finding]:
     findings = [good("engine", f"starts on {ready.device}; {able}")]
     if len(ready.workers) > 1:
         findings += [
-            bad("worker", f"{worker.name} takes no jobs: {worker.trouble}.", again)
+            bad("worker", f"{worker.name} accepts no jobs: {worker.trouble}.", again)
             if worker.trouble
             else good("worker", f"{worker.name} paints on {worker.device}, {worker.slots} pictures at a time")
             for worker in ready.workers

@@ -1,4 +1,4 @@
-"""The engine as a child of the bot, by the settings: one process, or a router with several workers."""
+"""Starts the engine as a child of the bot: one process, or a router with several workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.router.settings import RaySettings, RouterSettings, router_timeouts
 
 
 def local_engine(settings: EngineSection, folder: Path | None, environ: Mapping[str, str] = os.environ) -> LocalEngine:
-    """Not started yet. *folder*: the data folder, which names its process and keeps compiled networks."""
+    """The engine of *settings*, not started yet. *folder*: the data folder, which keeps compiled networks."""
     timeouts = SupervisorTimeouts(stall=settings.stall_seconds, stall_steps=settings.stall_steps)
     python = settings.python or sys.executable
     command, variables = (python, *DEFAULT_COMMAND[1:]), dict[str, str]()
@@ -39,7 +39,7 @@ def local_engine(settings: EngineSection, folder: Path | None, environ: Mapping[
 
 
 def router_settings(settings: EngineSection) -> RouterSettings | None:
-    """What the router is told; None where one process paints."""
+    """The settings of the router; None if a single process paints."""
     devices, ray = settings.worker_devices, None
     if settings.workers == "ray":
         ray = RaySettings.model_validate(settings.ray.model_dump())

@@ -1,4 +1,4 @@
-"""Notices that another process logs in with this bot's token, by the logins that Discord still allows today."""
+"""Detects other processes with this bot's token by the number of logins that Discord still allows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import discord
 log = logging.getLogger(__name__)
 
 SECONDS = 300.0
-"""Between two questions to Discord."""
+"""Interval of the requests to Discord."""
 FOREIGN = (
     "Another process has logged in with this bot's token (%d logins that are not ours). Both answer every command, so "
     "members pay twice. Stop the other process, or reset the token in the developer portal."
@@ -34,7 +34,7 @@ class LoginWatch:
         """Logins of other processes that were seen since the limit was last reset."""
 
     async def look(self) -> None:
-        """Ask once. An answer that cannot be had changes nothing."""
+        """Ask once. A failed request changes nothing."""
         own = self._own()
         try:
             remaining = await self._remaining()
@@ -50,7 +50,7 @@ class LoginWatch:
             log.error(FOREIGN, foreign)
 
     async def run(self) -> None:
-        """Look now and then until cancelled."""
+        """Look every `SECONDS` until cancelled."""
         while True:
             await self.look()
             await asyncio.sleep(SECONDS)

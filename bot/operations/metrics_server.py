@@ -103,7 +103,7 @@ class _Gauges(Collector):
         yield _gauge("database_up", "1 while the database can be read and written.", now.can_write)
         yield _gauge("engine_up", "1 while the engine takes jobs.", now.engine_state == "up")
         yield _gauge("engine_stalled", "1 while the engine has work and makes no progress.", now.pulse.stalled)
-        yield _gauge("engine_free_slots", "Pictures that the engine could take now.", ready.slots if ready else 0)
+        yield _gauge("engine_free_slots", "Free picture slots of the engine.", ready.slots if ready else 0)
         yield CounterMetricFamily("dreambot_engine_restarts", "Ends of the engine's process.", now.pulse.ends)
         if ready is not None and len(ready.workers) > 1:
             yield from _worker_metrics(ready.workers)
@@ -113,15 +113,15 @@ class _Gauges(Collector):
 
 
 def _worker_metrics(workers: Sequence[WorkerState]) -> Iterable[Metric]:
-    """Of each of several workers. *info* is always 1; its labels name device and process."""
+    """Gauges of each worker. *info* is always 1; its labels name device and process."""
     info = GaugeMetricFamily("dreambot_worker_info", "Device and process.", labels=["worker", "device", "pid"])
     for worker in workers:
         info.add_metric([worker.name, worker.device, str(worker.pid)], 1.0)
     yield info
     for name, text, values in (
-        ("up", "1 while this worker takes jobs.", {worker.name: not worker.trouble for worker in workers}),
+        ("up", "1 while this worker accepts jobs.", {worker.name: not worker.trouble for worker in workers}),
         ("slots", "Pictures that it renders at a time.", {worker.name: worker.slots for worker in workers}),
-        ("free_slots", "Pictures that it could take now.", {worker.name: worker.free for worker in workers}),
+        ("free_slots", "Free picture slots of this worker.", {worker.name: worker.free for worker in workers}),
         ("restarts", "Ends of its process.", {worker.name: worker.ends for worker in workers}),
     ):
         yield _labelled(f"worker_{name}", text, "worker", values)

@@ -135,7 +135,7 @@ async def look(sources: Sources) -> Status:
 
 
 def _engine_memory(ready: Ready | None) -> dict[str, int]:
-    """Process → resident bytes: the engine, or the router and what each of its workers reports, also from afar."""
+    """Process → resident bytes: the engine, or the router and its workers, as remote workers report them."""
     if ready is None or ready.pid in (0, os.getpid()):
         return {}
     own = resident_bytes(ready.pid)

@@ -26,14 +26,14 @@ log = logging.getLogger(__name__)
 
 
 class EngineConnection(Protocol):
-    """An engine that runs somewhere, and the client's end of its connection."""
+    """A running engine, local or remote, and the client's end of its connection."""
 
     last_words: deque[str]
-    """What it has printed last."""
+    """The last lines that it printed."""
 
     @property
     def pid(self) -> int:
-        """Of its process; it may have ended."""
+        """The process id of the engine, even after its end."""
         ...
 
     async def read(self, budget: Budget) -> Message | None:
@@ -41,21 +41,21 @@ class EngineConnection(Protocol):
         ...
 
     def write(self, command: Command) -> None:
-        """Hands *command* over; raises ConnectionError when the engine has ended, WireError for an invalid command."""
+        """Send *command*; raises ConnectionError when the engine has ended, WireError for an invalid command."""
         ...
 
     def kill(self) -> None:
-        """Ends it now; `read` then returns or raises."""
+        """End it now; `read` then returns or raises."""
         ...
 
     async def end(self) -> int:
-        """Closes the connection and waits until the engine has ended; returns its exit status."""
+        """Close the connection and wait until the engine has ended; returns its exit status."""
         ...
 
 
 @dataclass(slots=True)
 class EngineProcess:
-    """`EngineConnection` of a child process. *name* precedes what it prints in the log."""
+    """`EngineConnection` of a child process. *name* prefixes its lines in the log."""
 
     process: asyncio.subprocess.Process
     streams: Streams

@@ -240,7 +240,7 @@ class LocalEngine:
             await asyncio.wait([self._supervising], timeout=seconds)
 
     async def restart(self) -> None:
-        """Lets the process end after its attempts in progress; the next one then starts. Raises EngineRestarting."""
+        """Replace the process after its attempts in progress. Raises EngineRestarting."""
         self._write(self._usable_child(), Drain())
 
     async def close(self) -> None:

@@ -92,21 +92,21 @@ class WorkerState:
     slots: int
     """Images that it advances at a time."""
     free: int
-    """Slots without an image; images may be waiting for theirs, then 0."""
+    """Slots without an image; 0 while images wait for a slot."""
     loaded: tuple[str, ...] = ()
     """`DreamRequest.nets`, or `clip_key` of a perceptor, of everything that it can begin without loading weights."""
     memory: int = 0
     """Resident bytes of the process, to 16 MiB; 0 = unknown."""
     lacks: tuple[str, ...] = ()
-    """Names, as in `Ready.unavailable`, that other workers have and this one has not."""
+    """Names, as in `Ready.unavailable`, that this worker lacks and other workers have."""
     largest: Mapping[str, int] = field(default_factory=dict)
     """As `Ready.largest`, of this worker."""
     ends: int = 0
     """How often its process has ended."""
     last_words: str = ""
-    """The last line that the latest process to end has printed, or why it could not be started."""
+    """The last line that its latest ended process printed, or why it could not be started."""
     trouble: str = ""
-    """Why it takes no jobs now, without a full stop; empty if it takes them."""
+    """Why it accepts no jobs now, without a full stop; empty if it does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One worker as the router sees it: its engine, how often it ended, and whether it takes jobs."""
+"""One worker of the router: its engine, its crashes, and whether it accepts jobs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from engine.protocol.messages import STARTING, Event, Ready, Result, WorkerState
 log = logging.getLogger(__name__)
 
 CRASHES = 3
-"""A worker that has ended so often …"""
+"""A worker rests after this many crashes …"""
 CRASH_SECONDS = 600.0
-"""… within this time, without finishing a job in between, …"""
+"""… within this time, if it finished no job in between."""
 REST_SECONDS = 300.0
-"""… takes no jobs for so long, unless no other worker can."""
+"""Duration of a rest. A resting worker accepts jobs only if no other worker can."""
 MOST_WORDS = 200
-"""Characters of the last words that are passed on."""
+"""Maximum characters of `WorkerState.last_words`."""
 FLAPS = f"it crashed {CRASHES} times without finishing a job and rests for {REST_SECONDS / 60:.0f} minutes"
 
 
 class WatchedEngine(LocalEngine):
-    """A `LocalEngine` that reports the end of its process at once, also without a job."""
+    """A `LocalEngine` that reports the end of its process at once, even if no job runs."""
 
     def __init__(self, on_end: Callable[[], None], *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -60,28 +60,28 @@ class ManagedWorker:
 
     @property
     def unusable(self) -> str:
-        """Why it cannot start before the host does something; empty if it can."""
+        """Why it cannot start until its host mends something; empty if it can."""
         return self.known.unavailable.get("engine", "") if self.known is not None else ""
 
     @property
     def cannot(self) -> str:
-        """Why it cannot take a job now, without a full stop; empty if it can."""
+        """Why it cannot accept a job now, without a full stop; empty if it can."""
         if self.unusable:
             return self.unusable.rstrip(".")
         ready = self.engine.ready
-        if ready is None or self.known is None or self.known.pid != ready.pid:  # the last: its `Ready` is on its way
+        if ready is None or self.known is None or self.known.pid != ready.pid:  # the new process has not sent `Ready`
             return STARTING
         return "it restarts after its present jobs" if self._restarting else ""
 
     @property
     def should_not(self) -> str:
-        """Why others are better, without a full stop; empty if nothing speaks against it."""
+        """Why other workers are preferred, without a full stop; empty for a healthy worker."""
         if self._clock() < self._rests_until:
             return FLAPS
         return "it has work and makes no progress" if self.engine.pulse.stalled else ""
 
     def state(self) -> WorkerState:
-        """Of its process; without `trouble` and `lacks`, which depend on the other workers."""
+        """The state of its process, without `trouble` and `lacks`, which depend on the other workers."""
         known, pulse = self.known, self.engine.pulse
         words = pulse.last_words[:MOST_WORDS]
         if known is None:
@@ -91,7 +91,7 @@ class ManagedWorker:
         return replace(own, name=self.name, free=free, ends=pulse.ends, last_words=words, largest=known.largest)
 
     def hear(self, event: Event) -> None:
-        """Learns from an event of its engine."""
+        """Update from an event of its engine."""
         if isinstance(event, Ready):
             self.known = event
         elif isinstance(event, Result):
@@ -99,7 +99,7 @@ class ManagedWorker:
             self._rests_until = 0.0
 
     async def restart(self) -> bool:
-        """Lets its process end after its present jobs, which starts a new one; false while it has no process."""
+        """Replace its process after its present jobs; false if it has no process."""
         self._restarting = True
         try:
             await self.engine.restart()

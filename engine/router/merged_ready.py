@@ -1,4 +1,4 @@
-"""Several workers as one engine: their `Ready` messages in one."""
+"""Merges the `Ready` messages of several workers into one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ NAME = "router"
 
 
 def merged_ready(workers: Sequence[ManagedWorker], pid: int) -> Ready | None:
-    """What all *workers* can do together, and each of them; None before any of them has said anything.
+    """The abilities of all *workers* together and of each; None before the first `Ready`.
 
-    What one worker can do the engine can do; `WorkerState.lacks` names what the others have to do. The workers that
-    run decide; while none does, the last state of all counts, so that jobs are accepted and wait.
+    The engine can do what at least one worker can do; `WorkerState.lacks` names what a worker cannot. Only running
+    workers count; if none runs, the last known states count, so that jobs are accepted and wait.
     """
     known = [worker for worker in workers if worker.known is not None]
     if not known:
@@ -48,7 +48,7 @@ def merged_ready(workers: Sequence[ManagedWorker], pid: int) -> Ready | None:
 
 
 def _states(workers: Sequence[ManagedWorker], everywhere: set[str]) -> tuple[WorkerState, ...]:
-    """Each worker; one that should take no jobs takes them if no other can."""
+    """The state of each worker. Workers with `should_not` still accept jobs if no other worker can."""
     good = any(not worker.cannot and not worker.should_not for worker in workers)
     return tuple(
         replace(

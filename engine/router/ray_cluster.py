@@ -1,8 +1,8 @@
-"""Workers on several machines, through Ray: one actor per worker, which starts the worker's process beside itself.
+"""Workers on several machines through Ray: one actor per worker starts the worker's process on its machine.
 
 The router is Ray's driver; the client, which may hold secrets, never is, because Ray unpickles what actors return. An
-actor passes bytes between the router and `engine.worker.main` and understands none of them. It is started anew for each
-life of a worker and never restarted by Ray, so that no answer of a former life can arrive.
+actor forwards bytes between the router and `engine.worker.main` without parsing them. Every worker process gets a new
+actor, which Ray never restarts, so that no answer of an earlier process can arrive.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from engine.protocol.messages import Command
 from engine.router.settings import RaySettings
 
 USUAL = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
-"""Set before Ray is imported, unless the host has set them: no usage statistics are sent."""
+"""Defaults of Ray's environment variables, set before its import: no usage statistics are sent."""
 OF_THE_MACHINE = ("DREAMBOT_WEIGHTS",)
-"""Variables that a worker takes from its own machine where that has them."""
+"""Variables for which the worker's own machine has priority."""
 NAMESPACE = "dreambot"
 PLACE_SECONDS = 60.0
-"""Until the cluster must have found a machine for a worker; then it is tried again later."""
+"""Time limit for the cluster to place a worker; the supervisor retries later."""
 CHUNK = 2**20
 WAITING_CHUNKS = 16
-"""Chunks that a worker may be ahead of the router."""
+"""Maximum number of chunks that the router has not read yet."""
 
 log = logging.getLogger(__name__)
 
 
 class WorkerActor:
-    """Runs in the cluster, as a Ray actor: starts one worker's process and passes bytes in both directions."""
+    """A Ray actor that starts one worker's process and forwards bytes in both directions."""
 
     def __init__(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
         self._command, self._variables = tuple(command), dict(variables)
@@ -51,7 +51,7 @@ class WorkerActor:
         self._next = 0
 
     async def start(self) -> int:
-        """Starts the process with this machine's environment; returns its pid. Raises OSError, TimeoutError."""
+        """Start the process with this machine's environment; returns its pid. Raises OSError, TimeoutError."""
         python = shutil.which(self._command[0]) or sys.executable
         here = child_environment(os.environ, device="auto", threads="auto")
         environ = here | self._variables | {name: here[name] for name in OF_THE_MACHINE if name in here}
@@ -59,7 +59,7 @@ class WorkerActor:
         return self._child.pid
 
     async def take(self, number: int, data: bytes) -> None:
-        """Bytes for the process. Ray may deliver calls in another order than theirs, which *number* repairs."""
+        """Write *data* to the process, in the order of *number*, because Ray may deliver calls out of order."""
         assert self._child is not None
         self._early[number] = data
         while (piece := self._early.pop(self._next, None)) is not None:
@@ -74,7 +74,7 @@ class WorkerActor:
             yield data
 
     async def end(self) -> tuple[int, list[str]]:
-        """Lets the process end; returns its exit status and what it has printed last."""
+        """Close the connection and wait for the process; returns its exit status and last printed lines."""
         assert self._child is not None
         status = await self._child.end()
         return status, list(self._child.last_words)
@@ -123,7 +123,7 @@ class RayEngine:
         return status
 
     def follow(self) -> None:
-        """Begin to read what the worker says."""
+        """Start to read the worker's output."""
         self._pump = asyncio.create_task(self._follow())
 
     async def _follow(self) -> None:
@@ -137,7 +137,7 @@ class RayEngine:
 
 
 async def join_cluster(settings: RaySettings) -> StartEngine:
-    """What starts a worker in the cluster. Raises EngineUnusable without Ray or a cluster."""
+    """Join the cluster; returns what starts a worker there. Raises EngineUnusable without Ray or a cluster."""
     for name, value in USUAL.items():
         os.environ.setdefault(name, value)
     try:
@@ -184,7 +184,7 @@ async def join_cluster(settings: RaySettings) -> StartEngine:
 
 
 async def leave_cluster() -> None:
-    """Ends all actors, and a cluster that `join_cluster` has started."""
+    """End all actors, and the cluster if `join_cluster` started it."""
     import ray
 
     await asyncio.to_thread(ray.shutdown)

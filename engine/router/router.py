@@ -36,10 +36,10 @@ from engine.router.merged_ready import merged_ready
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-"""Between two looks at what changes without an event: stalled workers, and rests that end."""
+"""Interval of checks for changes without an event: stalled workers, and rests that end."""
 DRAIN_SECONDS = 86_400.0
 FLUSH_SECONDS = 2.0
-"""Until the client has taken the last events."""
+"""Time limit for sending the last events to the client."""
 NOT_TAKEN = "This worker cannot take a job now; the job waits for another one."
 
 
@@ -58,7 +58,7 @@ class Router:
         self._rolling: asyncio.Task[None] | None = None
 
     async def serve(self) -> None:
-        """Until the client closes the connection, or all jobs before `Drain` have ended."""
+        """Serve until the client closes the connection, or all jobs before `Drain` have ended."""
         pumps = []
         for worker in self._workers.values():
             worker.on_change = self._announce
@@ -69,7 +69,7 @@ class Router:
             await self._read()
         finally:
             await asyncio.gather(*(worker.engine.close() for worker in self._workers.values()))
-            await asyncio.wait(pumps, timeout=FLUSH_SECONDS)  # what the workers said last
+            await asyncio.wait(pumps, timeout=FLUSH_SECONDS)  # the last events of the workers
             for task in self._tasks:
                 task.cancel()
             self._writer.close()
@@ -144,7 +144,7 @@ class Router:
                 await self._workers[name].engine.cancel(job_id, attempt)
 
     async def _embed(self, question: Embed) -> None:
-        """Asks a worker that has the perceptor; another one, once, if that worker's process ends."""
+        """Ask a worker that has the perceptor; retry once on another one if that worker's process ends."""
         for last in (False, True):
             worker = self._best_for(clip_key(question.perceptor or DEFAULT_PERCEPTOR))
             try:
@@ -164,7 +164,7 @@ class Router:
             return
 
     def _best_for(self, perceptor: str) -> ManagedWorker | None:
-        """The worker that has that perceptor loaded, at least installed; among equals the one with most room."""
+        """The worker with that perceptor loaded, else installed; among equals the one with the most free slots."""
 
         def order(worker: ManagedWorker) -> tuple[bool, bool, int]:
             state = worker.state()
@@ -209,7 +209,9 @@ class Router:
         for state in ready.workers:
             if state.trouble != self._troubles.get(state.name, ""):
                 log.warning(
-                    "Worker %s %s.", state.name, f"takes no jobs: {state.trouble}" if state.trouble else "works"
+                    "Worker %s %s.",
+                    state.name,
+                    f"accepts no jobs: {state.trouble}" if state.trouble else "accepts jobs",
                 )
             self._troubles[state.name] = state.trouble
         self._send(ready)
@@ -221,7 +223,7 @@ class Router:
     async def _roll(self) -> None:
         for worker in self._workers.values():
             if not await worker.restart():
-                continue  # it starts anyway
+                continue  # it is starting already
             while worker.cannot:
                 if worker.unusable:
                     log.error("Worker %s does not start again; the other workers are not restarted.", worker.name)

@@ -1,4 +1,4 @@
-"""What the router is told by its client, in one environment variable as JSON."""
+"""Settings of the router, passed by its client as JSON in one environment variable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _USUAL = SupervisorTimeouts()
 
 
 class RaySettings(BaseModel):
-    """A Ray cluster. *address*: `local` starts one in this machine; `auto` joins the one that runs here."""
+    """A Ray cluster. *address*: `local` starts one on this machine; `auto` joins the running one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,16 +24,16 @@ class RaySettings(BaseModel):
     workers: int = Field(default=1, ge=1)
     gpus_per_worker: float = Field(default=1.0, ge=0)
     resources: Mapping[str, float] = Field(default_factory=dict)
-    """Custom resources of Ray that a worker takes, besides its GPUs."""
+    """Custom resources of Ray that each worker reserves, besides its GPUs."""
 
 
 class RouterSettings(BaseModel):
-    """*devices*: one worker for each, by the names that torch gives them. With *ray*, Ray chooses the devices."""
+    """*devices*: torch's name of the device of each worker. With *ray*, Ray chooses the devices."""
 
     model_config = ConfigDict(frozen=True)
 
     command: tuple[str, ...] = ()
-    """Of a worker; empty = `engine.worker.main` with the router's own Python."""
+    """Command line of a worker; empty = `engine.worker.main` with the router's own Python."""
     devices: tuple[str, ...] = ()
     threads: str = "auto"
     stall: float = _USUAL.stall
@@ -45,7 +45,7 @@ class RouterSettings(BaseModel):
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> RouterSettings:
-        """As `variables` has written it. Raises EngineUnusable."""
+        """Read the settings that `variables` wrote. Raises EngineUnusable."""
         try:
             return cls.model_validate_json(environ.get(ROUTER_VARIABLE, ""))
         except ValidationError as error:
@@ -53,12 +53,12 @@ class RouterSettings(BaseModel):
 
     @property
     def variables(self) -> dict[str, str]:
-        """For the environment of the router."""
+        """The environment variables for the router process."""
         return {ROUTER_VARIABLE: self.model_dump_json()}
 
     @property
     def timeouts(self) -> SupervisorTimeouts:
-        """Of the workers, as the router supervises them."""
+        """The timeouts with which the router supervises its workers."""
         return SupervisorTimeouts(
             backoff=self.backoff,
             tries=self.tries,
@@ -90,7 +90,7 @@ class RouterSettings(BaseModel):
 
 
 def router_timeouts(workers: SupervisorTimeouts) -> SupervisorTimeouts:
-    """Of the client for the router: longer than those of the *workers*, which the router must notice first."""
+    """The client's timeouts for the router: longer than those of the *workers*, so that the router acts first."""
     return SupervisorTimeouts(
         backoff=workers.backoff,
         tries=workers.tries,

@@ -204,7 +204,7 @@ def test_each_of_several_workers_is_named() -> None:
     found = [(finding.verdict, finding.text) for finding in engine_findings(ready)]
 
     assert (Severity.GOOD, "cuda:0 paints on Card, 4 pictures at a time") in found
-    assert (Severity.BAD, "cuda:1 takes no jobs: the device cannot be used.") in found
+    assert (Severity.BAD, "cuda:1 accepts no jobs: the device cannot be used.") in found
 
 
 def test_devices_that_do_not_exist_are_named() -> None:

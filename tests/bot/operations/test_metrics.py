@@ -267,7 +267,7 @@ def test_the_embed_of_the_engine_names_the_worker_in_trouble_and_its_last_error(
     assert shown is not None
     assert [
         "cuda:0: Card, process 11, 1024 MB; 3 of 4 slots free",
-        "cuda:1: Card, process unknown, restarted 3 times; **takes no jobs: it is starting** "
+        "cuda:1: Card, process unknown, restarted 3 times; **accepts no jobs: it is starting** "
         "(last error: no kernel image)",
     ] == shown.splitlines()
     assert "Workers" not in {field.name for field in engine_embed(figures(), host=True).fields}
