@@ -177,7 +177,7 @@ class Studio:
         on_progress: Callable[[Progress], None] | None = None,
         **options: object,
     ) -> Iterator[Dream]:
-        """The frames of a film, one after the other, each painted from the one before, moved.
+        """Paint a film and yield its frames; each starts from the previous one, moved.
 
         *prompt*: scenes as in ``"an owl ^ a castle"``, or ``"0: an owl | 30: a castle"``. *zoom*, *angle* (degrees),
         *x* and *y* (percent) per frame, as numbers or key frames (``"0:1, 24:1.05"``); the other settings are those of

@@ -23,7 +23,7 @@ SHARING_VARIABLE = "DREAMBOT_SHARING"
 """How many workers share the device."""
 COMPILED_VARIABLE = "DREAMBOT_COMPILED"
 WORKER_VARIABLE = "DREAMBOT_WORKER"
-"""The name of one worker of several."""
+"""The name of this worker, if there are several."""
 LOCAL = "local"
 """The name of a single worker."""
 PREFIXES = tuple(_PREFIXES.split())

@@ -55,7 +55,7 @@ def compare(
     pictures = list(pictures or ())
     if methods:
         if pictures or not text:
-            raise InvalidRequest("--methods paints --text, and takes no pictures.")
+            raise InvalidRequest("--methods paints --text; leave out the pictures.")
         pictures = paint_methods(read_methods(methods), text, out, seed, steps, device)
     if len(pictures) < 2:
         raise InvalidRequest("Name at least two pictures. `score` takes one.")

@@ -111,7 +111,7 @@ def film(
     if resume and seed is None:
         wanted = _with_seed_of(wanted, folder)
     elif not resume and frame_path(folder, 0).exists():
-        raise InvalidRequest(f"{folder} has the frames of a film. --resume continues it; another --out begins anew.")
+        raise InvalidRequest(f"{folder} has the frames of a film. Continue it with --resume, or choose another --out.")
     for note in init_notes(request, images):
         errors.print(note, markup=False, soft_wrap=True)
     paths = _painted(wanted, images, folder, resume, Means(device, threads, compiled))

@@ -82,7 +82,7 @@ def upscale(
 
 
 def blend_of(upscaler: str, denoise: float) -> str:
-    """The name of the blend of two nets. Raises InvalidRequest for upscalers that have no milder one."""
+    """The name of the blend of two nets. Raises InvalidRequest for other upscalers."""
     name = next(iter(MILDER)) if upscaler == AUTO else upscaler
     if name not in MILDER:
         raise InvalidRequest(f"--denoise blends two nets of {' or '.join(MILDER)}; {name} is only one.")

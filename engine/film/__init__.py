@@ -1,4 +1,4 @@
-"""Films: frames that are each painted from the one before, moved. No torch; the caller paints.
+"""Films: each frame is painted from the previous one, moved. No torch; the caller paints.
 
     key_frames   numbers that change along a film: ``0:1, 50:1.05``
     camera       zoom, rotation and shift of a frame

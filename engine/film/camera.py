@@ -68,7 +68,7 @@ def moved(image: Image.Image, zoom: float, angle: float, shift: tuple[float, flo
 def _beyond(
     pixels: NDArray[np.uint8], rows: tuple[int, int], columns: tuple[int, int], edges: Edges
 ) -> NDArray[np.uint8]:
-    """The rows and columns from … to of an image that goes on beyond its *edges*."""
+    """The *rows* and *columns* (from, to) of an image that is continued beyond its *edges*."""
     height, width = pixels.shape[:2]
     down, across = np.arange(*rows), np.arange(*columns)
     found: NDArray[np.uint8] = pixels[_folded(down, height, edges)][:, _folded(across, width, edges)]
@@ -79,7 +79,7 @@ def _beyond(
 
 
 def _folded(places: NDArray[np.int_], side: int, edges: Edges) -> NDArray[np.int_]:
-    """Places on a line, some of them outside of 0 … side - 1 → those whose pixels stand there."""
+    """Places on a line, also outside 0 … side - 1 → the places of the pixels shown there."""
     if edges == "wrap":
         return places % side
     if edges == "mirror":

@@ -30,14 +30,14 @@ LEAST_STEPS = 5
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """*first*: the request of frame 0 without its prompts' changes; its seed is that of frame 0."""
+    """*first*: the request of frame 0; its prompts are replaced by those of *story*."""
 
     first: DreamRequest
     frames: int
     story: Story
     camera: Camera
     keep: float = KEEP
-    """clip_diffusion: share of the steps that later frames leave out; more keeps more of the frame before."""
+    """clip_diffusion: share of the steps that later frames leave out; higher values keep more of the previous frame."""
     frame_steps: int = 0
     """vqgan_clip: steps of later frames; 0 = a tenth of those of the first."""
     hold: float = 0.0
@@ -72,7 +72,7 @@ class Film:
 
 
 def check_film(film: Film) -> None:
-    """Raise InvalidRequest for what no frame could be painted with, before the first one is."""
+    """Raise InvalidRequest for invalid settings, before the first frame is painted."""
     if not 2 <= film.frames <= MOST_FRAMES:
         refuse(f"A film has 2 to {MOST_FRAMES} frames, not {film.frames}.")
     if not isinstance(film.first.options, ClipDiffusionOptions | VqganClipOptions):
@@ -82,11 +82,9 @@ def check_film(film: Film) -> None:
     if film.frame_steps < 0 or film.frame_steps == 1:
         refuse(f"frame-steps={film.frame_steps} is out of range (2 or more; 0 = a tenth of the steps).")
     if film.frame_steps and isinstance(film.first.options, ClipDiffusionOptions):
-        refuse(
-            "frame-steps belongs to vqgan_clip; with clip_diffusion --keep says how much of a frame is painted anew."
-        )
+        refuse("frame-steps is for vqgan_clip; for clip_diffusion, set --keep instead.")
     if film.hold_by != "pixels" and (not film.hold or not isinstance(film.first.options, ClipDiffusionOptions)):
-        refuse(f"hold-by={film.hold_by} says how --hold measures with clip_diffusion; say that too, as in --hold 1500.")
+        refuse(f"hold-by={film.hold_by} needs clip_diffusion and --hold, as in --hold 1500.")
     if film.first.count > 1 or film.first.mask_image:
         refuse("A film is one picture after the other, without a mask.")
     for scene in film.story.scenes:

@@ -29,7 +29,7 @@ class Story:
     scenes: tuple[FilmScene, ...]
     fade: int = 0
     always: tuple[Prompt, ...] = ()
-    """Prompts that hold beside those of every scene: the negative ones."""
+    """Prompts of all scenes: the negative ones."""
 
     def prompts_at(self, frame: int) -> tuple[Prompt, ...]:
         """The prompts of *frame*. In a crossfade both scenes count, by weights that add up to those of one."""
@@ -42,7 +42,7 @@ class Story:
         return (*_weighed(before.prompts, 1 - share), *_weighed(now.prompts, share), *self.always)
 
     def _faded(self, number: int, frame: int) -> float:
-        """How much of a scene there is: a crossfade lasts no longer than its scene."""
+        """The share of scene *number* at *frame*, 0 to 1; a crossfade is never longer than its scene."""
         scene = self.scenes[number]
         following = self.scenes[number + 1].start if number + 1 < len(self.scenes) else frame + self.fade + 1
         fade = min(self.fade, following - scene.start)
@@ -50,7 +50,7 @@ class Story:
 
 
 def read_story(source: str, frames: int, fade: int) -> Story:
-    """``a ^ b ^ c`` in equal parts of *frames*, or ``0: a | 40: b`` at those frames. Raises PromptError that points."""
+    """``a ^ b ^ c`` in equal parts of *frames*, or ``0: a | 40: b`` at those frames. Raises PromptError."""
     pieces = list(_pieces(source))
     if len(pieces) == 1:
         return Story(_timed(source, frames), fade)

@@ -1,7 +1,7 @@
 """How far a picture looks from its init picture to a CLIP: LPIPS's distance (Zhang et al. 2018) in that net's own maps.
 
 The classic tools asked a VGG whose channels had learned weights. `engine.nets.vgg_lpips` is that net; its files are not
-in the package. Any net that knows pictures sees shapes, and the one that guides is loaded already, so it stands in.
+in the package. Without them, the guiding net replaces it: it sees shapes too, and it is loaded already.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def _mp4(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int) 
 
 
 def _repeated(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int) -> Iterator[Image.Image]:
-    """Every picture as often as its duration lasts, its sides cut to even numbers."""
+    """Repeat each picture for its duration, with its sides cut to even numbers."""
     for picture, duration in zip(pictures, durations, strict=False):
         even = picture.crop((0, 0, picture.width // 2 * 2, picture.height // 2 * 2))
         for _ in range(max(round(duration * fps / 1000), 1)):
@@ -144,7 +144,7 @@ def _by_av(pictures: Iterator[Image.Image], path: Path, fps: int) -> None:
 
 
 def _by_ffmpeg(pictures: Iterator[Image.Image], path: Path, fps: int) -> None:
-    """Raises InvalidRequest where the program fails, as one without H.264 does."""
+    """Raises InvalidRequest if ffmpeg fails, for example without H.264."""
     first = next(pictures)
     size = f"{first.width}x{first.height}"
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(fps), "-i", "-"]

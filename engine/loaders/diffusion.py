@@ -81,7 +81,7 @@ class DiffusionNet:
 def load_diffusion_net(model: str, runtime: NetProvider, adapters: Sequence[WeightedAdapter] = ()) -> DiffusionNet:
     """The net of *model* with *adapters* from the runtime's cache. Raises ModelUnavailable or WeightsError.
 
-    Each combination of adapters is a net of its own, so the net without adapters stays as it is.
+    Each combination of adapters is a separate net, so the net without adapters stays unchanged.
     """
     if model in FILES:
         read, expected = partial(read_diffusion_net, FILES[model]), 0

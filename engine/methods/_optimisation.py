@@ -53,7 +53,7 @@ class OptimisedImage:
     generator_key: Hashable
     """Equal for images that one call of the generator can decode."""
     phases: Phases
-    """What guides, phase by phase of the prompts' timeline."""
+    """The targets of each phase of the prompts' timeline."""
     parameters: Tensor
     held: Tensor | None = None
     """What the init image left, for the next steps to stay near to."""

@@ -1,4 +1,4 @@
-"""LPIPS (Zhang et al. 2018): how far apart two images lie in VGG16's feature maps, channel by channel weighted.
+"""LPIPS (Zhang et al. 2018): distance of two images in VGG16's feature maps, weighted per channel.
 
 Names are those of torchvision's VGG16 (`features.0.weight`, …) and of the authors' heads of version 0.1
 (`lin0.model.1.weight`, …).
@@ -17,7 +17,7 @@ from engine.nets.resampling import HalfMax
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 """Convolutions of each stage; the distance is taken behind the last ReLU of each, before pooling."""
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-"""Of images in [-1, 1], as VGG16 expects them."""
+"""Normalisation of images in [-1, 1] for VGG16."""
 EPSILON = 1e-10
 
 
@@ -77,7 +77,7 @@ class Lpips(nn.Module):
 
 
 def _unit(x: Tensor) -> Tensor:
-    """Each place's channels at length 1. The root is held off zero, where its derivative is infinite."""
+    """Each place's channels at length 1. *eps* bounds the root away from zero, where its derivative is infinite."""
     return F.normalize(x, dim=1, eps=EPSILON)
 
 

@@ -1,4 +1,4 @@
-"""Draws the icons of a request: an icon is a picture that its text alone makes again, so a replay needs no file."""
+"""Draws the icons of a request. The text of an icon is enough to redraw it, so a replay needs no file."""
 
 from __future__ import annotations
 

@@ -391,7 +391,7 @@ def find_model(name: str) -> Model:
 def painter_by(method: str, usual: str = DEFAULT_MODEL, absent: Collection[str] = ()) -> str:
     """The name of a model that can paint by *method*: *usual* if it can, else the first one that is not *absent*.
 
-    *usual* where nobody can, or where no method is named: it is asked then, and says what it can.
+    *usual* if no model can, or if no method is named; its own check then lists its methods.
     """
     able = [model.name for model in MODELS.values() if method in model.methods]
     if usual in able or not able:

@@ -1,4 +1,4 @@
-"""What may be asked of an upscaler: `UpscaleRequest`, and which upscaler "auto" is. No torch, no Discord."""
+"""Requests to upscalers: `UpscaleRequest`, and the upscaler of "auto". No torch, no Discord."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 AUTO = "auto"
-"""The upscaler that suits best of those that are here."""
+"""The most suitable installed upscaler."""
 LEARNED: Mapping[str, str] = {
     "realesrgan-x4plus": "photographs and paintings",
     "realesr-general": "small and fast",
@@ -21,7 +21,7 @@ SHIPPED: Mapping[str, str] = {
     "primer": "small, clean pictures like the small model's",
     "lanczos": "plain resampling: invents nothing",
 }
-"""What "auto" takes: the first of the learned ones that is here, then one's own, then what ships with the package."""
+"""The order of "auto": installed learned ones, then the host's own, then the shipped ones."""
 USUAL_SCALE = 4
 LEAST_SCALE, MOST_SCALE = 1, 8
 SCALES_SAID = f"A picture can be enlarged {LEAST_SCALE} to {MOST_SCALE} times"
@@ -44,17 +44,17 @@ class UpscaleRequest(BaseModel):
     @field_validator("scale")
     @classmethod
     def _whole(cls, value: float) -> float:
-        """A whole number is an int, so that it reads like one."""
+        """Convert whole numbers to int, so that they are shown without a fraction."""
         return int(value) if value == int(value) else round(value, 4)
 
     @property
     def result(self) -> tuple[int, int]:
-        """Width and height of the picture that comes out."""
+        """Width and height of the result."""
         return max(round(self.width * self.scale), 1), max(round(self.height * self.scale), 1)
 
     @property
     def images(self) -> tuple[str, ...]:
-        """SHA-256 of the picture that this request needs beside it."""
+        """SHA-256 of the picture that this request needs."""
         return (self.image,)
 
     @property
@@ -64,7 +64,7 @@ class UpscaleRequest(BaseModel):
 
     @property
     def count(self) -> int:
-        """Pictures that come out."""
+        """Number of resulting pictures."""
         return 1
 
     @property

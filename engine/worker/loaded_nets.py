@@ -1,4 +1,4 @@
-"""Which kinds of work the worker can begin without loading weights: for `WorkerState.loaded`."""
+"""Kinds of work that the worker can begin without loading weights, for `WorkerState.loaded`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 from engine.runtime.model_cache import ModelCache
 
 MOST = 64
-"""Kinds that are remembered, the latest ones."""
+"""Maximum number of remembered kinds; older ones are forgotten."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,7 +30,7 @@ class LoadedNets:
             self._kinds.popitem(last=False)
 
     def noting(self, kind: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What *work* returns; the models that it asked for are noted under *kind*."""
+        """Run *work* and note the models that it used under *kind*; returns its result."""
         with self._cache.lease() as lease:
             done = work(*args, **kwargs)
             self.note(kind, lease.keys)

@@ -25,7 +25,7 @@ class Snapshots:
     def offer(self, task: ImageTask, step: Running) -> None:
         """Encodes a preview of *step*, stores it in the run, and calls `ready`."""
         now = time.monotonic()
-        if step.preview and task.run.closely:  # a film of a walk lacks no frame, however short a step is
+        if step.preview and task.run.closely:  # a film of a walk needs every frame, even of very short steps
             self._take(task, catch(_draw, step.preview))
         elif step.preview and not task.encoding and now - task.snapshot_at >= SNAPSHOT_SECONDS:
             task.encoding, task.snapshot_at = True, now

@@ -31,7 +31,7 @@ class DreamOrder:
     evolution: Path | None = None
     as_json: bool = False
     beside: tuple[str, ...] = ()
-    """What is written beside each image: of `BESIDE`."""
+    """Second files to write for each image: keys of `BESIDE`."""
     replay_plan: ReplayPlan | None = None
     original: bytes = field(default=b"", repr=False)
     """In a replay, the PNG to compare with."""

@@ -1,1 +1,1 @@
-"""Commands that make pictures beside `dream`: icons, and the pictures of the documentation."""
+"""Commands that draw icons and paint the pictures of the documentation."""

@@ -60,7 +60,7 @@ def paint_methods(
             bar.say(f"Painting by {method}")
             try:
                 (done[method],) = paint(DreamOrder(request, {}, folder / f"{method}.png"), studio, bar).pictures
-            except DreamError as error:  # the other methods are not to blame
+            except DreamError as error:  # the other methods can still paint
                 errors.print(f"{method} is left out: {error}", markup=False, soft_wrap=True)
     if len(done) < 2:
         raise InvalidRequest("Fewer than two of these methods could paint, so there is nothing to compare.")

@@ -1,4 +1,4 @@
-"""`python -m engine gallery docs`: paints the pictures of docs/methods.md anew."""
+"""`python -m engine gallery docs`: repaints the pictures of docs/methods.md."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.images.pictures import fit, to_webp
 from engine.requests.options.base import guessed
 
 PROMPTS = ("a red owl in a forest", "a castle at sunset", "a blue fish")
-"""One picture of each stands in the strip of a method."""
+"""The strip of a method shows one picture of each."""
 SEED = 7
 SIDE, QUALITY = 224, 80
 FOLDER = Path("docs") / "pictures" / "methods"
@@ -44,7 +44,7 @@ def docs(
 ) -> None:
     """Paint a strip of three pictures by every method of the small model, into docs/pictures/methods."""
     if not FOLDER.parent.is_dir():
-        raise InvalidRequest(f"{FOLDER.parent} is not here: run this in the folder of the project.")
+        raise InvalidRequest(f"{FOLDER.parent} does not exist: run this in the folder of the project.")
     for name in only or ():
         if name not in PAINTED:
             raise InvalidRequest(guessed(f"The small model does not paint by “{name}”", name, PAINTED))

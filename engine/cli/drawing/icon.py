@@ -1,4 +1,4 @@
-"""`python -m engine icon robot --out robot.png`: draws an icon, to look at what `--init icon:robot` begins with."""
+"""`python -m engine icon robot --out robot.png`: draws the icon that `--init icon:robot` starts from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.images.pictures import to_png
 from engine.requests.request import parse_size
 
 NAME = typer.Argument(
-    help=f"A thing, as in owl, or a name of Font Awesome, as in fa-hamburger; “{PREFIX}” may stand before it.",
+    help=f"A thing, as in owl, or a name of Font Awesome, as in fa-hamburger; “{PREFIX}” before it is optional.",
     show_default=False,
 )
 SET = typer.Option("--set", metavar="SETTING=VALUE", help=", ".join([*Icon.model_fields][1:]) + "; repeatable.")
@@ -29,7 +29,7 @@ def icon(
     settings: Annotated[list[str] | None, SET] = None,
     size: Annotated[str, typer.Option(help="Width x height.")] = "512x512",
     out: Annotated[Path | None, typer.Option(help="A PNG file or a folder.", show_default="NAME.png")] = None,
-    find: Annotated[bool, typer.Option("--find", help="List icons that are called so or begin so.")] = False,
+    find: Annotated[bool, typer.Option("--find", help="List icons by name or keyword.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --find: print a record.")] = False,
 ) -> None:
     """Draw the icon NAME. Where the background is not opaque, the PNG is transparent."""

@@ -1,6 +1,6 @@
 """Draws an icon on its ground, and puts icons into requests.
 
-The noise of every picture is the same: an icon is a value, and a request that names it can be replayed without a file.
+The noise of every picture is the same, so a request that names an icon can be replayed without a file.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _FONTS = {"solid": "fa-solid-900.ttf", "regular": "fa-regular-400.ttf", "brands"
 
 @dataclass(frozen=True, slots=True)
 class Glyph:
-    """A sign of Font Awesome. *aliases*: its other names; *terms*: what people look for it by."""
+    """A sign of Font Awesome. *aliases*: its other names; *terms*: its search terms."""
 
     name: str
     sign: str
@@ -50,7 +50,7 @@ def look(name: str, side: int) -> Image.Image:
 
 
 def suggest(typed: str, most: int = 25) -> list[tuple[str, str]]:
-    """(name, what it is) of icons that begin with *typed*, or are called so; drawings first."""
+    """(name, set) of icons whose name or search term begins with *typed*; drawings first."""
     wanted = typed.strip().lower()
     plain = wanted.removeprefix(GLYPH_PREFIX)
     named = () if wanted.startswith(GLYPH_PREFIX) else complete(wanted, most)
@@ -121,7 +121,7 @@ def _find(name: str) -> tuple[str, Glyph]:
 
 def _rendered(glyph: Glyph, style: str, side: int) -> Image.Image:
     folder = _package()
-    assert folder is not None  # or there would be no glyph
+    assert folder is not None  # glyphs are read from it
     path = str(folder / "webfonts" / _FONTS[style])
     left, top, right, bottom = ImageFont.truetype(path, 512).getbbox(glyph.sign)
     size = max(side * 512 / max(right - left, bottom - top), 1)

@@ -45,7 +45,7 @@ class Icon(BaseModel):
 
     @property
     def text(self) -> str:
-        """``icon:owl size=0.6``: `read_icon` reads it back; only what differs from the defaults is said."""
+        """``icon:owl size=0.6``: `read_icon` reads it back; only values that differ from the defaults are written."""
         said = self.model_dump(exclude_defaults=True, exclude={"name"})
         return " ".join([f"{PREFIX}{self.name}", *(f"{key}={_short(value)}" for key, value in said.items())])
 

@@ -1,4 +1,4 @@
-"""What guides an image in each phase of its prompts' timeline."""
+"""The targets of an image in each phase of its prompts' timeline."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class PhaseTargets:
     own: ClipTarget
     """The CLIP that scores the finished image, by the prompts of the last phase."""
     condition: TextCondition | None = None
-    """What a network that reads text is told."""
+    """The condition of a network that reads text."""
 
 
 Phases = tuple[PhaseTargets, ...]
 
 
 def make_phases(prompts: Sequence[Prompt], make: Callable[[float, tuple[Prompt, ...]], PhaseTargets]) -> Phases:
-    """What *make* answers for every phase of *prompts*, in order."""
+    """The results of *make* for every phase of *prompts*, in order."""
     return tuple(make(phase.since, phase.prompts) for phase in phases_of(prompts))
 
 

@@ -41,10 +41,10 @@ class Sample:
     """[3, H, W], noisy, in [-1, 1] and beyond."""
     start: InitialLatents
     phases: Phases
-    """What guides, phase by phase of the prompts' timeline."""
+    """The targets of each phase of the prompts' timeline."""
     notes: tuple[str, ...]
     lpips: bool = False
-    """Whether `init_distance=lpips` is measured by VGG16; otherwise the first CLIP stands in."""
+    """Whether `init_distance=lpips` is measured by VGG16; otherwise by the first CLIP."""
     history: tuple[Tensor, ...] = ()
     """What the sampler has to remember of former steps, the newest first."""
     bucket: int = 1
@@ -79,7 +79,7 @@ class Sample:
 
     @property
     def condition(self) -> TextCondition | None:
-        """What a net that reads text is told in the next step."""
+        """The condition of a net that reads text in the next step."""
         return self.phase.condition
 
     @property

@@ -84,7 +84,7 @@ def _guidance(
 
 
 def _resemblance(sample: Sample, runtime: NetProvider) -> Resemblance | None:
-    """LPIPS, or what stands in where its files are missing; None for samples that do not ask for it."""
+    """LPIPS, or its replacement if its files are missing; None for samples that do not use it."""
     if sample.options.init_distance != "lpips":
         return None
     if not sample.lpips:

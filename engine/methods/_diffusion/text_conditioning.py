@@ -43,7 +43,7 @@ def text_condition(
 ) -> TextCondition | None:
     """The condition of *targets* and a sketch; None if no target has a positive weight.
 
-    A network without *free_guidance* is told the weighted sum, negative weights included, as in v-diffusion.
+    A network without *free_guidance* gets the weighted sum, negative weights included, as in v-diffusion.
     """
     if not free_guidance:
         return TextCondition(F.normalize(targets.weights @ targets.vectors, dim=-1), None, 0.0)

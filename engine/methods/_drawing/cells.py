@@ -70,7 +70,7 @@ def _square(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _hex(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The nearest centre; centres of odd rows lie half a cell to the right."""
+    """The nearest centre; centres of odd rows are half a cell further right."""
     found = []
     for step in (-1, 0, 1):
         row = y.floor() + step
@@ -84,7 +84,7 @@ def _hex(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _triangle(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Triangle *j* of a row lies between *j* and *j* + 2 half bases; it points up where *j* plus the row is even."""
+    """Triangle *j* of a row spans the half bases *j* to *j* + 2; it points up where *j* plus the row is even."""
     row, half = y.floor(), 2 * x
     left = half.floor()
     up = (left + row) % 2 == 0

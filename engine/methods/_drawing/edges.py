@@ -1,4 +1,4 @@
-"""Where the edges of a picture lie, and strokes along them.
+"""Finds the edges of a picture, and draws strokes along them.
 
 CLIPasso (Vinker et al. 2022, arXiv 2202.05822) draws the first points from a map of edges within CLIP's attention.
 Here the map is the gradient alone, so that no network decides what matters.
@@ -49,7 +49,7 @@ def strokes_on_edges(picture: Tensor, lots: Tensor, points: int, reach: float) -
 
 
 def _followed(at: Tensor, tangent: Tensor, strength: Tensor, limit: Tensor, steps: int, sign: float) -> Tensor:
-    """[S, 2] → the next *steps* points along the edge, [S, steps, 2]; they stand still where it ends."""
+    """[S, 2] → the next *steps* points along the edge, [S, steps, 2]; repeated where it ends."""
     height, width = strength.shape
     direction, way = torch.zeros_like(at), []
     going = torch.ones(len(at), dtype=torch.bool)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from engine.guidance.warps import LUMA
 
 STEP, SHARPNESS, DARKEST = 0.2, 40.0, 0.25
-"""A contour begins where a neighbour is so much brighter; how sharply; what is left of the brightness."""
+"""Difference of brightness at which a contour begins, its sharpness, and the brightness that is left."""
 THRESHOLDS = {
     "checker": ((0, 1), (1, 0)),
     "bayer": ((0, 8, 2, 10), (12, 4, 14, 6), (3, 11, 1, 9), (15, 7, 13, 5)),

@@ -1,4 +1,4 @@
-"""The options that say which network of v-diffusion-pytorch a checkpoint holds. No torch.
+"""The options of the networks of v-diffusion-pytorch. No torch.
 
 All of them are convolutional U-Nets that predict v at a continuous time. `ported` ones come from v-diffusion-jax: no
 norms, nearest upsampling, skips before the deeper level, and the log SNR as the time they see.
@@ -13,7 +13,7 @@ from engine.errors import WeightsError
 
 TIME_FEATURES = 16
 MAPPED_FEATURES = 128
-"""Fourier features of the time beside the image, and beside the text embedding."""
+"""Fourier features of the time, concatenated with the image and with the text embedding."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class Modulation(nn.Module):
 
 
 class VBlock(nn.Module):
-    """Two convolutions beside a skip; each with ReLU, and with norm and modulation in a net that reads text.
+    """Two convolutions with a skip; each with ReLU, and with norm and modulation in a net that reads text.
 
     The reference wrote it as a sequence, so that its parameters are called `main.0`, `main.4`, …
     """
@@ -93,7 +93,7 @@ class VBlock(nn.Module):
 
 
 class VAttention(nn.Module):
-    """Every place of the map looks at every other."""
+    """Self-attention over all positions."""
 
     def __init__(self, channels: int, flags: VDiffusionFlags) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class VAttention(nn.Module):
 
 
 class DeeperLevel(nn.Module):
-    """Halves the map, runs all deeper levels, doubles it, and joins the result with what came in."""
+    """Halves the map, runs all deeper levels, doubles it, and concatenates the result with its input."""
 
     def __init__(self, main: list[nn.Module], *, skip_first: bool) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class VDiffusionNet(nn.Module):
         self.flags = flags
         self.torso_dtype = torch.float32
         self.thrifty = False
-        """Blocks are computed again on the way back instead of being remembered."""
+        """Recompute activations in the backward pass instead of storing them."""
         if flags.context_dim:
             self.mapping_timestep_embed = RandomFeatures(MAPPED_FEATURES)
             self.mapping = nn.Sequential(
@@ -139,7 +139,7 @@ class VDiffusionNet(nn.Module):
         self.net = nn.Sequential(*_level(flags, 0))
 
     def set_torso_dtype(self, dtype: torch.dtype) -> VDiffusionNet:
-        """Keeps convolutions and modulation in *dtype*; norms, the mapping and what leaves the net are float32."""
+        """Keeps convolutions and modulation in *dtype*; norms, the mapping and the output stay in float32."""
         self.torso_dtype = dtype
         for module in self.net.modules():
             if isinstance(module, nn.Conv2d | Modulation):
@@ -181,7 +181,7 @@ class VDiffusionNet(nn.Module):
 
 
 class _LinearBlock(nn.Module):
-    """Two linear layers beside a skip, with ReLU behind each unless it is the *last*."""
+    """Two linear layers with a skip, with ReLU behind each unless it is the *last*."""
 
     def __init__(self, width: int, out_width: int, *, last: bool = False) -> None:
         super().__init__()

@@ -56,8 +56,8 @@ def trainer(
     """Return the run that remakes net *name* out of so many *pictures*, in a folder outside the repository.
 
     *minutes* 0 = as long as the recipe says. *start*: finished weights to begin with instead of random ones; then the
-    guide's text tower learns nothing but nouns, because the diffusion model reads it. *anew*: whatever lies in its
-    folder.
+    guide's text tower learns nothing but nouns, because the diffusion model reads it. *anew*: ignore an
+    earlier run in its folder.
     Raises InvalidRequest for an unknown name, WeightsError where a net that it builds on is missing, and before
     anything is painted where its folder has the state of an unfinished run that began with other weights.
     """

@@ -31,7 +31,7 @@ class Options(BaseModel):
     """The files of the built-in model that the method loads, without ``.safetensors``."""
 
     guided: ClassVar[bool] = True
-    """Whether a CLIP guides, so that one has to be here."""
+    """Whether a CLIP guides, so that one must be installed."""
 
     method: str
     steps: int

@@ -15,7 +15,7 @@ from engine.requests.options.biggan_clip import IMAGENET_CLASSES, read_classes
 
 NAMED, NO_WALK = "named", "none"
 WALK_STEPS = 48
-"""Pictures of a walk, if nobody says how many."""
+"""Default number of pictures of a walk."""
 MOST_SEEDS = 16
 _SEED = re.compile(r"\d{1,10}\Z")
 
@@ -64,10 +64,10 @@ class BigganOptions(Options):
         return () if self.classes.strip() == NAMED else read_classes(self.classes)
 
     def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
-        """Raises InvalidRequest for pictures, which nothing here looks at, and for steps without a walk."""
+        """Raises InvalidRequest for images, which this method cannot use, and for steps without a walk."""
         super().check(has_mask=has_mask)
         if has_init or has_target:
-            refuse("biggan looks at no picture; biggan_clip can start from one.")
+            refuse("biggan cannot use a picture; biggan_clip can start from one.")
         _ = self.chosen
         if self.seeds and self.steps < 2 * len(self.seeds) + 2:
             refuse(f"A walk through {len(self.seeds)} seeds needs at least {2 * len(self.seeds) + 2} steps.")
@@ -78,7 +78,7 @@ class BigganOptions(Options):
         """Raises InvalidRequest for classes that *model* lacks."""
         for number, _ in self.chosen:
             if number >= model.classes:
-                refuse(f"classes names {number}, which is none of {model.title}: it has 0 to {model.classes - 1}.")
+                refuse(f"Unknown class {number} of {model.title}. Available: 0 to {model.classes - 1}.")
         if not self.chosen and model.classes != IMAGENET_CLASSES:
             raise InvalidRequest(
                 f"The {model.classes} classes of {model.title} have no names; choose by number, as in classes=0."

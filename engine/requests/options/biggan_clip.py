@@ -100,7 +100,7 @@ class BigganClipOptions(GeneratedOptions):
         classes, title = model.classes, model.title
         for number, _ in self.chosen:
             if number >= classes:
-                raise InvalidRequest(f"classes names {number}, which is none of {title}: it has 0 to {classes - 1}.")
+                raise InvalidRequest(f"Unknown class {number} of {title}. Available: 0 to {classes - 1}.")
         if self.classes.strip() == LIKELY and classes != IMAGENET_CLASSES:
             raise InvalidRequest(
                 f"classes={LIKELY} compares the prompt with the names of ImageNet's {IMAGENET_CLASSES} classes, and "

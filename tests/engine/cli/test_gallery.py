@@ -75,7 +75,7 @@ def test_mistakes_of_compare_methods_are_said_before_anything_is_painted(shell: 
     for words, problem in (
         (("--methods", "pixels"), "at least two methods"),
         (("--methods", "pixels,oil"), "Unknown method “oil”"),
-        (("--methods", "all", "a.png"), "takes no pictures"),
+        (("--methods", "all", "a.png"), "leave out the pictures"),
     ):
         said = shell("compare", *words, "--text", "an owl")
         assert (2, True) == (said.status, problem in said.err), said.err

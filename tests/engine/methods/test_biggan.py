@@ -94,7 +94,7 @@ def test_classes_are_named_by_the_prompt() -> None:
         ({"through": "3", "steps": "3"}, "at least 4 steps"),
         ({"steps": "5"}, "a walk needs through"),
         ({"through": "+".join(["3"] * 17)}, "the limit is 16"),
-        ({"classes": "1000"}, "it has 0 to 999"),
+        ({"classes": "1000"}, "Available: 0 to 999"),
     ],
 )
 def test_what_cannot_be_walked_is_said(settings: dict[str, str], words: str) -> None:
@@ -109,7 +109,7 @@ def test_it_needs_no_clip_and_a_walk_has_its_length() -> None:
     assert request == again, "a variation is another seed"
     assert () == request.helpers and 48 == request.options.steps
     assert 1 == build_request("an owl", model="biggan-deep-128", method="biggan").options.steps
-    with pytest.raises(InvalidRequest, match="looks at no picture"):
+    with pytest.raises(InvalidRequest, match="biggan cannot use a picture"):
         build_request("an owl", model="biggan-deep-128", method="biggan", init_image="f" * 64)
 
 

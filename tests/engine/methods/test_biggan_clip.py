@@ -205,7 +205,7 @@ def test_facts_say_how_near_it_came_and_what_painted_it(easel: Easel) -> None:
         ("classes=volcano", "“volcano” is neither likely nor all nor a class's number"),
         ("classes=", "is not of the form"),
         ("classes=980+", "“” is neither likely"),
-        ("classes=1000", "classes names 1000, which is none of BigGAN-deep, 256 pixels: it has 0 to 999"),
+        ("classes=1000", "Unknown class 1000 of BigGAN-deep, 256 pixels. Available: 0 to 999"),
         ("classes=5:0", r"the weight 0 is out of range"),
         ("classes=5:101", r"the weight 101 is out of range \(> 0, ≤ 100\)"),
         ("classes=5+7+5", "names 5 twice; give it a weight instead, as in 5:2"),
@@ -316,7 +316,7 @@ def test_classes_that_came_in_a_record_are_looked_at_again(runtime: Runtime) -> 
     request = job_of(PROMPT, {"classes": "5"}, model="tiny").request
     METHOD.load(request, runtime)
     foreign = request.model_copy(update={"options": request.options.model_copy(update={"classes": "1000"})})
-    with pytest.raises(InvalidRequest, match="classes names 1000, which is none of the tiny net"):
+    with pytest.raises(InvalidRequest, match="Unknown class 1000 of the tiny net"):
         METHOD.load(foreign, runtime)
     written = request_to_json(request).replace('"classes":"5"', '"classes":"five"')
     with pytest.raises(InvalidRequest, match="“five” is neither likely"):
