@@ -22,6 +22,7 @@ from engine.methods._drawing.canvas import CanvasImage, CanvasMethod
 from engine.methods._drawing.cells import LINE, Cells
 from engine.methods._drawing.palette import contoured, dither_pattern, palette_of, quantised, spread_palette
 from engine.methods._drawing.pyramid import Pyramid
+from engine.methods._seams import seam_offsets
 from engine.requests.options.pixel_art import LEARNED, PICTURE, PixelArtOptions
 from engine.requests.request import DreamRequest
 
@@ -141,13 +142,7 @@ class PixelArt(CanvasMethod[CellSheet]):
 
     def moved(self, batch: Sequence[CanvasImage], sides: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
         """Another offset in each step along the seamless axes."""
-        if all(s.options.seamless == "none" for s in batch):
-            return None
-        lots = torch.stack([uniform(s.seed, s.index, s.step, "seam", (2,)) for s in batch])
-        down, across = (
-            torch.tensor([s.options.seamless in (word, "both") for s in batch]) for word in ("down", "across")
-        )
-        return (lots[:, 0] * sides[0]).long() * down, (lots[:, 1] * sides[1]).long() * across
+        return seam_offsets(batch, sides)
 
 
 METHOD = PixelArt()

@@ -13,20 +13,21 @@ from engine.diffusion.solvers import SOLVERS, SolverInput, SolverStep
 from engine.diffusion.symmetry import beyond_edges, mirrored, wandering
 from engine.guidance.feature_distance import Resemblance, stand_in
 from engine.guidance.guided_denoiser import Guidance, InpaintMask
-from engine.images.tensors import noise, per_sample, uniform
+from engine.images.tensors import noise, per_sample
 from engine.loaders.diffusion import DiffusionNet
 from engine.loaders.lpips import load_lpips
 from engine.loaders.secondary import load_secondary
 from engine.methods._diffusion.initial_latents import axes
 from engine.methods._diffusion.state import Sample
 from engine.methods._diffusion.text_conditioning import conditioned_denoiser
+from engine.methods._seams import seam_offsets
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.runtime.provider import NetProvider
 
 
 def step_together(net: DiffusionNet, batch: Sequence[Sample], runtime: NetProvider) -> SolverStep:
     """Where every sample of the batch is one stop further on."""
-    sampler, moved = batch[0].options.sampler, _moved(batch)
+    sampler, moved = batch[0].options.sampler, seam_offsets(batch, (batch[0].x.shape[1], batch[0].x.shape[2]))
     net.net.checkpointing = batch[0].memory_level > 0
     denoise = _denoiser(net, batch, moved)
     if moved:
@@ -110,19 +111,6 @@ def _stand(batch: Sequence[Sample], memory: int, runtime: NetProvider) -> Solver
         eta=per_sample(torch.tensor([s.options.eta for s in batch], dtype=torch.float64)),
         order=torch.tensor([s.order for s in batch]),
         noise=torch.stack(fresh).to(runtime.device),
-    )
-
-
-def _moved(batch: Sequence[Sample]) -> tuple[Tensor, Tensor] | None:
-    """How far down and across nets see each picture moved, so that its seams are everywhere and nowhere."""
-    if batch[0].options.seamless == "none":
-        return None
-    draws = torch.stack([uniform(s.seed, s.index, s.step, "seam", (2,)) for s in batch])
-    down, across = ((draws[:, i] * batch[0].x.shape[1 + i]).long() for i in range(2))
-    wishes = [s.options.seamless for s in batch]
-    return (
-        down * torch.tensor([wish in ("down", "both") for wish in wishes]),
-        across * torch.tensor([wish in ("across", "both") for wish in wishes]),
     )
 
 
