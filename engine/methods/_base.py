@@ -2,7 +2,7 @@
 
     begin(job) → [State, …]     advance([State, …]) → [Step, …], in the same order
 
-A `Step` is `Running`, `Finished` or `Failed`. Knows no method, no worker and no torch.
+A `Step` is `Running`, `Finished` or `Failed`. Imports no method, no worker and no torch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 from PIL import Image
 
-from engine.errors import DreamError
+from engine.errors import DreamError, NotFinite
 
 
 class State(Protocol):
@@ -67,6 +67,14 @@ class Failed:
     """This picture cannot go on (`NotFinite`, usually); its neighbours can."""
 
     error: DreamError
+
+
+def not_finite(state: State, advice: str = "") -> Failed:
+    """The numbers of *state* overflowed in its next step. *advice*: a clause without a full stop."""
+    more = f"; {advice}" if advice else ""
+    return Failed(
+        NotFinite(f"The numbers of this picture stopped being finite in step {state.step + 1} of {state.steps}{more}.")
+    )
 
 
 Step: TypeAlias = Running | Finished | Failed

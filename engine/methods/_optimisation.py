@@ -16,14 +16,13 @@ from PIL import Image
 from torch import Tensor
 
 from engine.catalogue.models import MODELS, Model
-from engine.errors import NotFinite
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.noise_key import NoiseKey
 from engine.guidance.objective import ClipTarget, Objective, Scales, objective_gradient
 from engine.guidance.targets import decode, make_targets
 from engine.guidance.verdict import judge, named
 from engine.images.tensors import to_image, to_unit
-from engine.methods._base import Failed, Finished, Running, Step
+from engine.methods._base import Finished, Running, Step, not_finite
 from engine.methods._batches import filled, score_fewer_cutouts
 from engine.methods._diffusion.phases import Phases, PhaseTargets, make_phases, phase_at
 from engine.perceptors.perceptor_loader import load_perceptor
@@ -259,7 +258,7 @@ class OptimisationMethod(ABC, Generic[S, G]):
         return [
             self._commit(s, {key: values[i] for key, values in updated.items()}, shown[i], runtime, conditions, facts)
             if finite[i]
-            else Failed(_not_finite(s))
+            else not_finite(s, "a smaller learning_rate usually helps")
             for i, s in enumerate(states)
         ]
 
@@ -346,10 +345,3 @@ def value_at(option: Any, timestep: float) -> float:
 def _finite(values: Tensor) -> Tensor:
     """[N, …] → [N], bool: whether all values of a row are finite."""
     return values.isfinite().flatten(1).all(1)
-
-
-def _not_finite(state: OptimisedImage) -> NotFinite:
-    return NotFinite(
-        f"The numbers of this picture stopped being finite in step {state.step + 1} of {state.steps}; "
-        "a smaller learning_rate usually helps."
-    )

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from engine.catalogue.models import MODELS, Model
-from engine.errors import InvalidRequest, NotFinite
+from engine.errors import InvalidRequest
 from engine.images.tensors import noise, to_image, to_unit
 from engine.loaders.biggan import BigganNet, load_biggan_net
-from engine.methods._base import Failed, Finished, Running, Step
+from engine.methods._base import Finished, Running, Step, not_finite
 from engine.methods._batches import filled
 from engine.perceptors.imagenet_classes import NAMES, class_name
 from engine.protocol.messages import Job
@@ -113,13 +113,7 @@ class ClassSampler:
         finite = shown.isfinite().flatten(1).all(1).tolist()
         conditions = StepConditions(len(batch), torch.get_num_threads(), 0, False)
         return [
-            self._step(state, shown[i], net, conditions)
-            if finite[i]
-            else Failed(
-                NotFinite(
-                    f"The numbers of this picture stopped being finite in step {state.step + 1} of {state.steps}."
-                )
-            )
+            self._step(state, shown[i], net, conditions) if finite[i] else not_finite(state)
             for i, state in enumerate(states)
         ]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.catalogue.models import MODELS, Model
 from engine.diffusion.solvers import SOLVERS, SolverStep
-from engine.errors import InvalidRequest, NotFinite
+from engine.errors import InvalidRequest
 from engine.guidance.objective import ClipTarget
 from engine.guidance.schedule_values import recipe_at
 from engine.guidance.targets import Targets, decode, make_targets
@@ -25,7 +25,7 @@ from engine.images.tensors import to_image, to_unit, uniform
 from engine.loaders.diffusion import DiffusionNet, load_diffusion_net
 from engine.loaders.lpips import HEADS, VGG, has_lpips, load_lpips
 from engine.loaders.secondary import check_sides, load_secondary
-from engine.methods._base import Failed, Finished, Running, Step
+from engine.methods._base import Finished, Running, Step, not_finite
 from engine.methods._batches import filled
 from engine.methods._diffusion.initial_latents import initial_latents
 from engine.methods._diffusion.phases import Phases, PhaseTargets, make_phases
@@ -43,6 +43,7 @@ from engine.runtime.provider import NetProvider
 from engine.weights.store.folder import COMMAND
 
 METHOD_NAME = "clip_diffusion"
+ADVICE = "a smaller clip_guidance_scale or clamp_max usually helps"
 NO_LPIPS = (
     "The likeness to the init picture was measured by the first CLIP, because the files of LPIPS are missing: "
     f"{COMMAND} download --trust {VGG} {HEADS}."
@@ -174,7 +175,7 @@ class ClipDiffusion:
         if net.adapters:
             resolved["adapters"] = net.adapters
         return [
-            _commit(state, move, i, runtime, terms, resolved) if alive[i] else Failed(_broken(state))
+            _commit(state, move, i, runtime, terms, resolved) if alive[i] else not_finite(state, ADVICE)
             for i, state in enumerate(states)
         ]
 
@@ -213,13 +214,6 @@ def _commit(
         return Running(state.step, state.steps, lambda: to_image(to_unit(shown)))
     facts |= {"notes": list(state.notes), "resolved": {**resolved, "course": state.step_log.rows}}
     return Finished(to_image(to_unit(state.x)), facts)
-
-
-def _broken(state: Sample) -> NotFinite:
-    return NotFinite(
-        f"The numbers of this picture stopped being finite in step {state.step + 1} of {state.steps}; "
-        "a smaller clip_guidance_scale or clamp_max usually helps."
-    )
 
 
 def _kind(model: Model, x: Tensor, options: ClipDiffusionOptions) -> Hashable:
