@@ -6,6 +6,7 @@ Multi-resolution feature visualisation (Olah et al. 2017) without Fourier transf
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -51,9 +52,12 @@ class Pyramid:
     def _resized(self, images: Tensor, sides: tuple[int, int]) -> Tensor:
         """Bilinear, antialiased resize as two matrix products: [N, 3, h, w] → [N, 3, H, W]."""
         rows, columns = (
-            window_matrix(
-                torch.zeros((), device=images.device), torch.tensor(float(source), device=images.device), source, target
-            )
-            for source, target in zip(images.shape[2:], sides, strict=True)
+            _resizing(source, target, images.device) for source, target in zip(images.shape[2:], sides, strict=True)
         )
         return rows @ images @ columns.T
+
+
+@lru_cache(maxsize=32)
+def _resizing(source: int, target: int, device: torch.device) -> Tensor:
+    """[target, source]; every step uses the same ones."""
+    return window_matrix(torch.zeros((), device=device), torch.tensor(float(source), device=device), source, target)
