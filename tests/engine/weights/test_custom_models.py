@@ -86,7 +86,10 @@ def test_without_a_configuration_there_is_none(tmp_path: Path, monkeypatch: pyte
         ({"mine": {**CODES, "defaults": {"eta": 1}}}, r"models\.mine: eta"),
         ({"mine": {**ASLEEP, "flags": {"layers": [[True, 16, 4]]}}}, r"models\.mine\.flags: Block 0 of the BigGAN"),
         ({"mine": {**ASLEEP, "size": [64, 64]}}, r"models\.mine: mine .* 64×64; all its pictures are 16×16"),
-        ({"mine": {**ASLEEP, "defaults": {"classes": "7"}}}, r"models\.mine: Unknown class 7 of .*\. Available: 0 to 4"),
+        (
+            {"mine": {**ASLEEP, "defaults": {"classes": "7"}}},
+            r"models\.mine: Unknown class 7 of mine\. Available: 0 to 4",
+        ),
         ({"mine": {**ASLEEP, "defaults": {"classes": "likely"}}}, r"models\.mine: classes=likely .* mine has 5 others"),
     ],
 )
