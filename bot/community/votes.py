@@ -29,11 +29,10 @@ from bot.interactions.message_api import (
     DeletionResult,
     MessagePayload,
     Post,
-    Trouble,
+    is_final,
     nonce,
     patience_for,
     removal_of,
-    trouble_of,
 )
 from bot.jobs.service import JobService
 from bot.models.comparison import SEED, WAY, Comparison
@@ -57,8 +56,6 @@ MOST_OPEN = 5
 """Open votes that one person may have started."""
 POLL_SECONDS = 2.0
 """Interval in which ends and owed messages are looked for."""
-SETTLED = (Trouble.GONE, Trouble.ARCHIVED, Trouble.NO_ACCESS, Trouble.EXPIRED, Trouble.REFUSED, Trouble.TOO_LARGE)
-"""Failures after which no attempt can succeed."""
 
 
 class Votes:
@@ -222,22 +219,18 @@ class Votes:
         message_id = vote.message_id
         if message_id is None and not fresh:
             message_id = await post.find(vote.id, vote.created_at)
-        try:
-            if message_id is not None:
-                await post.edit(message_id, payload)
-                failpoint("vote edited")
-        except FAILURES as error:
-            if trouble_of(error) not in (Trouble.ARCHIVED, Trouble.TOO_OLD) or isinstance(error, discord.RateLimited):
-                raise
-            message_id = None  # a new message opens the thread again
+        key = nonce(vote.id, f"vote {vote.is_open}")
         if message_id is None:
-            message_id = await post.send(payload, nonce(vote.id, f"vote {vote.is_open}"))
+            message_id = await post.send(payload, key)
             failpoint("vote posted")
+        else:
+            message_id = await post.edit_or_send(message_id, payload, key)
+            failpoint("vote edited")
         if not await self._store.votes.posted(vote, message_id):  # deleted while the message was sent
             self._deletes()
 
     async def _learn(self, vote: Vote, error: BaseException) -> None:
-        if trouble_of(error) not in SETTLED:
+        if not is_final(error):
             await self._store.votes.retry(vote.id, self._clock() + patience_for(error, vote.tries))
             return
         log.info("the message of vote %s is gone or refused: %s", vote.id, error)

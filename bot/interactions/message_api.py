@@ -112,16 +112,8 @@ _BY_CODE = {
     30046: Trouble.TOO_OLD,
     50083: Trouble.ARCHIVED,
     40005: Trouble.TOO_LARGE,
-    10003: Trouble.NO_ACCESS,
-    10004: Trouble.NO_ACCESS,
-    50001: Trouble.NO_ACCESS,
-    50007: Trouble.NO_ACCESS,
-    50013: Trouble.NO_ACCESS,
-    50278: Trouble.NO_ACCESS,
-    160005: Trouble.NO_ACCESS,
-    50027: Trouble.EXPIRED,
-    10062: Trouble.EXPIRED,
-    10015: Trouble.EXPIRED,
+    **dict.fromkeys((10003, 10004, 50001, 50007, 50013, 50278, 160005), Trouble.NO_ACCESS),
+    **dict.fromkeys((50027, 10062, 10015), Trouble.EXPIRED),
 }
 _BY_STATUS = {
     401: Trouble.EXPIRED,
@@ -148,6 +140,11 @@ def trouble_of(error: BaseException) -> Trouble:
     if is_transient(error) or not isinstance(error, discord.HTTPException):
         return Trouble.LATER
     return _BY_CODE.get(error.code) or _BY_STATUS.get(error.status, Trouble.REFUSED)
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether no later attempt at the same request can succeed."""
+    return trouble_of(error) not in (Trouble.LATER, Trouble.TOO_OLD)
 
 
 def patience_for(error: BaseException, tries: int) -> float:
@@ -256,6 +253,19 @@ class Post:
         message = self.channel.get_partial_message(message_id)
         with self._counting("edit"):
             await message.edit(content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view())
+
+    async def edit_or_send(self, message_id: int, face: MessagePayload, key: str) -> int:
+        """Edit a message, or post another if Discord refuses edits of it; returns the id of the message that shows it.
+
+        It refuses them in an archived thread, which the new message opens again, and after too many edits.
+        """
+        try:
+            await self.edit(message_id, face)
+        except discord.HTTPException as error:
+            if trouble_of(error) not in (Trouble.ARCHIVED, Trouble.TOO_OLD):
+                raise
+            message_id = await self.send(face, key)
+        return message_id
 
     async def edit_embed(self, message_id: int, embed: discord.Embed) -> None:
         """Replace the embed; files and buttons stay."""

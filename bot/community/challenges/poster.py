@@ -10,7 +10,6 @@ from functools import partial
 import discord
 
 from bot.community.challenges.message import challenge_embed, result_embed
-from bot.community.votes import SETTLED
 from bot.errors import PictureGone
 from bot.failpoints import failpoint
 from bot.interactions.message_api import (
@@ -18,10 +17,9 @@ from bot.interactions.message_api import (
     Address,
     MessagePayload,
     Post,
-    Trouble,
+    is_final,
     nonce,
     patience_for,
-    trouble_of,
 )
 from bot.models.challenge import Challenge, ChallengeState, Winner
 from bot.pictures.uploads import ImageUpload, result_upload
@@ -116,20 +114,13 @@ class ChallengePoster:
             await self._store.challenges.result_pinned(challenge.id)
 
     async def _renew(self, challenge: Challenge, message_id: int, place: int, post: Post) -> int:
-        """Edit the result, because a winning picture was deleted; returns the id of its message.
-
-        A message of an archived thread cannot be edited: it is replaced, which opens the thread again.
-        """
+        """Edit or replace the result, because a winning picture was deleted; returns the id of its message."""
         payload = await self._result(challenge, post.upload_limit)
-        try:
-            await post.edit(message_id, payload)
-        except FAILURES as error:
-            if trouble_of(error) not in (Trouble.ARCHIVED, Trouble.TOO_OLD) or isinstance(error, discord.RateLimited):
-                raise
-            message_id = await post.send(payload, nonce(challenge.id, f"result {challenge.revision}"))
-            await self._store.challenges.result_moved(challenge, place, message_id)
+        current_id = await post.edit_or_send(message_id, payload, nonce(challenge.id, f"result {challenge.revision}"))
+        if current_id != message_id:
+            await self._store.challenges.result_moved(challenge, place, current_id)
             self._deletes()
-        return message_id
+        return current_id
 
     async def _result(self, challenge: Challenge, limit: int) -> MessagePayload:
         winners = await self._store.challenges.winners(challenge.id)
@@ -157,7 +148,7 @@ class ChallengePoster:
 
     async def _learn(self, challenge: Challenge, error: BaseException) -> None:
         """Retry later, or give up where no attempt can succeed; a challenge that cannot be announced ends quietly."""
-        if trouble_of(error) not in SETTLED:
+        if not is_final(error):
             await self._store.challenges.retry(challenge.id, self._clock() + patience_for(error, challenge.tries))
             return
         log.info("the messages of challenge %s are gone or refused: %s", challenge.id, error)
@@ -176,6 +167,6 @@ async def _unless_gone(request: Awaitable[None]) -> None:
     try:
         await request
     except FAILURES as error:
-        if trouble_of(error) not in SETTLED:
+        if not is_final(error):
             raise
         log.info("a message of a challenge is gone or refused: %s", error)

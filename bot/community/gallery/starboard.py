@@ -38,6 +38,7 @@ from bot.interactions.message_api import (
     MessagePayload,
     Post,
     Trouble,
+    is_final,
     nonce,
     patience_for,
     removal_of,
@@ -214,15 +215,14 @@ class Starboard:
         return False
 
     async def _failed(self, entry: StarboardEntry, error: BaseException) -> None:
-        trouble = trouble_of(error)
-        if trouble in (Trouble.LATER, Trouble.TOO_OLD):
+        if not is_final(error):
             await self._store.starboard.queue(entry.job_id, entry.index)
             await asyncio.sleep(patience_for(error, self._tries))
             self._tries += 1
         elif entry.message_id is None:
             log.warning("the starboard entry of job %s cannot be posted: %s", entry.job_id, error)
             await self._drop(entry)
-        elif trouble is Trouble.GONE:
+        elif trouble_of(error) is Trouble.GONE:
             await self._store.starboard.close(entry.job_id, entry.index)
         else:
             log.warning("the starboard entry of job %s cannot be edited: %s", entry.job_id, error)
