@@ -189,7 +189,7 @@ def build_services(
         running=lambda: len(jobs.registry.running()),
         free_megabytes=config.retention.free_megabytes,
     )
-    deletion_queue, visibility = DeletionQueue(client, store), Visibility(client, store)
+    deletion_queue = DeletionQueue(client, store)
     starboard = Starboard(client, store, delivery, indexer, jobs.takedowns, buttons.star, deletion_queue.wake, clock)
     votes = Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, clock)
     poster = ChallengePoster(client, store, buttons.challenge, buttons.challenge_result, deletion_queue.wake, clock)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -24,7 +24,7 @@ from PIL import Image
 
 from engine.errors import InvalidRequest
 from engine.film.camera import Edges, read_camera
-from engine.film.plan import KEEP, Film, check_film
+from engine.film.plan import KEEP, Film, plan_film
 from engine.film.scenes import read_story
 from engine.guidance.clip_score import Judge
 from engine.images.icons.spec import PREFIX
@@ -184,21 +184,11 @@ class Studio:
         `python -m engine film`. Raises what `dreams` raises, the mistakes of a film before its first frame.
         """
         story = read_story(prompt, frames, fade)
-        first = story.scenes[0].prompts
         given = {"init": init, "target": target}
         wanted = {"negative": negative, "model": model, "method": method, "steps": steps, "seed": seed}
-        request, images = _asked(format_prompts(first), size, given, wanted, options)
-        film = Film(
-            request,
-            frames,
-            replace(story, always=request.prompts[len(first) :]),
-            read_camera(str(zoom), str(angle), str(x), str(y), edges),
-            keep,
-            frame_steps,
-            hold,
-            hold_by,
-        )
-        check_film(film)
+        request, images = _asked(format_prompts(story.scenes[0].prompts), size, given, wanted, options)
+        camera = read_camera(str(zoom), str(angle), str(x), str(y), edges)
+        film = plan_film(request, frames, story, camera, keep, frame_steps, hold, hold_by)
         return self._frames(film, images, on_progress)
 
     def _frames(

@@ -114,12 +114,7 @@ class DreamCog(commands.Cog):
 
         def build(settled: Settled) -> DreamRequest:
             """The request with placeholders for attachments. Raises PromptError and InvalidRequest."""
-            return build_request(
-                settled.prompt,
-                negative=settled.negative,
-                model=settled.ways.model,
-                method=settled.ways.method,
-                size=settled.ways.size,
+            return settled.request(
                 seed=drawn_seed,
                 count=count or 1,
                 init_image=NOT_YET if image else "",
@@ -127,7 +122,6 @@ class DreamCog(commands.Cog):
                 target_image=NOT_YET if target else "",
                 init_icon=icon or "",
                 target_icon=target_icon or "",
-                settings=settled.settings,
             )
 
         made = await self.services.experiments.texts(typed, caller, self.services.unavailable, build)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from bot.community.styles.library import Styles, method_options, styled
 from bot.config.sections import LimitsSection
@@ -69,16 +69,16 @@ class Settled:
     notes: tuple[str, ...] = ()
     """Defaults that were skipped, in sentences for the person."""
 
-    def request(self) -> DreamRequest:
-        """One picture with a new seed. Raises InvalidRequest or PromptError."""
-        ways = self.ways
+    def request(self, **more: Any) -> DreamRequest:
+        """The request, with *more* for `build_request`: usually one picture, a new seed. Raises what that raises."""
         return build_request(
             self.prompt,
             negative=self.negative,
-            model=ways.model,
-            method=ways.method,
-            size=ways.size,
+            model=self.ways.model,
+            method=self.ways.method,
+            size=self.ways.size,
             settings=self.settings,
+            **more,
         )
 
 

@@ -19,7 +19,7 @@ from bot.requests.parse import NAMES, ParsedCommand, parse_comparison, parse_lab
 from bot.text import plain
 from engine.catalogue.models import DEFAULT_MODEL
 from engine.requests.prompts import parse_prompts, read_prompts
-from engine.requests.request import DreamRequest, build_request
+from engine.requests.request import DreamRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +100,7 @@ class Experiments:
         choice = one.ways if one.ways.size else one.ways._replace(size=wanted.size)
         typed = Typed(one.prompt, wanted.negative, "", choice, one.settings)
         settled = await self._settle(one, typed, caller, unavailable)
-        request = build_request(
-            settled.prompt,
-            negative=settled.negative,
-            model=settled.ways.model,
-            method=settled.ways.method,
-            size=settled.ways.size,
-            seed=seed if one.seed is None else one.seed,
-            settings=settled.settings,
-        )
+        request = settled.request(seed=seed if one.seed is None else one.seed)
         return Way(label=one.label, request=request, traits=one.traits), settled
 
     async def _ways(

@@ -13,7 +13,7 @@ from bot.models.style import NO_STYLE
 from bot.policy.server_rules import PaintChoice
 from bot.requests.parse import NAMES, REQUEST_KEYS, whole_number
 from engine.requests.prompts import MAX_WEIGHT, Prompt
-from engine.requests.request import DreamRequest, build_request, parse_settings
+from engine.requests.request import DreamRequest, parse_settings
 
 SIMILARITIES: Mapping[str, float] = {"a little": 0.25, "half": 0.5, "most": 0.75}
 """How much of the starting picture stays → share of the steps that is left out."""
@@ -87,18 +87,7 @@ class PictureRequests:
             caller.location,
             unavailable,
         )
-        request = build_request(
-            settled.prompt,
-            negative=settled.negative,
-            model=settled.ways.model,
-            method=settled.ways.method,
-            size=settled.ways.size,
-            seed=numbers.get("seed"),
-            count=numbers.get("count", 1),
-            init_image=init_image,
-            pictures=pictures,
-            settings=settled.settings,
-        )
+        request = settled.request(init_image=init_image, pictures=pictures, **numbers)
         return PictureRequest(request, settled.applied, settled.notes), typed
 
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from engine.cli._pictures import Shown, open_all
-from engine.cli.console import Device, echo_json, errors, printable
+from engine.cli.console import Device, echo_json, print_note, printable
 from engine.cli.drawing.all_methods import paint_methods, read_methods
 from engine.cli.score import PERCEPTOR, PICTURES, Scores, find_scores
 from engine.errors import InvalidRequest
@@ -72,8 +72,8 @@ def compare(
     _print(ranking, one_text=len(texts) == 1)
     typer.echo(verdict)
     for note in scores.notes:
-        errors.print(note, markup=False, soft_wrap=True)
-    errors.print(f"scored by {scores.perceptor}", markup=False)
+        print_note(note)
+    print_note(f"scored by {scores.perceptor}")
 
 
 def _own_words(one: Shown) -> Text:

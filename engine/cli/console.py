@@ -31,6 +31,11 @@ BLOCK = 4096
 errors = Console(stderr=True, highlight=False, emoji=False)
 
 
+def print_note(text: object) -> None:
+    """Print *text* on standard error as it is, without markup or wrapping."""
+    errors.print(text, markup=False, soft_wrap=True)
+
+
 @contextlib.contextmanager
 def speaking() -> Iterator[None]:
     """DreamErrors end the program with one line (a bad prompt with its caret below) and the status 2."""
@@ -40,7 +45,7 @@ def speaking() -> Iterator[None]:
     except DreamError as error:
         errors.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         if isinstance(error, PromptError) and error.source.strip():
-            errors.print(error.pointer, markup=False, soft_wrap=True)
+            print_note(error.pointer)
         sys.exit(MISTAKE)
     except KeyboardInterrupt:
         errors.print("Stopped.")

@@ -11,12 +11,12 @@ from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.cli._dream.best_of import BestOf, check_wanted, choose, prepare
 from engine.cli._dream.order import DreamOrder, check_beside, find_place, painted_before
 from engine.cli._dream.output import tell
-from engine.cli._dream.request import attach, choose_subject, icon_of, init_notes
+from engine.cli._dream.request import attach, choose_subject, icon_of, init_notes, settings_of
 from engine.cli._dream.run import Means, paint, start_studio
-from engine.cli.console import INTERRUPTED, WRONG, Bar, Compiled, Device, PhaseTimer, Threads, errors
+from engine.cli.console import INTERRUPTED, WRONG, Bar, Compiled, Device, PhaseTimer, Threads, print_note
 from engine.images.timelapse import check_kind
 from engine.requests.prompts import read_prompts
-from engine.requests.request import METHODS, PROFILES, DreamRequest, parse_settings
+from engine.requests.request import METHODS, PROFILES, DreamRequest
 
 PROMPT = typer.Argument(
     help="What to paint, as in “castle:2 | fog | people:-0.5”: parts separated by “|”, with optional weights.",
@@ -98,9 +98,7 @@ def dream(
         "mask_image": attach(mask, images),
         "init_icon": icon_of(init),
         "target_icon": icon_of(target),
-        "settings": ({"profile": profile} if profile else {})
-        | ({"adapter": "+".join(adapter)} if adapter else {})
-        | parse_settings(" ".join(settings or ())),
+        "settings": settings_of(profile, settings, adapter),
     }
     wanted = BestOf(best, grader, upscale_best)
     _check(wanted, count, evolution)
@@ -108,21 +106,13 @@ def dream(
     beside = tuple(kind for kind, chosen in (("svg", svg), ("sprite", sprite)) if chosen)
     check_beside(beside, subject.request)
     for note in [note for words in (prompt, negative) if words.strip() for note in read_prompts(words).notes]:
-        errors.print(note, markup=False, soft_wrap=True)
+        print_note(note)
     for note in init_notes(subject.request, images):
-        errors.print(note, markup=False, soft_wrap=True)
+        print_note(note)
     usual = subject.usual or f"dream-{subject.request.seed}.png"
     place = find_place(out, str(usual), resume=resume)
     order = DreamOrder(
-        subject.request,
-        images,
-        place,
-        snapshots,
-        evolution,
-        as_json,
-        beside,
-        subject.replay_plan,
-        subject.original,
+        subject.request, images, place, snapshots, evolution, as_json, beside, subject.replay_plan, subject.original
     )
     if not _fulfil(order, resume, wanted, Means(device, threads, compiled)):
         raise typer.Exit(WRONG)
@@ -148,7 +138,7 @@ def _fulfil(order: DreamOrder, resume: bool, wanted: BestOf, means: Means) -> bo
             finished = paint(order, studio, bar, before)
             choice = choose(finished, wanted, grading, studio, bar) if grading else None
     except KeyboardInterrupt:
-        errors.print(_stopped(order), markup=False, soft_wrap=True)
+        print_note(_stopped(order))
         raise typer.Exit(INTERRUPTED) from None
     return tell(finished, clock, choice)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from engine.cli._dream.order import unused
-from engine.cli._dream.request import attach, icon_of, init_notes
+from engine.cli._dream.request import attach, icon_of, init_notes, settings_of
 from engine.cli._dream.run import Means, start_studio
 from engine.cli.console import (
     INTERRUPTED,
@@ -18,7 +18,7 @@ from engine.cli.console import (
     Device,
     Threads,
     check_writable,
-    errors,
+    print_note,
     printable,
     read_file,
     write_file,
@@ -26,14 +26,14 @@ from engine.cli.console import (
 from engine.cli.dream import SET
 from engine.errors import InvalidRequest
 from engine.film.camera import EDGES, Edges, read_camera
-from engine.film.plan import KEEP, Film, check_film, frame_path, paint_film
+from engine.film.plan import KEEP, Film, frame_path, paint_film, plan_film
 from engine.film.scenes import read_story
 from engine.images.opening import open_own
 from engine.images.timelapse import check_kind, film_of
 from engine.protocol.replay_record import read_record, replay_request
 from engine.requests.icons import draw_icons
 from engine.requests.prompts import format_prompts
-from engine.requests.request import DreamRequest, build_request, parse_settings
+from engine.requests.request import DreamRequest, build_request
 
 FRAMES, FPS, MOST_FPS = 48, 12, 60
 FADE, MOST_FADE = 6, 1000
@@ -86,43 +86,38 @@ def film(
         seed=seed,
         init_image=attach(init, images),
         init_icon=icon_of(init),
-        settings=({"profile": profile} if profile else {}) | parse_settings(" ".join(settings or ())),
+        settings=settings_of(profile, settings),
     )
     request = draw_icons(asked, images)
-    story = replace(story, always=request.prompts[len(story.scenes[0].prompts) :])
-    wanted = Film(
-        request,
-        frames,
-        story,
-        read_camera(zoom, angle, x, y, _edges(edges)),
-        keep,
-        frame_steps,
-        hold,
-        hold_by,
-    )
-    _check(wanted, fps, fade)
+    camera = read_camera(zoom, angle, x, y, _edges(edges))
+    wanted = plan_film(request, frames, story, camera, keep, frame_steps, hold, hold_by)
+    _check(fps, fade)
     if resume and seed is None and out is None:
         raise InvalidRequest("--resume needs the --seed of the interrupted film, or its --out.")
-    usual = Path(f"film-{request.seed}.webp")
-    place = out or (usual if resume else unused(usual))
-    check_kind(place.suffix)
-    check_writable(place)
+    place = _place(out, request.seed, resume)
     folder = place.with_name(f"{place.stem}-frames")
     if resume and seed is None:
         wanted = _with_seed_of(wanted, folder)
     elif not resume and frame_path(folder, 0).exists():
         raise InvalidRequest(f"{folder} has the frames of a film. Continue it with --resume, or choose another --out.")
     for note in init_notes(request, images):
-        errors.print(note, markup=False, soft_wrap=True)
+        print_note(note)
     paths = _painted(wanted, images, folder, resume, Means(device, threads, compiled))
     write_file(place, film_of((open_own(read_file(path)) for path in paths), place.suffix, fps))
     typer.echo(f"{printable(place)}  {frames} frames, {frames / fps:.1f} s, seed {wanted.first.seed}")
     typer.echo(f"{printable(folder)}")
 
 
-def _check(wanted: Film, fps: int, fade: int) -> None:
-    """Raises InvalidRequest before anything is painted."""
-    check_film(wanted)
+def _place(out: Path | None, seed: int, resume: bool) -> Path:
+    """The film's file: *out*, or its usual name. Raises InvalidRequest for another kind, or where it cannot be."""
+    usual = Path(f"film-{seed}.webp")
+    place = out or (usual if resume else unused(usual))
+    check_kind(place.suffix)
+    check_writable(place)
+    return place
+
+
+def _check(fps: int, fade: int) -> None:
     if not 1 <= fps <= MOST_FPS:
         raise InvalidRequest(f"--fps {fps} is out of range (1–{MOST_FPS}).")
     if not 0 <= fade <= MOST_FADE:
@@ -163,13 +158,11 @@ def _painted(wanted: Film, images: dict[str, bytes], folder: Path, resume: bool,
             paths = paint_film(wanted, folder, paint, write_file, resume=resume)
     except KeyboardInterrupt:
         done = sum(frame_path(folder, frame).exists() for frame in range(wanted.frames))
-        errors.print(
+        print_note(
             f"Stopped after {done} of {wanted.frames} frames. "
-            f"Run the same command with --seed {wanted.first.seed} --resume to continue.",
-            markup=False,
-            soft_wrap=True,
+            f"Run the same command with --seed {wanted.first.seed} --resume to continue."
         )
         raise typer.Exit(INTERRUPTED) from None
     for note in notes:
-        errors.print(note, markup=False, soft_wrap=True)
+        print_note(note)
     return paths

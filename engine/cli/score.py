@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from engine.cli._pictures import Shown, fair_grader, open_all
-from engine.cli.console import Device, calm_torch, echo_json, errors, printable
+from engine.cli.console import Device, calm_torch, echo_json, print_note, printable
 from engine.errors import InvalidRequest
 from engine.images.opening import NAMES
 from engine.requests.prompts import Prompt, parse_prompts
@@ -68,8 +68,8 @@ def score(
     else:
         _print(shown, text, scores)
     for note in scores.notes:
-        errors.print(note, markup=False, soft_wrap=True)
-    errors.print(f"scored by {scores.perceptor}", markup=False)
+        print_note(note)
+    print_note(f"scored by {scores.perceptor}")
 
 
 def find_scores(shown: Sequence[Shown], texts: Sequence[Sequence[Prompt]], perceptor: str, device: str) -> Scores:

@@ -18,7 +18,7 @@ from engine.cli.console import (
     calm_torch,
     check_writable,
     echo_json,
-    errors,
+    print_note,
     printable,
     read_file,
     write_file,
@@ -100,8 +100,8 @@ def search(
         typer.echo(f"{one.score:+.3f}  {printable(folder / one.path)}")
     typer.echo(printable(place))
     for text in notes:
-        errors.print(text, markup=False, soft_wrap=True)
-    errors.print(f"{len(found)} of {looked:,} pictures, scored by {judge.id}", markup=False)
+        print_note(text)
+    print_note(f"{len(found)} of {looked:,} pictures, scored by {judge.id}")
 
 
 def look_at(album: Album, judge: Judge, bar: Bar) -> dict[Path, str]:

@@ -13,7 +13,17 @@ from pydantic import ValidationError
 from engine.cli._dream.order import DreamOrder, unused
 from engine.cli._dream.output import tell
 from engine.cli._dream.run import Means, paint, start_studio
-from engine.cli.console import MISTAKE, Bar, Device, PhaseTimer, Threads, check_writable, errors, is_folder, read_file
+from engine.cli.console import (
+    MISTAKE,
+    Bar,
+    Device,
+    PhaseTimer,
+    Threads,
+    check_writable,
+    is_folder,
+    print_note,
+    read_file,
+)
 from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import NAMES, SUFFIXES_READ, open_own, stored_size
 from engine.images.pictures import SUFFIXES
@@ -74,10 +84,10 @@ def upscale(
                 finished = paint(_order(path, place, upscaler, scale, as_json), studio, bar)
             tell(finished, clock)
         except DreamError as error:  # the others are not to blame
-            errors.print(f"{path}: {error}", markup=False, soft_wrap=True)
+            print_note(f"{path}: {error}")
             failed += 1
     if failed:
-        errors.print(f"{failed} of {len(files)} could not be enlarged.", markup=False)
+        print_note(f"{failed} of {len(files)} could not be enlarged.")
         raise typer.Exit(MISTAKE)
 
 

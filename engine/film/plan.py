@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -69,6 +69,26 @@ class Film:
             changes = {"steps": steps, "start": "codes", "init_weight": self.hold}
         changed: MethodOptions = type(options).model_validate({**dict(options), **changes})
         return changed
+
+
+def plan_film(
+    first: DreamRequest,
+    frames: int,
+    story: Story,
+    camera: Camera,
+    keep: float = KEEP,
+    frame_steps: int = 0,
+    hold: float = 0.0,
+    hold_by: str = "pixels",
+) -> Film:
+    """A film whose *first* request has the prompts of the first scene, then those that hold in all scenes.
+
+    Raises InvalidRequest.
+    """
+    story = replace(story, always=first.prompts[len(story.scenes[0].prompts) :])
+    film = Film(first, frames, story, camera, keep, frame_steps, hold, hold_by)
+    check_film(film)
+    return film
 
 
 def check_film(film: Film) -> None:

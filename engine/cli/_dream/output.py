@@ -11,7 +11,7 @@ from engine.cli._dream.best_of import RankedPictures
 from engine.cli._dream.order import Done
 from engine.cli._dream.run import DreamResult
 from engine.cli._image_diff import Likeness, compare, reasons
-from engine.cli.console import PhaseTimer, echo_json, errors
+from engine.cli.console import PhaseTimer, echo_json, print_note
 from engine.protocol.replay_record import read_record
 from engine.requests.request import DreamRequest
 
@@ -24,9 +24,9 @@ def tell(finished: DreamResult, clock: PhaseTimer, choice: RankedPictures | None
         echo_json(record)
     else:
         _lines(finished, choice)
-        errors.print(f"{clock.seconds:.1f} s", markup=False)
+        print_note(f"{clock.seconds:.1f} s")
         for sentence in [str(likeness), *why] if likeness else []:
-            errors.print(sentence, markup=False, soft_wrap=True)
+            print_note(sentence)
     return likeness is None or likeness.equal
 
 
@@ -51,7 +51,7 @@ def _lines(finished: DreamResult, choice: RankedPictures | None) -> None:
         for path in [*choice.larger.values(), choice.sheet]:
             typer.echo(path)
     for note in [*finished.notes, *(choice.notes if choice else ())]:
-        errors.print(note, markup=False, soft_wrap=True)
+        print_note(note)
 
 
 def _record(finished: DreamResult, clock: PhaseTimer, choice: RankedPictures | None) -> dict[str, Any]:

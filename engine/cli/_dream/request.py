@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from engine.images.opening import upright_size
 from engine.protocol.replay_record import check_model, read_record, replay_request
 from engine.protocol.step_log import ReplayPlan, read_replay_plan
 from engine.requests.icons import draw_icons
-from engine.requests.request import DreamRequest, build_request, check_aims
+from engine.requests.request import DreamRequest, build_request, check_aims, parse_settings
 
 REPLAYS_ONE = "--replay repaints exactly one picture; leave out --resume and --count."
 
@@ -51,6 +51,12 @@ def attach(path: Path | None, images: dict[str, bytes]) -> str:
 def icon_of(path: Path | None) -> str:
     """The description of the icon that is named in place of a file, as in ``icon:owl``; empty for a file."""
     return str(path) if str(path).startswith(PREFIX) else ""
+
+
+def settings_of(profile: str, typed: Sequence[str] | None, adapters: Sequence[str] | None = None) -> dict[str, str]:
+    """The settings for `build_request` from --profile, --set and --adapter. Raises InvalidRequest."""
+    named = {"profile": profile, "adapter": "+".join(adapters or ())}
+    return {name: value for name, value in named.items() if value} | parse_settings(" ".join(typed or ()))
 
 
 def init_notes(request: DreamRequest, images: Mapping[str, bytes]) -> Iterator[str]:

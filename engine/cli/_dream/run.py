@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from engine.cli._dream.order import Done, DreamOrder
-from engine.cli.console import Bar, calm_torch, errors, write_file
+from engine.cli.console import Bar, calm_torch, print_note, write_file
 from engine.errors import InvalidRequest
 from engine.images.opening import open_own, open_reduced
 from engine.images.pictures import SVG, in_format, read_text, to_png
@@ -131,7 +131,7 @@ class Work:
             write_file(path, data)
         except InvalidRequest as error:
             if not self._unwritten:
-                errors.print(str(error), markup=False, soft_wrap=True)
+                print_note(error)
             self._unwritten.append(path)
             return False
         return True
@@ -154,4 +154,4 @@ def keep_elsewhere(path: Path, png: bytes) -> None:
     except OSError as error:
         raise InvalidRequest(f"{path} can be kept nowhere else either: {error.strerror or error}.") from error
     write_file(place, png)
-    errors.print(f"{path} is kept as {place}", markup=False, soft_wrap=True)
+    print_note(f"{path} is kept as {place}")

@@ -11,7 +11,7 @@ from PIL import Image
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.cli._dream.order import Done, DreamOrder
 from engine.cli._dream.run import Means, paint, start_studio
-from engine.cli.console import Bar, check_writable, errors, write_file
+from engine.cli.console import Bar, check_writable, print_note, write_file
 from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import open_reduced
 from engine.images.pictures import contact_sheet, to_png
@@ -55,17 +55,17 @@ def paint_methods(
         for method, request in requests.items():
             if request.model not in ready.models:
                 reason = ready.unavailable.get(request.model, "its weights are missing").partition("; run ")[0]
-                errors.print(f"{method} is left out: {request.model} – {reason}", markup=False, soft_wrap=True)
+                print_note(f"{method} is left out: {request.model} – {reason}")
                 continue
             bar.say(f"Painting by {method}")
             try:
                 (done[method],) = paint(DreamOrder(request, {}, folder / f"{method}.png"), studio, bar).pictures
             except DreamError as error:  # the other methods can still paint
-                errors.print(f"{method} is left out: {error}", markup=False, soft_wrap=True)
+                print_note(f"{method} is left out: {error}")
     if len(done) < 2:
         raise InvalidRequest("Fewer than two of these methods could paint, so there is nothing to compare.")
     write_file(folder / SHEET, to_png(_sheet(done)))
-    errors.print(f"seed {drawn}; {folder / SHEET} shows them side by side", markup=False, soft_wrap=True)
+    print_note(f"seed {drawn}; {folder / SHEET} shows them side by side")
     return [one.path for one in done.values()]
 
 
