@@ -5,16 +5,13 @@ from __future__ import annotations
 from discord import app_commands
 from discord.ext import commands
 
-from bot.interactions.commands import Choices, choices, everywhere
+from bot.interactions.commands import NEGATIVE, Choices, Seed, Words, choices, everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.requests import autocomplete as completion
 from bot.requests.parse import ParsedCommand
 from bot.services import BotClient
-from engine.requests.prompts import MAX_SOURCE
-from engine.requests.request import MAX_SEED
 
-Words = app_commands.Range[str, 1, MAX_SOURCE]
 WayWords = app_commands.Range[str, 1, 1000]
 
 
@@ -32,7 +29,7 @@ class CompareCog(commands.Cog):
         second="Another profile, method or model.",
         third="Another profile, method or model.",
         fourth="Another profile, method or model.",
-        negative="What the picture should avoid.",
+        negative=NEGATIVE,
         size="Width x height, for example 256x256.",
         seed="The seed for all of them.",
     )
@@ -48,7 +45,7 @@ class CompareCog(commands.Cog):
         fourth: WayWords | None = None,
         negative: Words | None = None,
         size: str | None = None,
-        seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
+        seed: Seed | None = None,
     ) -> None:
         """Check all pictures, then queue them as one job."""
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)

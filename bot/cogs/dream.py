@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import discord
@@ -12,7 +11,7 @@ from discord.ext import commands
 
 from bot.community.defaults import Settled, Typed
 from bot.errors import Refused
-from bot.interactions.commands import Choices, choices, everywhere
+from bot.interactions.commands import NEGATIVE, SIZE, Choices, More, Seed, Words, choices, everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.comparison import Comparison, changed
@@ -28,17 +27,14 @@ from engine.catalogue.models import DEFAULT_MODEL
 from engine.errors import DreamError
 from engine.images.icons.spec import MAX_TEXT
 from engine.requests.icons import draw_icons
-from engine.requests.prompts import MAX_SOURCE
 from engine.requests.request import (
     MAX_COUNT,
-    MAX_SEED,
     DreamRequest,
     adapted_model,
     build_request,
     parse_settings,
 )
 
-Words = app_commands.Range[str, 1, MAX_SOURCE]
 NOT_YET = "0" * 64
 """Placeholder for the hash of an attachment that is not fetched yet."""
 
@@ -50,7 +46,7 @@ class DreamCog(commands.Cog):
     @app_commands.command(name="dream", description="Paint a picture from a prompt.")
     @app_commands.describe(
         prompt="What to paint: castle:2 | fog | people:-0.5. {red|blue} paints one picture for each.",
-        negative="What the picture should avoid.",
+        negative=NEGATIVE,
         image="A picture to start from.",
         icon="A figure to start from in place of a picture, for example owl size=0.6",
         target_icon="A figure to approach.",
@@ -61,7 +57,7 @@ class DreamCog(commands.Cog):
         adapter="A trained style of the model, for example mine:0.6",
         profile="A named set of options, for example draft.",
         style="A style of this server, for example ink.",
-        size="Width x height, for example 384x256, or 3:2, square, portrait, landscape.",
+        size=SIZE,
         steps="More steps are slower and cleaner.",
         seed="The same seed and prompt give the same picture.",
         count="How many pictures. Large batches run in the background.",
@@ -85,9 +81,9 @@ class DreamCog(commands.Cog):
         style: str | None = None,
         size: str | None = None,
         steps: app_commands.Range[int, 1, 2000] | None = None,
-        seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
+        seed: Seed | None = None,
         count: app_commands.Range[int, 1, MAX_COUNT] | None = None,
-        more: app_commands.Range[str, 1, 2000] | None = None,
+        more: More | None = None,
     ) -> None:
         """Make every check that needs no attachment, then fetch and decode the attachments, then queue the job."""
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
@@ -127,21 +123,14 @@ class DreamCog(commands.Cog):
         made = await self.services.experiments.texts(typed, caller, self.services.unavailable, build)
         if image or target or icon or target_icon:
             await self.services.job_actions.check(made.request, caller)
-        attached = await _fetched(self.services.attachments, caller.user_id, image, mask)
-        aim = await self.services.attachments.read(target, caller.user_id) if target else None
-        images = {**attached.images, **({aim.sha256: aim.png} if aim else {})}
-
-        def attach(one: DreamRequest) -> DreamRequest:
-            named = {"init_image": attached.image, "mask_image": attached.mask}
-            return draw_icons(one.model_copy(update=named | ({"target_image": aim.sha256} if aim else {})), images)
-
-        request = await asyncio.to_thread(changed, made.request, attach)
+        attached = await _fetched(self.services.attachments, caller.user_id, image, mask, target)
+        request = await asyncio.to_thread(changed, made.request, attached.attach)
         asks = isinstance(request, Comparison)
-        await self.services.job_actions.dream(request, caller, responder, images, applied=made.applied, asks=asks)
+        await self.services.job_actions.dream(
+            request, caller, responder, attached.images, applied=made.applied, asks=asks
+        )
         first = request.ways[0].request if isinstance(request, Comparison) else request
-        if note := " ".join(
-            filter(None, (*made.notes, attached.note, attached.fitted(first), aim.note if aim else ""))
-        ):
+        if note := " ".join(filter(None, (*made.notes, *attached.notes, attached.fitted(first)))):
             await responder.send_private(note)
 
     @dream.autocomplete("prompt")
@@ -219,16 +208,28 @@ class DreamCog(commands.Cog):
         return choices(completion.more(typed, _typed(interaction, "method"), _typed(interaction, "model")))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Attached:
-    """SHA-256 of the attachments, and their bytes by hash; *note* says how they were changed."""
+    """SHA-256 of the attachments, and their bytes by hash; *notes* say how they were changed."""
 
     image: str = ""
     mask: str = ""
-    images: Mapping[str, bytes] = field(default_factory=dict)
-    note: str = ""
+    target: str = ""
+    images: dict[str, bytes] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     size: tuple[int, int] = (1, 1)
     """Width and height of the image as sent."""
+
+    def add(self, sha256: str, png: bytes, note: str) -> str:
+        """Keep an attachment; returns its hash."""
+        self.images[sha256] = png
+        self.notes.append(note)
+        return sha256
+
+    def attach(self, request: DreamRequest) -> DreamRequest:
+        """*request* with the hashes in place of placeholders. Icons are drawn into `images`."""
+        named = {"init_image": self.image, "mask_image": self.mask, "target_image": self.target}
+        return draw_icons(request.model_copy(update=named), self.images)
 
     def fitted(self, request: DreamRequest) -> str:
         """A note if the image has another aspect ratio than the *request*; a mask is fitted already."""
@@ -236,18 +237,24 @@ class _Attached:
 
 
 async def _fetched(
-    reader: AttachmentReader, user_id: int, image: discord.Attachment | None, mask: discord.Attachment | None
+    reader: AttachmentReader,
+    user_id: int,
+    image: discord.Attachment | None,
+    mask: discord.Attachment | None,
+    target: discord.Attachment | None,
 ) -> _Attached:
     """Raises UnreadablePicture for an attachment that is no image, Refused for an all-black mask."""
-    if image is None:
-        return _Attached()
-    picture = await reader.read(image, user_id)
-    images = {picture.sha256: picture.png}
-    if mask is None:
-        return _Attached(picture.sha256, "", images, picture.note, picture.size)
-    made = await make_mask(await reader.read(mask, user_id, alpha=True), picture)
-    note = " ".join(filter(None, (picture.note, made.note)))
-    return _Attached(picture.sha256, made.sha256, images | {made.sha256: made.png}, note, picture.size)
+    attached = _Attached()
+    if image is not None:
+        picture = await reader.read(image, user_id)
+        attached.image, attached.size = attached.add(picture.sha256, picture.png, picture.note), picture.size
+        if mask is not None:
+            made = await make_mask(await reader.read(mask, user_id, alpha=True), picture)
+            attached.mask = attached.add(made.sha256, made.png, made.note)
+    if target is not None:
+        aim = await reader.read(target, user_id)
+        attached.target = attached.add(aim.sha256, aim.png, aim.note)
+    return attached
 
 
 def _typed(interaction: AnyInteraction, option: str) -> str:

@@ -1,4 +1,4 @@
-"""What slash commands share: where they work, and the choices they offer."""
+"""What slash commands share: where they work, types and descriptions of options, and the choices they offer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from typing import TypeAlias, TypeVar
 
 from discord import app_commands
 
+from engine.requests.prompts import MAX_SOURCE
+from engine.requests.request import MAX_SEED
+
+Words = app_commands.Range[str, 1, MAX_SOURCE]
+Seed = app_commands.Range[int, 0, MAX_SEED]
+More = app_commands.Range[str, 1, 2000]
+NEGATIVE = "What the picture should avoid."
+SIZE = "Width x height, for example 384x256, or 3:2, square, portrait, landscape."
 Choices: TypeAlias = list[app_commands.Choice[str]]
 T = TypeVar("T")
 

@@ -12,15 +12,13 @@ from discord.ext import commands
 from bot.actions.create import ParentPicture, picture_of
 from bot.community.picture_requests import FormText, PictureRequest, weight_of
 from bot.errors import PictureGone, Refused
-from bot.interactions.commands import everywhere
+from bot.interactions.commands import NEGATIVE, SIZE, More, Seed, Words, everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.pictures.attachments import check_attachment
 from bot.services import BotClient
-from engine.requests.prompts import MAX_SOURCE, Prompt
-from engine.requests.request import MAX_SEED
+from engine.requests.prompts import Prompt
 
-Words = app_commands.Range[str, 1, MAX_SOURCE]
 MOST = 4
 NOT_YET = "0" * 63
 """With a digit, the placeholder for the hash of an attachment that is not fetched yet."""
@@ -49,8 +47,8 @@ class BlendCog(commands.Cog):
         links="Links to messages with pictures of mine, separated by blanks.",
         prompt="Words to blend in. Parts and weights: castle:2 | fog",
         weights="How much each picture counts, in order, for example: 2 1",
-        negative="What the picture should avoid.",
-        size="Width x height, for example 384x256, or 3:2, square, portrait, landscape.",
+        negative=NEGATIVE,
+        size=SIZE,
         seed="The same seed and pictures give the same blend.",
         more="More options, for example steps=50 count=2 model=primer",
     )
@@ -67,8 +65,8 @@ class BlendCog(commands.Cog):
         weights: app_commands.Range[str, 1, 100] | None = None,
         negative: Words | None = None,
         size: str | None = None,
-        seed: app_commands.Range[int, 0, MAX_SEED] | None = None,
-        more: app_commands.Range[str, 1, 2000] | None = None,
+        seed: Seed | None = None,
+        more: More | None = None,
     ) -> None:
         """Make every check that needs no attachment, then fetch the attachments, then queue the job."""
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)

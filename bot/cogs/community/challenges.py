@@ -9,7 +9,7 @@ from bot.community.challenges.course import is_seen
 from bot.community.challenges.message import THEME, list_embed
 from bot.community.defaults import Typed
 from bot.errors import NotAllowed, Refused
-from bot.interactions.commands import Choices, choices
+from bot.interactions.commands import Choices, Words, choices
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.challenge import MOST_EACH, Challenge
@@ -21,7 +21,6 @@ from bot.requests.deadlines import parse_deadline, parse_length
 from bot.services import BotClient
 from bot.text import message_link, plain, relative, shorten
 from bot.views.community.challenges import board_payload, paint_entry
-from engine.requests.prompts import MAX_SOURCE
 
 READ, LISTED = 50, 5
 """Challenges that are read for the list, and that it shows."""
@@ -75,7 +74,7 @@ class ChallengesCog(commands.Cog):
     async def enter(
         self,
         interaction: AnyInteraction,
-        prompt: app_commands.Range[str, 1, MAX_SOURCE],
+        prompt: Words,
         style: str | None = None,
         size: str | None = None,
     ) -> None:

@@ -11,14 +11,13 @@ from discord.ext import commands
 from bot.community.defaults import Typed, check_negative
 from bot.community.styles.library import MAX_NAME, MAX_OPTIONS, MAX_TEMPLATE
 from bot.errors import Refused
-from bot.interactions.commands import Choices, choices, everywhere
+from bot.interactions.commands import Choices, Words, choices, everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.requests import autocomplete as completion
 from bot.services import BotClient
 from bot.text import mention, plain
 from bot.views.community.styles import list_payload, paint_styled, style_payload
-from engine.requests.prompts import MAX_SOURCE
 
 Name = app_commands.Range[str, 1, MAX_NAME]
 
@@ -81,7 +80,7 @@ class StylesCog(commands.Cog):
 
     @group.command(name="use", description="Paint a prompt with a style.")
     @app_commands.describe(name="The style.", prompt="What to paint.")
-    async def use(self, interaction: AnyInteraction, name: str, prompt: app_commands.Range[str, 1, MAX_SOURCE]) -> None:
+    async def use(self, interaction: AnyInteraction, name: str, prompt: Words) -> None:
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
         if not (await self.services.moderation.choices(caller.user_id)).private:
             caller.check_place()

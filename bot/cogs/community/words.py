@@ -9,14 +9,13 @@ from discord.ext import commands
 from bot.community.picture_requests import FormText
 from bot.community.words.actions import Asked
 from bot.errors import Refused
-from bot.interactions.commands import everywhere
+from bot.interactions.commands import Words, everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.pictures.attachments import check_attachment
 from bot.services import BotClient
 from bot.views.base import Press
 from bot.views.community.words import answer_describe, answer_explain
-from engine.requests.prompts import MAX_SOURCE
 
 ONE_OF_BOTH = "Attach a picture, or give the link of a message with a picture of mine: one of both."
 Link = app_commands.Range[str, 1, 200]
@@ -48,7 +47,7 @@ class WordsCog(commands.Cog):
     async def explain(
         self,
         interaction: AnyInteraction,
-        texts: app_commands.Range[str, 1, MAX_SOURCE] | None = None,
+        texts: Words | None = None,
         picture: discord.Attachment | None = None,
         link: Link | None = None,
     ) -> None:
