@@ -178,17 +178,7 @@ def build_services(
     jobs.registry.subscribe(timelapses.hear)
     attachments = AttachmentReader(pixels=2 * config.limits.max_size**2)
     moderation = Moderation(store, jobs, clock, config.discord.owner_ids)
-    sources = Sources(
-        store=store,
-        engine=engine,
-        metrics=metrics,
-        ready=lambda: jobs.ready,
-        connected=connected,
-        shards=shards,
-        waiting=lambda: len(jobs.registry.waiting()),
-        running=lambda: len(jobs.registry.running()),
-        free_megabytes=config.retention.free_megabytes,
-    )
+    sources = _sources(config, store, engine, metrics, jobs, connected, shards)
     deletion_queue = DeletionQueue(client, store)
     starboard = Starboard(client, store, delivery, indexer, jobs.takedowns, buttons.star, deletion_queue.wake, clock)
     votes = Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, clock)
@@ -233,4 +223,26 @@ def build_services(
         families=Families(store, access),
         picture_words=PictureWords(store, engine),
         look=partial(look, sources),
+    )
+
+
+def _sources(
+    config: Config,
+    store: Store,
+    engine: Engine,
+    metrics: Metrics,
+    jobs: JobService,
+    connected: Callable[[], bool],
+    shards: Callable[[], Shards],
+) -> Sources:
+    return Sources(
+        store=store,
+        engine=engine,
+        metrics=metrics,
+        ready=lambda: jobs.ready,
+        connected=connected,
+        shards=shards,
+        waiting=lambda: len(jobs.registry.waiting()),
+        running=lambda: len(jobs.registry.running()),
+        free_megabytes=config.retention.free_megabytes,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.flops import biggan_view_share, v_view_share, view_share
@@ -41,28 +42,36 @@ def check_flags(kind: Kind, flags: Mapping[str, object]) -> None:
 def _diffusion_model(entry: Entry, size: Size | None) -> Model:
     """Sides are multiples of what the levels of the network halve."""
     flags = read_flags(entry.flags)
-    multiple = flags.patch * 2 ** (len(flags.channel_mult) - 1)
-    own = flags.image_size
-    return Model(
-        name=entry.name,
-        title=entry.title,
-        methods=("clip_diffusion",),
-        size=size or (own, own),
-        multiple=multiple,
-        smallest=max(own // 2, multiple),
-        largest=max(MAX_SIDE, own),
-        perceptor=entry.perceptor,
-        view_share=view_share(flags.num_channels, own, entry.perceptor),
+    return _denoiser(
+        entry,
+        size,
+        flags.image_size,
+        flags.patch * 2 ** (len(flags.channel_mult) - 1),
+        largest=max(MAX_SIDE, flags.image_size),
+        view_share=view_share(flags.num_channels, flags.image_size, entry.perceptor),
         train_steps=flags.diffusion_steps,
         classes=IMAGENET_CLASSES if flags.class_cond else 0,
         reads=bool(flags.context_dim),
-        defaults={"clip_diffusion": dict(entry.defaults)},
     )
 
 
 def _v_diffusion_model(entry: Entry, size: Size | None) -> Model:
     flags = read_v_diffusion_flags(entry.flags)
-    own, multiple = flags.image_size, flags.multiple
+    return _denoiser(
+        entry,
+        size,
+        flags.image_size,
+        flags.multiple,
+        largest=max(MAX_SIDE, flags.image_size) // flags.multiple * flags.multiple,
+        view_share=v_view_share(flags.teraflops(flags.image_size), entry.perceptor),
+        train_steps=flags.diffusion_steps,
+        reads=bool(flags.context_dim),
+        free_guidance=flags.free_guidance,
+    )
+
+
+def _denoiser(entry: Entry, size: Size | None, own: int, multiple: int, **others: Any) -> Model:
+    """A model of clip_diffusion. *own*: side of the training images; *others*: further fields of `Model`."""
     return Model(
         name=entry.name,
         title=entry.title,
@@ -70,13 +79,9 @@ def _v_diffusion_model(entry: Entry, size: Size | None) -> Model:
         size=size or (own, own),
         multiple=multiple,
         smallest=max(own // 2, multiple),
-        largest=max(MAX_SIDE, own) // multiple * multiple,
         perceptor=entry.perceptor,
-        view_share=v_view_share(flags.teraflops(own), entry.perceptor),
-        train_steps=flags.diffusion_steps,
-        reads=bool(flags.context_dim),
-        free_guidance=flags.free_guidance,
         defaults={"clip_diffusion": dict(entry.defaults)},
+        **others,
     )
 
 

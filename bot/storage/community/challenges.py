@@ -285,26 +285,10 @@ class ChallengeRows:
 
 
 def _challenge(row: sqlite3.Row) -> Challenge:
-    return Challenge(
-        id=row["id"],
-        server_id=row["server_id"],
-        channel_id=row["channel_id"],
-        message_id=row["message_id"],
-        thread_id=row["thread_id"],
-        host_id=row["host_id"],
-        theme=row["theme"],
-        entries_each=row["entries_each"],
-        vote_seconds=row["vote_seconds"],
-        prize=row["prize"] / STEPS_PER_UNIT,
-        state=ChallengeState(row["state"]),
-        vote_id=row["vote_id"],
-        created_at=row["created_at"],
-        deadline=row["deadline"],
-        ended_at=row["ended_at"],
-        reason=row["reason"],
-        result_id=row["result_id"],
-        pinned=bool(row["pinned"]),
-        revision=row["revision"],
-        shown=row["shown"],
-        tries=row["tries"],
-    )
+    values = {name: row[name] for name in Challenge.__slots__}
+    values |= {
+        "prize": row["prize"] / STEPS_PER_UNIT,
+        "state": ChallengeState(row["state"]),
+        "pinned": bool(row["pinned"]),
+    }
+    return Challenge(**values)
