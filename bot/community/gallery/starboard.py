@@ -139,6 +139,8 @@ class Starboard:
             wanted = picture.stars >= needed and self._may_show(picture, server_id, channel_id, known=entry is not None)
             if entry is not None and not wanted:
                 await rows.remove(session, job_id, index)
+            elif entry is not None and entry.stars != picture.stars:
+                await rows.editing(session, job_id, index)
             elif entry is None and wanted and picture.path is not None:
                 new = StarboardEntry(
                     job_id, index, server_id, channel_id, None, "", picture.stars, False, self._clock()

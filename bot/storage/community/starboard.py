@@ -9,7 +9,10 @@ from bot.storage.database import Database, Session
 
 @dataclass(frozen=True, slots=True)
 class StarboardEntry:
-    """One entry. *file*, *stars*: as its message shows them; *closed*: a moderator deleted the message."""
+    """One entry. *file*, *stars*: as its message shows them; *closed*: a moderator deleted the message.
+
+    *stars* is -1 while an edit is under way.
+    """
 
     job_id: str
     index: int
@@ -84,6 +87,10 @@ class StarboardRows:
             )
             if row is None:
                 await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", entry.channel_id, entry.message_id)
+
+    async def editing(self, session: Session, job_id: str, index: int) -> None:
+        """Forget the number of stars that the message shows, until `shown`: a crash may come after the edit."""
+        await session.run("UPDATE starboard SET stars = -1 WHERE job_id = ? AND idx = ?", job_id, index)
 
     async def shown(self, job_id: str, index: int, stars: int) -> None:
         await self._database.run("UPDATE starboard SET stars = ? WHERE job_id = ? AND idx = ?", stars, job_id, index)
