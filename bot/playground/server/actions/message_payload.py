@@ -151,8 +151,10 @@ class _MediaResolver:
         return {"id": str(file.id), "loading_state": 2, "flags": 0, **self.media(item), "attachment_id": str(file.id)}
 
     def component(self, component: Json) -> Json:
-        """A component with resolved media, its children included."""
-        shown: dict[str, Any] = {**_FILLED_IN.get(component["type"], {}), **component}
+        """A component with resolved media, its children included; a standard emoji has no `id` there."""
+        shown: dict[str, Any] = _without_null_id({**_FILLED_IN.get(component["type"], {}), **component})
+        if "options" in shown:
+            shown["options"] = [_without_null_id(option) for option in shown["options"]]
         for key in ("media", "file"):
             if isinstance(shown.get(key), dict) and "url" in shown[key]:
                 shown[key] = self.unfurled(shown[key])
@@ -164,6 +166,11 @@ class _MediaResolver:
         if isinstance(shown.get("accessory"), dict):
             shown["accessory"] = self.component(shown["accessory"])
         return shown
+
+
+def _without_null_id(item: Json) -> Json:
+    emoji = item.get("emoji")
+    return {**item, "emoji": {k: v for k, v in emoji.items() if v is not None}} if isinstance(emoji, dict) else item
 
 
 def _rendered_embed(embed: Json, pointed: _MediaResolver) -> Json:
