@@ -1,18 +1,18 @@
-"""Everything that can go wrong in words that its person may read.
+"""Errors with a message for the user.
 
-    DreamError                  str() is shown to the person as it stands
-    ├── InvalidRequest          what was asked for cannot be done; says what can
-    │   └── PromptError         bad prompt syntax; knows the character it points at
-    ├── UnreadablePicture       an attachment or file is not a picture we open (broken, huge, hostile)
-    ├── ModelUnavailable        this engine has not got the model, method or upscaler, and why
-    ├── WeightsError            a checkpoint is missing, corrupt, of another architecture or not what its hash says
-    ├── OutOfMemory             not even one picture of this size fits
-    ├── NotFinite               the numbers of one picture became NaN or infinite
-    ├── Cancelled               somebody stopped the job
-    ├── EngineRestarting        recoverable: the engine died or is not ready yet; the job may be tried again
-    └── EngineUnusable          not recoverable without the host: the engine cannot start
+    DreamError                  str() is shown to the user unchanged
+    ├── InvalidRequest          the request cannot be carried out; the message says what is possible
+    │   └── PromptError         invalid prompt syntax, with the position of the character
+    ├── UnreadablePicture       the file is not a supported picture, or it is broken or too large
+    ├── ModelUnavailable        the engine lacks the model, method or upscaler; the message says why
+    ├── WeightsError            a checkpoint is missing, corrupt, or does not match its architecture or hash
+    ├── OutOfMemory             a single picture of this size does not fit into memory
+    ├── NotFinite               the values of one picture became NaN or infinite
+    ├── Cancelled               the job was cancelled
+    ├── EngineRestarting        temporary: the engine is starting or restarting; the job may be retried
+    └── EngineUnusable          permanent: the engine cannot start until its host acts
 
-Knows neither torch nor Discord. A class's name is its code when it crosses a process border (`Failure.error`).
+Imports neither torch nor discord. The class name is the error code between processes (`Failure.error`).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def printable(text: str) -> str:
-    """*text* without control characters, except for tabs and new lines: a terminal would obey them."""
+    """Replace control characters in *text*, except tabs and line feeds, so that no terminal interprets them."""
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class DreamError(Exception):
-    """An error whose text people may read. Control characters of its text, which may be foreign, are replaced."""
+    """An error with a message for the user. Control characters in the message are replaced."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(printable(message))

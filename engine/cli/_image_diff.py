@@ -1,4 +1,4 @@
-"""Is a picture that was painted again the same one, how far is it off, and why may that be? No torch."""
+"""Compares a repainted picture with its original, and explains differences. Imports no torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORDS = {
     "device": "the device",
     "dtype": "the number format",
 }
-"""What a replay record resolves, and what people call it; the weightiest first."""
+"""Keys of a replay record's resolved settings → their names in messages, most important first."""
 COURSES = {"course": "steps", "upscaler_course": "tiles of the upscaler"}
 SHOWN = 12
 """Characters of a hash."""
@@ -30,14 +30,14 @@ SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """Two pictures, pixel by pixel. Sizes are width and height; of different sizes, every pixel differs."""
+    """Pixel-wise difference of two pictures. Sizes are (width, height); if they differ, every pixel counts."""
 
     size: tuple[int, int]
     other_size: tuple[int, int]
     differing: int
-    """Pixels."""
+    """Number of pixels that differ."""
     largest: int
-    """Difference of one colour of one pixel, of 255."""
+    """Largest difference of a colour value, 0 to 255."""
 
     @property
     def equal(self) -> bool:
@@ -55,7 +55,7 @@ class Likeness:
 
 
 def compare(first: bytes, again: bytes) -> Likeness:
-    """How like two encoded pictures are; raises UnreadablePicture."""
+    """Compare two encoded pictures pixel by pixel. Raises UnreadablePicture."""
     a, b = (open_own(data) for data in (first, again))
     if a.size != b.size:
         return Likeness(a.size, b.size, a.width * a.height, 255)
@@ -64,7 +64,7 @@ def compare(first: bytes, again: bytes) -> Likeness:
 
 
 def reasons(original: bytes, then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Why the picture of the record *then* may differ from that of *now*, in sentences; never empty."""
+    """Sentences that explain why a replay may differ, from the records *then* and *now*; at least one."""
     found = list(_reasons(original, then, now))
     return found or [
         "All that is recorded is the same. Then other versions of PyTorch or of a driver have rounded otherwise, "
@@ -85,7 +85,7 @@ def _reasons(original: bytes, then: Mapping[str, Any], now: Mapping[str, Any]) -
 
 
 def _of_courses(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """How each step was run is recorded, and repeated where that is possible."""
+    """Compare how the steps were run (batch, threads, tiles), which a replay repeats where possible."""
     for key, words in COURSES.items():
         first, again = (read_step_log(resolved.get(key)) for resolved in (then, now))
         other = [number for number in range(first.steps) if first.at(number) != again.at(number)]

@@ -1,4 +1,4 @@
-"""Pictures that somebody named in the shell: opened, with what their records say of how they were made. No torch."""
+"""Opens the pictures that a command names, with the requests from their replay records. Imports no torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEEN = 768
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One picture. *request* is what it was painted from, where its record says so."""
+    """One picture. *request* is the request in its replay record, None without a record."""
 
     path: Path
     image: Image.Image

@@ -147,7 +147,7 @@ def check_writable(path: Path) -> None:
 
 @contextlib.contextmanager
 def _part_of(path: Path) -> Iterator[Path]:
-    """Where to write what shall become *path*; gone if that fails, and InvalidRequest says why."""
+    """A temporary path whose file replaces *path* on success and is deleted on failure. Raises InvalidRequest."""
     part = path.with_name(f".{path.name}.part")
     try:
         if path.is_dir():
@@ -161,7 +161,7 @@ def _part_of(path: Path) -> Iterator[Path]:
 
 
 def _why(error: OSError) -> str:
-    """Of a file where a folder should be made, the system only says that it exists."""
+    """The reason as text; for a file in the place of a folder, the system's own text is misleading."""
     return "a part of its path is a file" if isinstance(error, FileExistsError) else error.strerror or str(error)
 
 

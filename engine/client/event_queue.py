@@ -1,4 +1,4 @@
-"""Events on their way to their one reader, in order; a newer `Progress` replaces the unread one of the same attempt."""
+"""A queue of events for one reader. A newer `Progress` replaces the unread one of the same attempt."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ PICTURE_OVERHEAD = 2 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """How an engine's process is doing."""
+    """The state of an engine's process."""
 
     ends: int = 0
     """How often it has ended and was started again."""
@@ -64,16 +64,16 @@ class Pulse:
 
 
 class Engine(Protocol):
-    """Something that paints. Events have one reader."""
+    """The interface of an engine: it takes jobs and reports events to one reader."""
 
     @property
     def ready(self) -> Ready | None:
-        """What it can do now; None while it is down."""
+        """The capabilities of the running engine; None while it is down."""
         ...
 
     @property
     def pulse(self) -> Pulse:
-        """How its process is doing."""
+        """The state of its process."""
         ...
 
     async def start(self) -> None:
@@ -81,11 +81,11 @@ class Engine(Protocol):
         ...
 
     async def submit(self, job: Job, images: Mapping[str, bytes]) -> None:
-        """Hand *job* over; raises EngineRestarting or EngineUnusable if that is not possible now."""
+        """Submit *job*. Raises EngineRestarting or EngineUnusable."""
         ...
 
     async def cancel(self, job_id: str, attempt: int) -> None:
-        """Ask for the end of an attempt; its last event says how it ended."""
+        """Request cancellation of an attempt; its last event reports the outcome."""
         ...
 
     async def embed(
@@ -95,15 +95,15 @@ class Engine(Protocol):
         ...
 
     def events(self) -> AsyncIterator[Event]:
-        """Everything that happens, until `close`."""
+        """All events until `close`."""
         ...
 
     async def drain(self, seconds: float) -> None:
-        """Let running attempts finish for at most that long; nothing more is accepted."""
+        """Accept no more jobs, and wait at most *seconds* for running attempts."""
         ...
 
     async def close(self) -> None:
-        """Stop and leave no process behind."""
+        """Stop the engine and all of its processes."""
         ...
 
 
@@ -231,7 +231,7 @@ class LocalEngine:
         return embeddings
 
     async def drain(self, seconds: float) -> None:
-        """Accepts nothing more and lets attempts finish for at most *seconds*; `close` comes after."""
+        """Accepts no more jobs, and waits at most *seconds* for running attempts. Call `close` afterwards."""
         self._closing = True
         self._supervisor.stop()
         if self._supervising and (child := self._supervisor.child):

@@ -3,7 +3,7 @@
     client: async with offer() as link … start the child with link.environ and link.handles … await link.accept()
     child:  sock = take_socket()
 
-Nobody else can join: the pair has no name, and on loopback a connection must open with the secret.
+No other process can connect: a socket pair has no address, and a loopback connection must start with the secret.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Loopback:
 
     @classmethod
     async def make(cls) -> Loopback:
-        """A listening port with a secret of its own."""
+        """Open a listening port with a new secret."""
         secret, joined = secrets.token_hex(32), asyncio.get_running_loop().create_future()
 
         async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -112,7 +112,7 @@ def take_socket(environ: MutableMapping[str, str] = os.environ) -> socket.socket
     if FD in environ:
         return socket.socket(fileno=int(environ.pop(FD)))
     if PORT not in environ:
-        raise LookupError("This process is started by a client; alone it has nobody to talk to.")
+        raise LookupError("This process must be started by its client; it found no connection in its environment.")
     sock = socket.create_connection(("127.0.0.1", int(environ.pop(PORT))), timeout=10)
     sock.sendall(environ.pop(SECRET).encode())
     sock.settimeout(None)

@@ -1,7 +1,7 @@
-"""The small model judged on held-out captions, painted by the real method. The judges never guide.
+"""Evaluates the small model on held-out captions, painted by the real method. The judges never guide.
 
-The grader asks whether a picture finds its own caption among 64, the classifier whether it shows the thing that was
-named, and pairs of prompts with a negative part whether what is pushed away goes.
+The grader measures whether a picture retrieves its caption among 64. The classifier measures whether it shows the named
+thing. Pairs of prompts with a negative part measure whether the negative part disappears.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from engine.runtime.runtime import Runtime
 from engine.upscalers import find_upscaler
 
 HELD_OUT_SERIES = 990
-"""Of the painter; no net has seen it."""
+"""Series of the painter that no net was trained on."""
 AMONG = 64
 MODES: Mapping[str, Mapping[str, str]] = {
     "default": {},
@@ -43,7 +43,7 @@ MODES: Mapping[str, Mapping[str, str]] = {
     "cfg": {"clip_guidance_scale": "0"},
     "none": {"cfg_scale": "0", "clip_guidance_scale": "0"},
 }
-"""What guides: both, CLIP alone (which must pull harder without the other's help), the conditioning alone, nothing."""
+"""Modes of guidance: both, CLIP alone (with a higher scale), text conditioning alone, none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ class Judges:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the judges say of one way of painting all questions."""
+    """The judges' results for one mode of painting all questions."""
 
     precision: Share
     named: Share

@@ -1,6 +1,6 @@
-"""Single respects of a prompt, each asked of captions that tell it: two colours bound to two things, counts, and so on.
+"""Evaluates single aspects of a prompt: two things with a colour each, counts, positions, small things.
 
-The classifier judges, on whole pictures or on halves. The lattice figure needs no judge.
+The classifier judges whole pictures or halves. The lattice figure needs no judge.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from engine.primer.tasks.dataset import scene_at
 _SIDES = {"left": (LEFT, RIGHT), "right": (RIGHT, LEFT), "top": (TOP, BOTTOM), "bottom": (BOTTOM, TOP)}
 _PAIRED = {"left of": (LEFT, RIGHT), "right of": (RIGHT, LEFT), "above": (TOP, BOTTOM), "below": (BOTTOM, TOP)}
 _STRONG = 48
-"""Of 255: a colour step between neighbours that is seen as an edge."""
+"""Difference of neighbouring pixels, of 255, that counts as an edge."""
 LATTICE_BY_CHANCE = 0.25
 
 

@@ -1,4 +1,4 @@
-"""How well pictures fit words, as a perceptor sees it: the cosine between them, 1 is the most."""
+"""CLIP scores: the cosine between a picture and a prompt in a perceptor's space, at most 1."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SMALL = "the small CLIP"
 
 @dataclass(frozen=True, slots=True)
 class PromptVectors:
-    """What is wanted: the parts of a prompt as unit vectors [P, D], and the unit vector of their weighted sum [D].
+    """An embedded prompt: its parts as unit vectors [P, D], and the unit vector of their weighted sum [D].
 
-    Negative weights push away, so a picture's cosine with *direction* falls with what nobody wants in it.
+    Parts with a negative weight lower a picture's cosine with *direction*.
     """
 
     prompts: tuple[Prompt, ...]
@@ -33,7 +33,7 @@ class PromptVectors:
 
 
 class Judge:
-    """One perceptor that looks at pictures and reads texts. Raises DreamErrors in words for a name that is unknown."""
+    """A perceptor that embeds pictures and prompts. Raises DreamErrors for an unknown name."""
 
     def __init__(self, name: str, runtime: NetProvider) -> None:
         self._perceptor, self._runtime = load_perceptor(name, runtime), runtime
@@ -69,7 +69,7 @@ class Judge:
     def wish(self, prompts: Sequence[Prompt], pictures: Mapping[str, Image.Image] | None = None) -> PromptVectors:
         """Embed the parts that hold at the end; *pictures*: SHA-256 → what image prompts name.
 
-        Raises InvalidRequest where a small perceptor knows no word of them.
+        Raises InvalidRequest if the perceptor has a limited vocabulary that contains none of the words.
         """
         kept, notes = last_phase(tuple(prompts)), tuple[str, ...]()
         if self.id in PRIMER_FILES:

@@ -1,4 +1,4 @@
-"""Answers `Embed` questions: where texts or images lie in a perceptor's space."""
+"""Answers `Embed` messages: embeddings of texts or images in a perceptor's space."""
 
 from __future__ import annotations
 

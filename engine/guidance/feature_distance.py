@@ -1,7 +1,7 @@
-"""How far a picture looks from its init picture to a CLIP: LPIPS's distance (Zhang et al. 2018) in that net's own maps.
+"""Distance of a picture from its init image in CLIP's feature maps, computed as in LPIPS (Zhang et al. 2018).
 
-The classic tools asked a VGG whose channels had learned weights. `engine.nets.vgg_lpips` is that net; its files are not
-in the package. Without them, the guiding net replaces it: it sees shapes too, and it is loaded already.
+The classic tools use a VGG with learned channel weights. `engine.nets.vgg_lpips` is that net; its files do not ship
+with the package. Without them, the feature maps of the guiding CLIP replace it, because that net is loaded already.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from engine.requests.options.clip_diffusion import ClipDiffusionOptions
 
 
 def recipe_at(options: ClipDiffusionOptions, timestep: float) -> CutRecipe:
-    """How views are cut at *timestep*, 999 (noise) to 0."""
+    """The cutouts at *timestep*, 999 (noise) to 0."""
     return CutRecipe(
         count=int(options.cutouts.at(timestep)),
         power=options.cut_power.at(timestep),
@@ -27,7 +27,7 @@ def recipe_at(options: ClipDiffusionOptions, timestep: float) -> CutRecipe:
 def objective_at(
     options: ClipDiffusionOptions, clip_targets: tuple[ClipTarget, ...], init: Tensor | None, timestep: float, step: int
 ) -> Objective:
-    """What draws the picture in *step* of all steps, at *timestep*; nothing where that step is not guided."""
+    """The objective of *step* at *timestep*; all scales are 0 in a step without guidance."""
     guided, recipe = guides(options, timestep, step), recipe_at(options, timestep)
     return Objective(
         clip_targets=tuple(target.at(timestep, recipe) for target in clip_targets),
@@ -40,13 +40,13 @@ def objective_at(
 
 
 def guides(options: ClipDiffusionOptions, timestep: float, step: int) -> bool:
-    """Whether *step* is one that is guided: within the interval, and every k-th of it."""
+    """Whether *step* is guided: every k-th step within the interval."""
     within = options.guide_from <= step / options.steps < options.guide_until
     return within and step % int(options.guide_every.at(timestep)) == 0
 
 
 def limits_at(options: ClipDiffusionOptions, timestep: float) -> tuple[float, float]:
-    """`clamp_max` and `shift_max` there."""
+    """`clamp_max` and `shift_max` at *timestep*."""
     return options.clamp_max.at(timestep), options.shift_max.at(timestep)
 
 

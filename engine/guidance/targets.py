@@ -1,4 +1,4 @@
-"""Embeds prompts into targets: unit vectors that an image's cutouts shall be near to, or far from."""
+"""Embeds prompts into targets: unit vectors that attract or repel the embeddings of an image's cutouts."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class Targets:
 
     @property
     def wanted(self) -> Tensor:
-        """The unit vector amid all that has a positive weight, each by its weight: [D]; 0 if nothing has."""
+        """The unit vector of the weighted sum of all targets with a positive weight: [D]; 0 without one."""
         return F.normalize(self.weights.clamp_min(0) @ self.vectors, dim=-1)
 
     @property
     def unwanted(self) -> Tensor:
-        """The same of all that has a negative weight."""
+        """The same for targets with a negative weight."""
         return F.normalize(-self.weights.clamp_max(0) @ self.vectors, dim=-1)
 
     @property
     def aversion(self) -> float:
-        """All negative weight over all positive weight: 0 if nothing is unwanted, infinite if nothing is wanted."""
+        """Sum of the negative weights over the sum of the positive ones: 0 or infinite if either is missing."""
         positive, negative = float(self.weights.clamp_min(0).sum()), float(-self.weights.clamp_max(0).sum())
         return negative / positive if positive else math.inf
 
@@ -94,7 +94,7 @@ def decode(request: DreamRequest, images: Mapping[str, bytes], device: torch.dev
 
 
 def power_of_two(count: int) -> int:
-    """The smallest power of two that is not smaller: sizes of batches and lists are rounded up to these."""
+    """The smallest power of two ≥ the argument; sizes of batches and lists are rounded up to it."""
     return 1 << max(count - 1, 0).bit_length()
 
 

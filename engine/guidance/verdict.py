@@ -14,7 +14,7 @@ DIGITS = 5
 
 
 def named(*perceptors: Perceptor) -> dict[str, object]:
-    """Who guided, for the replay record: their ids and their weights' SHA-256, joined by plus signs."""
+    """The guiding CLIPs for the replay record: their ids and the SHA-256 of their weights, each joined by “+”."""
     return {
         "perceptor": "+".join(p.id for p in perceptors),
         "perceptor_weights": "+".join(p.sha256 for p in perceptors),
@@ -25,7 +25,7 @@ def named(*perceptors: Perceptor) -> dict[str, object]:
 def judge(perceptor: Perceptor, picture: Tensor, targets: Targets) -> dict[str, object]:
     """[3, H, W] in [0, 1] → facts: clip_score (cosine with what is wanted), embedding of the whole picture, perceptor.
 
-    A guide likes what it has guided; for an honest ranking ask another perceptor.
+    A CLIP rates images too high that it has guided; rank with another perceptor.
     """
     whole = draw_cuts(CutRecipe(1), 0, 0, 0, (picture.shape[1], picture.shape[2]), perceptor.size)
     view = to_unit(cut(to_signed(picture.clamp(0, 1))[None], [whole], perceptor.size))

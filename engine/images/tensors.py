@@ -1,6 +1,6 @@
-"""Pictures as tensors, and noise that has a key instead of a state.
+"""Conversions between pictures and tensors, and random numbers that depend on a key instead of a generator's state.
 
-Everywhere an image tensor is RGB float32 in [0, 1]; inside diffusion it is in [-1, 1]. The ways between are here only.
+An image tensor is RGB float32 in [0, 1]; inside diffusion it is in [-1, 1]. Only this module converts between them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RIM = 0.97
 
 
 def noise(seed: int, index: int, step: int, purpose: str, shape: Sequence[int]) -> Tensor:
-    """Standard normal numbers, float32 on the CPU, that depend on nothing but these five values.
+    """Standard normal numbers, float32 on the CPU, that depend only on these five values.
 
     Picture *index* of a job with *seed* has the noise of a lone picture with the seed `seed + index`, so that one
     picture of many can be painted again by itself. *purpose* keeps two uses within one step apart.

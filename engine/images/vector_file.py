@@ -1,10 +1,10 @@
 """Unit vectors by row in one file: half precision, memory-mapped, read in chunks.
 
-The file: a header of 512 bytes, one line of JSON padded with blanks, then rows of `dim` halves, little-endian. The
-header says whose vectors these are, so that another perceptor's are never compared with them. Rows are only ever added
-at the end. An index is written after its rows; rows without an index entry are cut off.
+The file: a header of 512 bytes, one line of JSON padded with blanks, then rows of `dim` float16, little-endian. The
+header names the perceptor, so that vectors of different perceptors are never compared. Rows are appended only. The
+index is written after its rows; rows without an index entry are cut off.
 
-100,000 vectors of 512 numbers are 100 MB and one multiplication; sorted trees would cost more than they save.
+100,000 vectors of 512 numbers take 100 MB and are searched by one multiplication, which is faster than a tree.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HALF_TO_SINGLE = 2.0**112
 
 
 class VectorsUnreadable(DreamError):
-    """This is no file of vectors, or one of other vectors; the text says which."""
+    """The file is no vector file, or holds vectors of another perceptor or size; the message says which."""
 
 
 class Vectors:
@@ -50,11 +50,11 @@ class Vectors:
                     raise VectorsUnreadable(f"{path} does not hold the vectors of {key}.")
 
     def __len__(self) -> int:
-        """Whole rows; half a row at the end, where power was lost, is none."""
+        """Number of complete rows; an incomplete last row after a power failure does not count."""
         return (self.path.stat().st_size - HEADER) // (self.dim * 2) if self.path.exists() else 0
 
     def add(self, vectors: Floats) -> int:
-        """Put [N, dim] at the end, on the disk when it returns; returns the first one's row."""
+        """Append [N, dim] and sync it to disk. Returns the number of the first new row."""
         if vectors.ndim != 2 or vectors.shape[1] != self.dim or not np.isfinite(vectors).all():
             raise ValueError(f"{vectors.shape} are not finite vectors of {self.dim} numbers")
         first = len(self)
@@ -81,7 +81,7 @@ class Vectors:
         found = np.empty(len(self), np.float32)
         aim = (direction * HALF_TO_SINGLE).astype(np.float32)
         for start, chunk in _chunks(self._halves()):
-            # Not BLAS: for so little its threads spin, and beside other work were 30 times slower than one.
+            # Not BLAS: on a busy machine its spinning threads took 30 times as long as one thread.
             np.einsum("ij,j->i", chunk, aim, out=found[start : start + len(chunk)])
         return found
 

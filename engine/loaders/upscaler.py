@@ -33,17 +33,17 @@ MAX_CHOICES = 8
 """Groups of tensors of one file that spandrel is asked about."""
 SCALES = range(1, 9)
 PURPOSES = ("SR", "Restoration")
-"""Of spandrel's nets: those that enlarge, and those that remove noise, blur or artefacts. Faces stay out."""
+"""Accepted purposes of spandrel's nets: upscaling, and removal of noise, blur or artefacts; not face restoration."""
 FAR = 32
-"""Pixels. Nets of many layers reach further in principle; what is beyond changes nothing that could be seen."""
+"""Assumed reach in pixels of deep nets. Their receptive field is larger, but pixels beyond have no visible effect."""
 DENSE = 12
-"""The same for Real-ESRGAN's dense blocks, at the size at which they compute. Its own tool takes 10 pixels.
+"""The same for Real-ESRGAN's dense blocks, at the resolution at which they compute. The original tool uses 10 pixels.
 
-Of the published x4plus, pixels beyond change the result by one level of 255 on average; tiles fade into one another.
+In the published x4plus, pixels beyond change the result by one level of 255 on average. Tiles are crossfaded.
 """
 VALUES = {"Compact": 400, "ESRGAN": 3500, "SwinIR": 6000}
 UNKNOWN_VALUES = 8000
-"""Numbers that a net keeps for one pixel at once; of nets as large as the published ones 317, 3337 and (M) 4361 were
+"""Values that a net holds per pixel at the same time. For nets of the published sizes, 317, 3337 and (M) 4361 were
 measured on a CPU in float32."""
 
 log = logging.getLogger(__name__)
@@ -51,23 +51,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class UpscalerNet:
-    """A frozen network on its device, and what is needed to cut images for it. Lengths are in small pixels."""
+    """A frozen network on its device, with its limits for tiles. Lengths are in pixels of its input."""
 
     net: nn.Module
     scale: int
     grain: int = 1
-    """Its windows begin and end on multiples of this: attention windows, pixels that are folded together."""
+    """Tiles begin and end on multiples of this, because of attention windows or pixel unshuffle."""
     smallest: int = 1
-    """Neither side may be shorter."""
+    """Minimum length of both sides."""
     reach: int = FAR
-    """As far away a pixel can still change another one, or change it visibly."""
+    """Distance within which a pixel affects another one, or affects it visibly."""
     exact: bool = False
-    """Whether it is out of the question that anything further away has any influence."""
+    """Whether `reach` is the exact receptive field, so that pixels beyond have no effect at all."""
     values: int = UNKNOWN_VALUES
     dtype: torch.dtype = torch.float32
-    """In which it computes."""
+    """The dtype of its computation."""
     autocast: bool = False
-    """Its weights stay in float32, and torch chooses what is computed in `dtype`."""
+    """Whether its weights stay in float32, and autocast computes in `dtype`."""
     sha256: str = ""
 
     def enlarge(self, x: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class VqganNet:
 
     @cached_property
     def bounds(self) -> tuple[Tensor, Tensor]:
-        """Least and largest number of the codebook in each channel: two tensors [1, D, 1, 1]."""
+        """Minimum and maximum of the codebook in each channel: two tensors [1, D, 1, 1]."""
         low, high = (found.view(1, -1, 1, 1) for found in self.net.codebook.aminmax(dim=0))
         return low, high
 
@@ -70,19 +70,19 @@ class _ClampWithGrad(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: torch.autograd.function.FunctionCtx, inputs: tuple[Tensor, float, float], _: Tensor) -> None:
-        """Keep how far each number lay outside."""
+        """Keep the excess of each value beyond the range."""
         x, low, high = inputs
         ctx.save_for_backward(x - x.clamp(low, high))
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        """What would lead further out is dropped."""
+        """Drop the gradient that would lead further out of range."""
         (outside,) = ctx.saved_tensors  # type: ignore[attr-defined]
         return gradient * (gradient * outside >= 0), None, None
 
 
 def clamp_with_grad(x: Tensor, low: float, high: float) -> Tensor:
-    """`clamp`, but a number outside still hears a gradient that leads it back (Crowson 2021)."""
+    """`clamp`, but a value out of range keeps a gradient that leads back into the range (Crowson 2021)."""
     clamped: Tensor = _ClampWithGrad.apply(x, low, high)  # type: ignore[no-untyped-call]
     return clamped
 

@@ -1,12 +1,12 @@
-"""Counting the bytes of a computation that is only rehearsed: on the meta device tensors have shapes and no numbers.
+"""Counts the memory of a computation on the meta device, where tensors have shapes and no data.
 
     with LiveBytes() as live:
         step()
     live.peak
 
-Every tensor counts from the operation that makes it until nobody holds it, graph included, as on a device. What one
-kernel takes for itself while it runs (a workspace, a copy in another layout) is not seen. Where numbers are asked for
-all the same (is it finite? is anything wanted?), the answer is one, or true.
+A tensor counts from its creation until its last reference is gone, including those of the autograd graph. Temporary
+memory within one kernel (a workspace, a copy in another layout) is not counted. Code that reads values (is it finite?
+is any weight set?) gets one, or true.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ META = torch.device("meta")
 
 
 class LiveBytes:
-    """What is alive on the meta device (or another *device*), and the most that ever was, while it is entered.
+    """Counts live bytes on the meta device (or *device*), and their peak, while it is entered.
 
-    On one thread; what was made before does not count.
+    Covers one thread. Tensors that existed before are not counted.
     """
 
     def __init__(self, device: torch.device = META) -> None:
@@ -44,12 +44,12 @@ class LiveBytes:
         self._counting.__exit__(kind, error, at)  # type: ignore[no-untyped-call]
 
     def begin(self) -> int:
-        """From here on the peak counts anew; answers what is alive now."""
+        """Reset the peak to the live bytes, and return them."""
         self.peak = self.now
         return self.now
 
     def see(self, tensor: Tensor) -> None:
-        """It has been made; once for all tensors that share its storage."""
+        """Count a new tensor; tensors that share its storage count once."""
         storage = tensor.untyped_storage()
         key = storage._cdata
         if tensor.device.type != self._device.type or key in self._sizes:
@@ -64,7 +64,7 @@ class LiveBytes:
 
 
 class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees every tensor that an operation makes; answers questions for numbers that there are not."""
+    """Counts every tensor that an operation creates, and returns stand-ins for values that do not exist."""
 
     def __init__(self, live: LiveBytes) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -72,7 +72,7 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Else every single call would pass through torch's compiler."""
+        """Keeps every call from passing through torch's compiler."""
         return False
 
     def __torch_dispatch__(

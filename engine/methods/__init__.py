@@ -22,10 +22,10 @@ S = TypeVar("S", bound=State)
 
 
 class Method(Protocol[S]):
-    """One way of making pictures. All of it runs in the engine process; `load` and `begin` in a thread."""
+    """A way to make pictures. It runs in the engine process; `load` and `begin` run in a thread."""
 
     def load(self, request: DreamRequest, runtime: NetProvider) -> None:
-        """Bring the nets that *request* needs into memory; raises DreamErrors in words."""
+        """Load the nets that *request* needs. Raises DreamErrors."""
         ...
 
     def begin(self, job: Job, images: Mapping[str, bytes], runtime: NetProvider) -> list[S]:
@@ -33,11 +33,11 @@ class Method(Protocol[S]):
         ...
 
     def batch_key(self, state: S) -> Hashable:
-        """Asked before every step: states of equal keys share one forward pass."""
+        """The key of the next step: states with equal keys share one forward pass."""
         ...
 
     def advance(self, states: list[S], runtime: NetProvider) -> list[Step]:
-        """One step for each, together, answered in order. Out-of-memory may leave it before any state has changed."""
+        """Advance all *states* by one step; results are in their order. Out-of-memory errors leave states unchanged."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What a method hands back for each picture after each step, and what the worker may know of a picture's state.
+"""The interface between methods and the worker: the state of a picture, and the result of each step.
 
     begin(job) → [State, …]     advance([State, …]) → [Step, …], in the same order
 
@@ -17,14 +17,14 @@ from engine.errors import DreamError, NotFinite
 
 
 class State(Protocol):
-    """One picture on its way. Every method has its own mutable dataclass with these fields and what else it needs.
+    """The state of one unfinished picture. Each method has a mutable dataclass with these fields and its own.
 
-    `advance` changes a state only after its forward pass has succeeded, so that a step may be repeated or split
-    after out-of-memory and gives the same numbers.
+    `advance` changes a state only after its forward pass has succeeded. After out-of-memory, a step can therefore be
+    repeated or split, and gives the same numbers.
 
-    How a step is rounded depends on the size of its batch and on what is done to save memory. A method to which that
-    matters has an attribute `bucket` (the smallest batch that the picture may run in) and perhaps `memory_level`, which
-    a replay sets before every step; and it keeps a `course` of how each step was run, which goes into `resolved`.
+    Rounding depends on the batch size and on measures that save memory. Where that matters, a state has a `bucket` (the
+    smallest batch for this picture) and may have a `memory_level`; a replay sets both before each step. The state also
+    keeps a `course`, the conditions of each step, which goes into `resolved`.
     """
 
     job_id: str
@@ -38,9 +38,9 @@ class State(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """*step* of *steps* are done. *preview* draws the picture as it stands; it is called on another thread, or never.
+    """*step* of *steps* are done. *preview* draws the current picture; it is called on another thread, or not at all.
 
-    It must be cheap to make (keep a small detached tensor, on the device if need be) and hold no graph.
+    It must be cheap to create: it may keep a small detached tensor, but no autograd graph.
     """
 
     step: int
@@ -50,12 +50,10 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The method's last word on one picture: RGB, at the net's own size (before a model's finishing upscale).
+    """A finished picture: RGB at the net's own size, before the model's final upscaling.
 
-    *facts* are JSON: of the keys that `engine.protocol.messages.Picture` lists those that the method knows
-    (`clip_score`,
-    `notes`, `embedding`, `perceptor`), and `resolved`, a mapping that goes into the replay record (hashes of the
-    weights, dtype, bucket).
+    *facts* are JSON: keys of `engine.protocol.messages.Picture` (`clip_score`, `notes`, `embedding`, `perceptor`), and
+    `resolved`, a mapping for the replay record (hashes of the weights, dtype, bucket).
     """
 
     image: Image.Image
@@ -64,7 +62,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """This picture cannot go on (`NotFinite`, usually); its neighbours can."""
+    """This picture cannot continue, usually because of `NotFinite`; others in the batch can."""
 
     error: DreamError
 

@@ -55,7 +55,7 @@ class OptimisedImage:
     """The targets of each phase of the prompts' timeline."""
     parameters: Tensor
     held: Tensor | None = None
-    """What the init image left, for the next steps to stay near to."""
+    """The encoded init image, from which later steps measure the distance."""
     mean: Tensor
     square: Tensor
     """Adam's moments of the parameters."""

@@ -1,9 +1,8 @@
-"""CLIP-guided diffusion: noise becomes a picture while CLIP pulls every step towards the prompt.
+"""CLIP-guided diffusion: turns noise into a picture, guided by CLIP in every step.
 
-Each step makes one forward pass with gradient (cond_fn with the prediction, as in crowsonkb's fork; half of the work of
-the classic two passes), looks at random views of the predicted picture through CLIP, and leans the prediction against
-the gradient of the losses, before a sampler takes the step. Nets that read text are guided by the text itself as well
-(classifier-free). Everything is per sample, so pictures of different people at different steps share a pass.
+Each step runs the net once with gradient, as in crowsonkb's fork; the classic tools need two passes. CLIP scores random
+views of the predicted picture, and the gradient of the losses shifts the prediction before the sampler's step. Nets
+that read text also use classifier-free guidance. All values are per sample, so jobs at different steps share a pass.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class ClipDiffusion:
     """The method; see the module's docstring."""
 
     def load(self, request: DreamRequest, runtime: NetProvider) -> None:
-        """Nets and perceptors into memory; refuses words that the model cannot read at all, and walks it cannot go."""
+        """Load nets and perceptors. Raises InvalidRequest for unknown words only, or an impossible spacing of steps."""
         model, options = MODELS[request.model], request.options
         assert isinstance(options, ClipDiffusionOptions)
         readable(request, model)
@@ -78,7 +77,7 @@ class ClipDiffusion:
 
     @torch.no_grad()
     def begin(self, job: Job, images: Mapping[str, bytes], runtime: NetProvider) -> list[Sample]:
-        """One sample per picture: x_T drawn (or what it starts from, made noisy), prompts embedded once for all."""
+        """One sample per picture, with noise or a noised init image as x_T; prompts are embedded once."""
         request = job.request
         assert isinstance(request, DreamRequest) and isinstance(request.options, ClipDiffusionOptions)
         model, options = MODELS[request.model], request.options
@@ -139,9 +138,9 @@ class ClipDiffusion:
         return state.batch_key
 
     def reduce_memory(self, state: Sample, runtime: NetProvider) -> bool:
-        """First the net remembers less, then CLIP looks at fewer cuts at once; later pictures of its kind begin so.
+        """Raise the memory level: the net keeps fewer activations, then CLIP sees fewer cutouts at once.
 
-        A replay gives up its batch, if that is larger than it has to be, before anything else.
+        Later pictures of the same kind begin at this level. A replay first reduces a batch that is larger than needed.
         """
         if state.bucket > 1:
             state.bucket = 1
@@ -200,7 +199,7 @@ def _condition(
 def _commit(
     state: Sample, move: SolverStep, i: int, runtime: NetProvider, terms: StepConditions, resolved: Mapping[str, object]
 ) -> Step:
-    """The step has succeeded: the sample takes its new x, and remembers."""
+    """Store the result of a successful step in the sample."""
     facts: dict[str, object] = {}
     if state.step + 1 == state.steps:
         perceptor = load_perceptor(state.own.perceptor, runtime)

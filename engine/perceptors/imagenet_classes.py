@@ -1,4 +1,4 @@
-"""The names of ImageNet's classes, and where they lie for a CLIP: what a GAN of classes could begin a prompt with.
+"""The names of ImageNet's classes and their CLIP embeddings, which choose the first classes of a GAN.
 
 The names come from open_clip, in which OpenAI's wording for CLIP is included; their order is ImageNet's.
 """
@@ -17,12 +17,12 @@ AS_CAPTION = "a photo of a {}"
 
 
 def class_name(number: int) -> str:
-    """What class *number* shows, in English."""
+    """The English name of class *number*, 0 to 999."""
     return NAMES[number]
 
 
 def class_vectors(perceptor: str, runtime: NetProvider) -> Tensor:
-    """Each class's name as a caption of that CLIP: [1000, D], unit vectors; a while the first time, then kept."""
+    """The embedded names of all classes: [1000, D], unit vectors. Computed once per perceptor."""
     if runtime.device.type == "meta":  # a rehearsal wants to know the shape alone
         return torch.empty(len(NAMES), load_perceptor(perceptor, runtime).dim, device=runtime.device)
 

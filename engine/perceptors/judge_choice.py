@@ -1,6 +1,6 @@
-"""Who judges pictures: a CLIP that did not guide them, where there is one. No torch.
+"""Chooses the CLIP that judges pictures: one that did not guide them, if possible. Imports no torch.
 
-A guide likes what it has guided, down to a grain that only it can see; a ranking by the guide rewards that grain.
+A CLIP rates pictures too high that it has guided, because guidance adds a texture to which only that CLIP responds.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from engine.requests.request import DreamRequest
 from engine.weights.store.folder import COMMAND, weights_folder
 
 GRADER = "primer-grader"
-"""Comes with the package; knows the small models' world."""
+"""Ships with the package; trained on the small models' pictures."""
 SMALL = (GRADER, "primer")
 BEST_FIRST = ("ViT-L/14@336px", "ViT-L/14", "ViT-B/16", "ViT-B/32", "RN50x16", "RN50x4", "RN101", "RN50", "RN50x64")
 
 
 def guides_of(request: DreamRequest) -> frozenset[str]:
-    """The CLIPs that guide it; none for a model that nobody knows here."""
+    """The CLIPs that guide a request; empty for an unknown model."""
     if request.model not in MODELS:
         return frozenset()
     asked = getattr(request.options, "perceptors", USUAL)
@@ -29,10 +29,9 @@ def guides_of(request: DreamRequest) -> frozenset[str]:
 
 
 def choose_grader(guides: Collection[str], environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
-    """The perceptor to judge pictures that *guides* have guided (none = nobody knows), and a note if it is not fair.
+    """The perceptor that judges pictures guided by *guides* (empty = unknown), and a note if it guided one of them.
 
-    The small models' pictures go to their grader; all others to the best of OpenAI's CLIPs that is here and has not
-    guided any of them.
+    The grader judges the small models' pictures. The best installed OpenAI CLIP that guided none judges all others.
     """
     guiding = {plain(name) for name in guides if name}
     small = next((name for name in SMALL if name not in guiding), "")

@@ -1,8 +1,8 @@
-"""A loss that sees shapes: how far apart two pictures lie in the feature maps of a net that knows pictures.
+"""Perceptual distance of two pictures in the feature maps of a trained network.
 
-A squared error asks a net that is not sure for the mean of all pictures, which is a blot; feature maps ask for one that
-reads like the right one. The distance is LPIPS's (Zhang et al. 2018, eq. 1) without its learned weights, over x̂₀ of a
-diffusion model (Lin & Yang 2024).
+A squared error makes an uncertain network predict a blurred mean; feature maps reward one plausible picture instead.
+The distance is that of LPIPS (Zhang et al. 2018, eq. 1) without its learned weights, applied to x̂₀ of a diffusion model
+(Lin & Yang 2024).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Real CLIPs through open_clip: OpenAI's own files, or any model that open_clip knows by name."""
+"""CLIPs loaded through open_clip: OpenAI's files, or a model by its open_clip name."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def from_openai(entry: Entry, opened: HashedFile, device: torch.device) -> Perce
 
 
 def shape_of(name: str) -> Perceptor:
-    """The CLIP that `load_open_clip` would bring, on the meta device: shapes, no weights. Raises ModelUnavailable."""
+    """The CLIP of `load_open_clip` on the meta device: shapes without weights. Raises ModelUnavailable."""
     openai = clip_named(Path(name).stem if Path(name).is_file() else name)
     architecture, tag = (plain(openai.name), OPENAI_TAG) if openai else _split(name)
     config: Any = open_clip.get_model_config(architecture)
@@ -83,7 +83,7 @@ def shape_of(name: str) -> Perceptor:
 def from_open_clip(
     name: str, net: Any, device: torch.device, architecture: str = "ViT-B-32", sha256: str = ""
 ) -> Perceptor:
-    """Any net of open_clip's as a perceptor, frozen."""
+    """An open_clip network as a frozen perceptor."""
     net = net.eval().requires_grad_(False).to(device)
     size = net.visual.image_size
     return Perceptor(
@@ -102,7 +102,7 @@ def from_open_clip(
 
 
 def _maps(tower: Any) -> Features | None:
-    """What every block of a transformer, or every stage of a ResNet, makes of pictures; none of towers that hide it."""
+    """The outputs of every transformer block or ResNet stage; None for image towers of another structure."""
     if not hasattr(tower, "forward_intermediates"):
         return None
 
@@ -114,9 +114,9 @@ def _maps(tower: Any) -> Features | None:
 
 
 def tokenizer(architecture: str = "ViT-B-32") -> Callable[[Sequence[str]], Tensor]:
-    """N texts → [N, 77] ids, as OpenAI's tokenizer has them. Models with a tokenizer of their own keep it.
+    """N texts → [N, 77] ids, equal to those of OpenAI's tokenizer. Models with another tokenizer keep it.
 
-    The one difference mended here: OpenAI spells its two special tokens with bars, and they count in a text too.
+    Corrects one difference: OpenAI's tokenizer also reads its two special tokens, written with bars, within a text.
     """
     tokens: Any = open_clip.get_tokenizer(architecture)
     if isinstance(tokens, open_clip.SimpleTokenizer):

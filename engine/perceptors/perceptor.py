@@ -15,7 +15,7 @@ from engine.perceptors.lpips import Features
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _MORE = "red circle"
-"""Words that every CLIP knows. If appending them does not change a text's tokens, the text fills the context."""
+"""Words in the vocabulary of every CLIP. If appending them leaves a text's tokens unchanged, the context is full."""
 
 
 class Towers(Protocol):
@@ -57,7 +57,7 @@ class Perceptor:
         self.dim = dim
         self.sha256 = sha256
         self.scale = scale
-        self.towers = towers  # not hidden: whoever counts memory looks for modules among the attributes
+        self.towers = towers  # public, because the memory count searches the attributes for modules
         self._tokens = tokens
         self._maps = maps
         self._device = device or torch.device("cpu")
@@ -92,7 +92,7 @@ class Perceptor:
 
     @property
     def image_tower(self) -> nn.Module | None:
-        """The net that looks, by any of its names; None for one that is no module."""
+        """The image tower; None if it is no `nn.Module`."""
         found = (getattr(self.towers, name, None) for name in ("visual", "image"))
         return next((net for net in found if isinstance(net, nn.Module)), None)
 

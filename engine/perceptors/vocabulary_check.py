@@ -1,4 +1,4 @@
-"""Check a prompt against the words of a model that reads few. No torch."""
+"""Checks a prompt against the vocabulary of a model that reads few words. Imports no torch."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def readable(request: DreamRequest, model: Model) -> tuple[tuple[Prompt, ...], t
 
 
 def understood(prompts: Sequence[Prompt], title: str) -> tuple[tuple[Prompt, ...], tuple[str, ...]]:
-    """The prompts that say anything to the model called *title*, and sentences for the person about what was missed.
+    """The prompts with at least one word that the model *title* knows, and notes about the unknown words.
 
-    Raises InvalidRequest if it knows no word of them.
+    Raises InvalidRequest if the model knows none of the words.
     """
     strange = tuple(dict.fromkeys(word for prompt in prompts for word in unknown_words(prompt.text)))
     kept = tuple(prompt for prompt in prompts if prompt.image or says_something(prompt.text))
@@ -46,7 +46,7 @@ def understood(prompts: Sequence[Prompt], title: str) -> tuple[tuple[Prompt, ...
 
 
 def cut_short(prompts: Sequence[Prompt], perceptors: Iterable[Perceptor]) -> tuple[str, ...]:
-    """Sentences for the person about ends of *prompts* that some of *perceptors* do not read."""
+    """Notes about the ends of *prompts* that exceed the context of some *perceptors*."""
     clip_targets = list({eye.id: eye for eye in perceptors}.values())
     ends = (max((eye.unread(prompt.text) for eye in clip_targets), key=len) for prompt in prompts if prompt.text)
     return tuple(_left_out(end) for end in ends if end)

@@ -1,4 +1,4 @@
-"""What came of an order, told in the shell: a line per picture, or one record as JSON. No torch."""
+"""Prints the results of `dream`: one line per picture, or one JSON record. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.requests.request import DreamRequest
 
 
 def tell(finished: DreamResult, clock: PhaseTimer, choice: RankedPictures | None = None) -> bool:
-    """Say it all; False if a replay is not equal to its original."""
+    """Print the results and notes. Return False if a replay differs from its original."""
     likeness, why = _replayed(finished)
     if finished.order.as_json:
         record = _record(finished, clock, choice) | _replay_record(likeness, why)
@@ -31,7 +31,7 @@ def tell(finished: DreamResult, clock: PhaseTimer, choice: RankedPictures | None
 
 
 def _lines(finished: DreamResult, choice: RankedPictures | None) -> None:
-    """A line per picture on stdout, the best first where there is a choice; notes on stderr."""
+    """Print one line per picture on stdout, ranked pictures best first, and the notes on stderr."""
     grades = choice.grades if choice else {}
     for done in sorted(finished.pictures, key=lambda done: -grades.get(done.index, 0.0)):
         facts = done.facts
@@ -55,7 +55,7 @@ def _lines(finished: DreamResult, choice: RankedPictures | None) -> None:
 
 
 def _record(finished: DreamResult, clock: PhaseTimer, choice: RankedPictures | None) -> dict[str, Any]:
-    """All that was asked, resolved and found."""
+    """The JSON record: the request, its resolved settings, and the results."""
     replay: Mapping[str, Any] = finished.pictures[0].facts["replay"]
     record = {
         "request": finished.order.request.model_dump(mode="json"),
@@ -81,7 +81,7 @@ def _picture_record(finished: DreamResult, done: Done, choice: RankedPictures | 
 
 
 def _replayed(finished: DreamResult) -> tuple[Likeness | None, list[str]]:
-    """How like a replay is to its original, and why it may not be."""
+    """Compare a replay with its original: the difference, and possible reasons for it."""
     original, again = finished.order.original, finished.again
     if not original:
         return None, []

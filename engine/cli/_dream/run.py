@@ -106,7 +106,7 @@ class Work:
                 self._frames.setdefault(index, []).append(data)
 
     def keep(self, picture: Picture) -> None:
-        """A picture is finished; it is not lost where its place does not take it any more."""
+        """Write a finished picture. If its path is not writable, save it as a temporary file."""
         path = self._order.path(picture.index)
         if not self._write(path, in_format(picture.png, path.suffix)):
             keep_elsewhere(path, picture.png)
@@ -120,13 +120,13 @@ class Work:
             self._write(place, animate([open_reduced(frame, LARGEST) for frame in frames], place.suffix))
 
     def check_written(self) -> None:
-        """Raise InvalidRequest unless everything is where it was wanted."""
+        """Raise InvalidRequest if a file could not be written to its path."""
         if self._unwritten:
             more = f", nor could {len(self._unwritten) - 1:,} more" if len(self._unwritten) > 1 else ""
             raise InvalidRequest(f"{self._unwritten[0]} could not be written{more}.")
 
     def _write(self, path: Path, data: bytes) -> bool:
-        """Whether that succeeded; what is being painted goes on either way, and the first failure is told."""
+        """Write a file and return whether that succeeded. Print the first failure; painting continues."""
         try:
             write_file(path, data)
         except InvalidRequest as error:
@@ -148,7 +148,7 @@ def second_file(png: bytes, kind: str, request: Request) -> bytes:
 
 
 def keep_elsewhere(path: Path, png: bytes) -> None:
-    """Save the picture that *path* did not take among the temporary files, and say so; raises InvalidRequest."""
+    """Save a picture as a temporary file because *path* is not writable, and print where. Raises InvalidRequest."""
     try:
         place = Path(tempfile.mkdtemp(prefix="dreambot-")) / f"{path.stem}.png"
     except OSError as error:

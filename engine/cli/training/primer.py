@@ -28,7 +28,7 @@ def paint(
     seed: Annotated[int, typer.Option(help="Of the first picture.")] = 0,
     count: Annotated[int, typer.Option(min=1, max=64, help="Number of pictures on the sheet.")] = 1,
 ) -> None:
-    """Draw CAPTION as the painter would: what the small models were taught by, without any net."""
+    """Draw CAPTION with the painter that produced the small models' training pictures. No network runs."""
     from PIL import Image
 
     from engine.primer.captions.parsing import parse_scene

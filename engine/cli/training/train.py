@@ -1,4 +1,4 @@
-"""`python -m engine primer train NET`: the small models, remade from nothing."""
+"""`python -m engine primer train NET`: trains a small model from scratch."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def train(
     start: Annotated[Path | None, typer.Option(help="Finished weights to begin with, instead of random ones.")] = None,
     install: Annotated[bool, typer.Option("--install", help="Then put the weights where the engine looks.")] = False,
 ) -> None:
-    """Remake the small model NET from nothing: paint its pictures, train it, say how good it is.
+    """Train the small model NET from scratch: paint its pictures, train it, and print its quality.
 
-    An interrupted run goes on where it was, after Ctrl-C too; only a finished one is installed. Its files lie in
+    The same command resumes an interrupted run. Only a finished model is installed. The files are in
     DREAMBOT_TRAINING, or in the user's cache folder.
     """
     from engine.training.malloc import keep_memory

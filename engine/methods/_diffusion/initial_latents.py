@@ -1,4 +1,4 @@
-"""Where a picture starts from: noise, an init picture or clouds under noise; and what a mask keeps of it."""
+"""Initial latents of a picture: noise, a noised init image or noised Perlin clouds; and the part that a mask keeps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from engine.requests.request import DreamRequest
 
 @dataclass(frozen=True, slots=True)
 class InitialLatents:
-    """One picture's: *x* at the first stop, and what it holds on to on the way."""
+    """The initial latent of one picture, with its init image and mask."""
 
     x: Tensor
     """[3, H, W], noisy."""
@@ -52,7 +52,7 @@ def initial_latents(
 
 
 def axes(options: ClipDiffusionOptions) -> tuple[bool, bool]:
-    """Whether left and right, and whether top and bottom, shall be alike."""
+    """Whether the picture is mirrored left to right, and top to bottom."""
     return options.symmetry in ("vertical", "both"), options.symmetry in ("horizontal", "both")
 
 

@@ -1,4 +1,4 @@
-"""One picture on its way through clip_diffusion, and all that its next step has to know about it."""
+"""The state of one clip_diffusion picture, and the inputs of its next step that follow from it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from engine.protocol.step_log import StepLog
 from engine.requests.options.clip_diffusion import USUAL_ORDER, ClipDiffusionOptions
 
 SEAM_BELOW = 400
-"""Timestep from which on nets see what lies beyond the edges of a seamless picture; before, moving it is enough."""
+"""Timestep below which nets see a margin beyond the edges of a seamless picture; above it, rolling suffices."""
 
 
 @dataclass
 class Sample:
-    """One picture on its way; `x`, `history` and `step` change when a step has succeeded, all else stays."""
+    """The state of one picture. `x`, `history` and `step` change after each successful step, the rest is constant."""
 
     job_id: str
     index: int
@@ -46,20 +46,20 @@ class Sample:
     lpips: bool = False
     """Whether `init_distance=lpips` is measured by VGG16; otherwise by the first CLIP."""
     history: tuple[Tensor, ...] = ()
-    """What the sampler has to remember of former steps, the newest first."""
+    """Predictions of earlier steps that the sampler needs, newest first."""
     bucket: int = 1
-    """The smallest batch it may run in; a replay sets that of the first time, step by step."""
+    """Smallest batch size of its steps; a replay sets that of the original before each step."""
     memory_level: int = 0
-    """How much memory its steps save, at the cost of time: 1 = the net remembers less, beyond that CLIP looks at half
-    as many cuts at once, a quarter …"""
+    """Memory saving of its steps, which costs time: 1 = the net keeps fewer activations; each further level halves the
+    number of cutouts that CLIP sees at once."""
     step_log: StepLog = field(default_factory=StepLog)
-    """How its steps were run."""
+    """The conditions under which its steps ran."""
     compiled: bool | None = None
-    """Whether its nets run compiled; None = as it comes, a replay sets that of the first time."""
+    """Whether its nets run compiled; None = the host's setting. A replay sets that of the original."""
 
     @property
     def stop(self) -> int:
-        """Where on its walk the next step begins; the last is 0."""
+        """The stop of the schedule at which the next step begins; the last is 0."""
         return self.steps - self.step - 1
 
     @property
@@ -89,7 +89,7 @@ class Sample:
 
     @property
     def objective(self) -> Objective:
-        """What draws it in the next step."""
+        """The objective of the next step."""
         at = self.schedule.noisiness(self.stop)
         found = objective_at(self.options, self.clip_targets, self.start.init, at, self.step_of_all)
         if self.memory_level < 2:
@@ -98,40 +98,40 @@ class Sample:
 
     @property
     def noise_key(self) -> NoiseKey:
-        """The key of what is drawn for it in the next step."""
+        """The key of its random numbers in the next step."""
         return NoiseKey(self.seed, self.index, self.step)
 
     @property
     def limits(self) -> tuple[float, float]:
-        """How far it may lean in the next step."""
+        """The gradient limits of the next step."""
         return limits_at(self.options, self.schedule.noisiness(self.stop))
 
     @property
     def depth(self) -> int:
-        """Former answers that its sampler has."""
+        """Number of earlier predictions that its sampler has."""
         return len(self.history)
 
     @property
     def order(self) -> int:
-        """Of its sampler's multi-step."""
+        """The order of its multistep sampler."""
         return self.options.order or USUAL_ORDER.get(self.options.sampler, 1)
 
     @property
     def begins(self) -> bool:
-        """Whether its next step is the double one that PLMS begins with."""
+        """Whether its next step is the improved Euler step with which PLMS begins."""
         here = self.schedule.at(self.stop)
         able = bool(can_begin(torch.tensor(here.alpha_bar), torch.tensor(here.alpha_bar_prev)))
         return self.options.sampler == "plms" and self.order > 1 and not self.history and able
 
     @property
     def margin(self) -> int:
-        """How much of it the net sees repeated beyond its edges, in pixels: late, when a seam would stay."""
+        """Width in pixels of the repeated margin that the net sees beyond the edges; 0 in early steps."""
         late = self.options.seamless != "none" and self.schedule.noisiness(self.stop) < SEAM_BELOW
         return self.model.multiple // self.model.scale if late else 0
 
     @property
     def class_number(self) -> int:
-        """The class that was chosen, or another one in every step, which keeps the net from settling on any."""
+        """The chosen class, or a different random class in each step, so that the net does not settle on one."""
         if self.options.class_id >= 0:
             return self.options.class_id
         return int(uniform(self.seed, self.index, self.step, "class", (1,)) * self.model.classes)

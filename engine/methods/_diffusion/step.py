@@ -1,4 +1,4 @@
-"""One step of a batch of samples: what the net is told, what guides it, where the sampler stands, how it is framed."""
+"""One step of a batch of samples: conditions the net, guides it, and applies the sampler."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from engine.runtime.provider import NetProvider
 
 
 def step_together(net: DiffusionNet, batch: Sequence[Sample], runtime: NetProvider) -> SolverStep:
-    """Where every sample of the batch is one stop further on."""
+    """The batch after a step: every sample one stop further."""
     sampler, moved = batch[0].options.sampler, seam_offsets(batch, (batch[0].x.shape[1], batch[0].x.shape[2]))
     net.net.checkpointing = batch[0].memory_level > 0
     denoise = _denoiser(net, batch, moved)
@@ -95,7 +95,7 @@ def _resemblance(sample: Sample, runtime: NetProvider) -> Resemblance | None:
 
 
 def _stand(batch: Sequence[Sample], memory: int, runtime: NetProvider) -> SolverInput:
-    """Everything that a sampler has to know about the batch."""
+    """The sampler's input for the batch."""
     x = torch.stack([s.x for s in batch])
     blank = torch.zeros_like(batch[0].x)
     rows = [torch.stack([s.history[k] if k < s.depth else blank for s in batch]) for k in range(memory)]

@@ -17,11 +17,11 @@ from engine.primer.vocabulary import surroundings, tokenise
 from engine.requests.prompts import Prompt
 
 AVERSION_GAIN, OVERLAP_GAIN = 9.0, 25.0
-"""The unwanted prediction is subtracted by more than its weight, and by more still the nearer it is to the wanted one,
-which pulls it in at the same time ("a circle on a blue background | blue:-0.3")."""
+"""Factors of the weight by which the unwanted prediction is subtracted. The second grows with its similarity to the
+wanted one, which contains it ("a circle on a blue background | blue:-0.3")."""
 AVERSION_MOST, AVERSION_LEAST_MOST, CLIPS_SHARE = 2.05, 1.68, 0.8
-"""Higher factors burn the colours; a large weight allows less, because CLIP pushes away as well. Measured so that
-weights of -0.2 to -0.5 remove what they name and leave two thirds of the rest."""
+"""Upper limits: higher factors saturate the colours. A large weight lowers the limit, because CLIP repels as well.
+Measured so that weights of -0.2 to -0.5 remove what they name and keep two thirds of the rest."""
 
 
 @dataclass(frozen=True, slots=True)
