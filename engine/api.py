@@ -23,9 +23,7 @@ from typing import Any, TypeAlias
 from PIL import Image
 
 from engine.errors import InvalidRequest
-from engine.film.camera import Edges, read_camera
-from engine.film.plan import KEEP, Film, plan_film
-from engine.film.scenes import read_story
+from engine.film.plan import Film, FilmSettings
 from engine.guidance.clip_score import Judge
 from engine.images.icons.spec import PREFIX
 from engine.images.opening import open_own, stored_size
@@ -34,13 +32,15 @@ from engine.protocol.messages import Picture, Progress, Request
 from engine.protocol.replay_record import check_model, read_record, replay_request
 from engine.protocol.step_log import ReplayPlan, read_replay_plan
 from engine.requests.icons import draw_icons
-from engine.requests.prompts import format_prompts, parse_prompts
+from engine.requests.prompts import parse_prompts
 from engine.requests.request import AUTO, USUAL_SCALE, DreamRequest, UpscaleRequest, build_request
 from engine.requests.upscaling import LEAST_SCALE, MOST_SCALE, SCALES_SAID
 from engine.worker.in_process import InProcessEngine
 
 ImageLike: TypeAlias = "Image.Image | Dream | bytes | str | Path"
 """An image, an encoded image file, or the path of one."""
+FILM = FilmSettings()
+"""The usual settings of a film."""
 GRADER = "primer-grader"
 """The CLIP that scores by default: it ships with the package and has guided no image."""
 
@@ -155,17 +155,17 @@ class Studio:
         self,
         prompt: str,
         *,
-        frames: int = 48,
-        zoom: float | str = 1.02,
-        angle: float | str = 0,
-        x: float | str = 0,
-        y: float | str = 0,
-        edges: Edges = "mirror",
-        fade: int = 6,
-        keep: float = KEEP,
-        frame_steps: int = 0,
-        hold: float = 0.0,
-        hold_by: str = "pixels",
+        frames: int = FILM.frames,
+        zoom: float | str = FILM.zoom,
+        angle: float | str = FILM.angle,
+        x: float | str = FILM.x,
+        y: float | str = FILM.y,
+        edges: str = FILM.edges,
+        fade: int = FILM.fade,
+        keep: float = FILM.keep,
+        frame_steps: int = FILM.frame_steps,
+        hold: float = FILM.hold,
+        hold_by: str = FILM.hold_by,
         negative: str = "",
         model: str = "",
         method: str = "",
@@ -183,13 +183,18 @@ class Studio:
         *x* and *y* (percent) per frame, as numbers or key frames (``"0:1, 24:1.05"``); the other settings are those of
         `python -m engine film`. Raises what `dreams` raises, the mistakes of a film before its first frame.
         """
-        story = read_story(prompt, frames, fade)
         given = {"init": init, "target": target}
         wanted = {"negative": negative, "model": model, "method": method, "steps": steps, "seed": seed}
-        request, images = _asked(format_prompts(story.scenes[0].prompts), size, given, wanted, options)
-        camera = read_camera(str(zoom), str(angle), str(x), str(y), edges)
-        film = plan_film(request, frames, story, camera, keep, frame_steps, hold, hold_by)
-        return self._frames(film, images, on_progress)
+        images: dict[str, bytes] = {}
+
+        def ask(words: str) -> DreamRequest:
+            request, found = _asked(words, size, given, wanted, options)
+            images.update(found)
+            return request
+
+        motion = str(zoom), str(angle), str(x), str(y)
+        settings = FilmSettings(frames, *motion, edges, fade, keep, frame_steps, hold, hold_by)
+        return self._frames(settings.plan(prompt, ask), images, on_progress)
 
     def _frames(
         self, film: Film, images: Mapping[str, bytes], on_progress: Callable[[Progress], None] | None

@@ -25,37 +25,37 @@ from engine.cli.console import (
 )
 from engine.cli.dream import SET
 from engine.errors import InvalidRequest
-from engine.film.camera import EDGES, Edges, read_camera
-from engine.film.plan import KEEP, Film, frame_path, paint_film, plan_film
-from engine.film.scenes import read_story
+from engine.film.camera import EDGES
+from engine.film.plan import Film, FilmSettings, frame_path, paint_film
 from engine.images.opening import open_own
-from engine.images.timelapse import check_kind, film_of
+from engine.images.timelapse import FILM_FPS, MOST_FPS, check_kind, film_of
 from engine.protocol.replay_record import read_record, replay_request
 from engine.requests.icons import draw_icons
-from engine.requests.prompts import format_prompts
 from engine.requests.request import DreamRequest, build_request
 
-FRAMES, FPS, MOST_FPS = 48, 12, 60
-FADE, MOST_FADE = 6, 1000
-"""A crossfade is never longer than its scene."""
+USUAL = FilmSettings()
 
 
 def film(
     prompt: Annotated[str, typer.Argument(help="Scenes: “a ^ b”, or “0: a | 40: b” with frames.", show_default=False)],
-    frames: Annotated[int, typer.Option(help="Number of frames.")] = FRAMES,
-    fps: Annotated[int, typer.Option(help="Frames per second.")] = FPS,
-    zoom: Annotated[str, typer.Option(help="Zoom per frame, or key frames as in 0:1, 50:1.05.")] = "1.02",
-    angle: Annotated[str, typer.Option(help="Rotation per frame in degrees, counter-clockwise.")] = "0",
-    x: Annotated[str, typer.Option(help="Shift to the right per frame, in percent of the width.")] = "0",
-    y: Annotated[str, typer.Option(help="Shift downwards per frame, in percent of the height.")] = "0",
-    edges: Annotated[str, typer.Option(help=f"What appears at the edge: {', '.join(EDGES)}.")] = EDGES[0],
-    fade: Annotated[int, typer.Option(help="Frames in which one scene turns into the next.")] = FADE,
-    keep: Annotated[float, typer.Option(help="clip_diffusion: share of the steps that later frames skip.")] = KEEP,
-    frame_steps: Annotated[int, typer.Option(help="vqgan_clip: steps of later frames; 0 = a tenth.")] = 0,
-    hold: Annotated[float, typer.Option(help="init_scale or init_weight of later frames.")] = 0.0,
+    frames: Annotated[int, typer.Option(help="Number of frames.")] = USUAL.frames,
+    fps: Annotated[int, typer.Option(help="Frames per second.")] = FILM_FPS,
+    zoom: Annotated[str, typer.Option(help="Zoom per frame, or key frames as in 0:1, 50:1.05.")] = USUAL.zoom,
+    angle: Annotated[str, typer.Option(help="Rotation per frame in degrees, counter-clockwise.")] = USUAL.angle,
+    x: Annotated[str, typer.Option(help="Shift to the right per frame, in percent of the width.")] = USUAL.x,
+    y: Annotated[str, typer.Option(help="Shift downwards per frame, in percent of the height.")] = USUAL.y,
+    edges: Annotated[str, typer.Option(help=f"What appears at the edge: {', '.join(EDGES)}.")] = USUAL.edges,
+    fade: Annotated[int, typer.Option(help="Frames in which one scene turns into the next.")] = USUAL.fade,
+    keep: Annotated[
+        float, typer.Option(help="clip_diffusion: share of the steps that later frames skip.")
+    ] = USUAL.keep,
+    frame_steps: Annotated[
+        int, typer.Option(help="vqgan_clip: steps of later frames; 0 = a tenth.")
+    ] = USUAL.frame_steps,
+    hold: Annotated[float, typer.Option(help="init_scale or init_weight of later frames.")] = USUAL.hold,
     hold_by: Annotated[
         str, typer.Option(help="clip_diffusion: pixels, features or lpips; see init_distance.")
-    ] = "pixels",
+    ] = USUAL.hold_by,
     model: Annotated[str, typer.Option(help="Model name; see models.", show_default=False)] = "",
     method: Annotated[str, typer.Option(help="clip_diffusion or vqgan_clip.", show_default=False)] = "",
     negative: Annotated[str, typer.Option(help="What to avoid.", show_default=False)] = "",
@@ -75,32 +75,34 @@ def film(
 ) -> None:
     """Paint a film: each frame starts from the one before, moved. The camera moves in two dimensions."""
     images: dict[str, bytes] = {}
-    story = read_story(prompt, frames, fade)
-    asked = build_request(
-        format_prompts(story.scenes[0].prompts),
-        model=model,
-        negative=negative,
-        method=method,
-        size=size,
-        steps=steps,
-        seed=seed,
-        init_image=attach(init, images),
-        init_icon=icon_of(init),
-        settings=settings_of(profile, settings),
-    )
-    request = draw_icons(asked, images)
-    camera = read_camera(zoom, angle, x, y, _edges(edges))
-    wanted = plan_film(request, frames, story, camera, keep, frame_steps, hold, hold_by)
-    _check(fps, fade)
+
+    def ask(words: str) -> DreamRequest:
+        asked = build_request(
+            words,
+            model=model,
+            negative=negative,
+            method=method,
+            size=size,
+            steps=steps,
+            seed=seed,
+            init_image=attach(init, images),
+            init_icon=icon_of(init),
+            settings=settings_of(profile, settings),
+        )
+        return draw_icons(asked, images)
+
+    wanted = FilmSettings(frames, zoom, angle, x, y, edges, fade, keep, frame_steps, hold, hold_by).plan(prompt, ask)
+    if not 1 <= fps <= MOST_FPS:
+        raise InvalidRequest(f"--fps {fps} is out of range (1–{MOST_FPS}).")
     if resume and seed is None and out is None:
         raise InvalidRequest("--resume needs the --seed of the interrupted film, or its --out.")
-    place = _place(out, request.seed, resume)
+    place = _place(out, wanted.first.seed, resume)
     folder = place.with_name(f"{place.stem}-frames")
     if resume and seed is None:
         wanted = _with_seed_of(wanted, folder)
     elif not resume and frame_path(folder, 0).exists():
         raise InvalidRequest(f"{folder} has the frames of a film. Continue it with --resume, or choose another --out.")
-    for note in init_notes(request, images):
+    for note in init_notes(wanted.first, images):
         print_note(note)
     paths = _painted(wanted, images, folder, resume, Means(device, threads, compiled))
     write_file(place, film_of((open_own(read_file(path)) for path in paths), place.suffix, fps))
@@ -115,19 +117,6 @@ def _place(out: Path | None, seed: int, resume: bool) -> Path:
     check_kind(place.suffix)
     check_writable(place)
     return place
-
-
-def _check(fps: int, fade: int) -> None:
-    if not 1 <= fps <= MOST_FPS:
-        raise InvalidRequest(f"--fps {fps} is out of range (1–{MOST_FPS}).")
-    if not 0 <= fade <= MOST_FADE:
-        raise InvalidRequest(f"--fade {fade} is out of range (0–{MOST_FADE}).")
-
-
-def _edges(name: str) -> Edges:
-    if name not in EDGES:
-        raise InvalidRequest(f"Unknown edges “{name}”. Available: {', '.join(EDGES)}.")
-    return name
 
 
 def _with_seed_of(wanted: Film, folder: Path) -> Film:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from engine.errors import InvalidRequest
 from engine.film.key_frames import KeyFrames, read_key_frames
 
 Edges: TypeAlias = Literal["mirror", "wrap", "stretch", "black"]
@@ -35,12 +36,18 @@ class Camera:
         return moved(image, self.zoom.at(frame), self.angle.at(frame), shift, self.edges)
 
 
-def read_camera(zoom: str, angle: str, x: str, y: str, edges: Edges) -> Camera:
-    """A camera from key frames as text; *x* and *y* in percent. Raises PromptError at the character."""
+def read_camera(zoom: str, angle: str, x: str, y: str, edges: str) -> Camera:
+    """A camera from key frames as text; *x* and *y* in percent.
+
+    Raises PromptError at the character, InvalidRequest for unknown *edges*.
+    """
+    beyond = next((one for one in EDGES if one == edges), None)
+    if beyond is None:
+        raise InvalidRequest(f"Unknown edges “{edges}”. Available: {', '.join(EDGES)}.")
     percent = [read_key_frames(text, name, -50, 50) for text, name in ((x, "x"), (y, "y"))]
     across, down = (KeyFrames(found.frames, tuple(value / 100 for value in found.values)) for found in percent)
     return Camera(
-        read_key_frames(zoom, "zoom", 0.5, 2), read_key_frames(angle, "angle", -180, 180), across, down, edges
+        read_key_frames(zoom, "zoom", 0.5, 2), read_key_frames(angle, "angle", -180, 180), across, down, beyond
     )
 
 

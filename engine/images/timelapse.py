@@ -35,6 +35,8 @@ MAX_BYTES = 8 * 2**20
 LEAST_SHRINK = 0.9
 SMALLEST_SIDE = 64
 FPS = 25
+FILM_FPS, MOST_FPS = 12, 60
+"""Usual and largest frames per second of a film."""
 NO_VIDEO = "MP4 needs ffmpeg, or the package “av”: pip install 'dreambot[video]', or choose .gif or .webp."
 
 

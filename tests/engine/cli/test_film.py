@@ -58,7 +58,7 @@ def test_an_interrupted_film_goes_on_with_the_seed_of_its_frames(shell: Shell, m
         (["an owl ^ ", "--frames", "4"], "A scene is empty"),
         (["an owl", "--edges", "round"], "Unknown edges “round”. Available: mirror, wrap, stretch, black."),
         (["an owl", "--fps", "0"], "--fps 0 is out of range (1–60)"),
-        (["an owl", "--fade", "-1"], "--fade -1 is out of range (0–1000)"),
+        (["an owl", "--fade", "-1"], "fade=-1 is out of range (0–1000)"),
         (["an owl", "--out", "x.avi"], "Unknown film format “.avi”"),
         (["an owl", "--method", "clipdraw"], "Films are painted by clip_diffusion or vqgan_clip"),
         (["an owl", "--resume"], "--resume needs the --seed of the interrupted film, or its --out"),

@@ -13,9 +13,7 @@ import pytest
 from PIL import Image
 
 from engine.errors import InvalidRequest
-from engine.film.camera import read_camera
-from engine.film.plan import Film, check_film, frame_path, paint_film
-from engine.film.scenes import read_story
+from engine.film.plan import Film, FilmSettings, frame_path, paint_film
 from engine.images.opening import open_own
 from engine.images.pictures import to_png
 from engine.methods import find_method
@@ -26,11 +24,13 @@ from engine.requests.request import DreamRequest, build_request
 from tests.engine.methods.easels import EASELS
 from tests.engine.tiny import paint
 
+PARTS = " | ".join(f"word{number}" for number in range(12))
+
 
 def film(prompt: str = "a red circle ^ snow", frames: int = 6, zoom: str = "1.1", **more: Any) -> Film:
-    own = {name: more.pop(name) for name in ("keep", "frame_steps", "hold", "hold_by") if name in more}
-    request = build_request("a red circle", seed=7, **{"steps": 10, **more})
-    return Film(request, frames, read_story(prompt, frames, 1), read_camera(zoom, "3", "5", "0", "mirror"), **own)
+    own = {name: more.pop(name) for name in ("fade", "keep", "frame_steps", "hold", "hold_by") if name in more}
+    settings = FilmSettings(frames, zoom, "3", "5", **{"fade": 1, **own})
+    return settings.plan(prompt, lambda words: build_request(words, seed=7, **{"steps": 10, **more}))
 
 
 def picture(number: int) -> bytes:
@@ -120,11 +120,16 @@ def test_frames_of_another_film_are_in_the_way_and_stay(tmp_path: Path, change: 
         (lambda: film(hold_by="lpips"), "hold-by=lpips needs clip_diffusion and --hold"),
         (lambda: film(count=2), "one picture after the other"),
         (lambda: film(prompt="an owl ^ fog:-1"), "Every part of a scene has a negative weight"),
+        (lambda: film(fade=-1), "fade=-1 is out of range"),
+        (
+            lambda: film(prompt=f"{PARTS} ^ {PARTS}", negative="fog"),
+            "Where two scenes meet, 25 parts are too many; the limit is 24",
+        ),
     ],
 )
 def test_an_impossible_film_is_refused_before_its_first_frame(wanted: Any, sentence: str) -> None:
     with pytest.raises(InvalidRequest, match=sentence):
-        check_film(wanted())
+        wanted()
 
 
 @pytest.mark.parametrize("method", ["clip_diffusion", "vqgan_clip"])
