@@ -64,7 +64,7 @@ class HeldPictures:
     async def take(self, held_id: str, user_id: int) -> str:
         """The SHA-256 of a held picture; waits while it is being read.
 
-        Raises Lapsed if there is none any more, NotAllowed for another person's, or what `hold` has raised.
+        Raises Lapsed for an expired picture, NotAllowed for another person's, or what `hold` has raised.
         """
         reading = self._reading.get(held_id)
         if reading is not None and not reading.cancelled() and (error := await asyncio.shield(reading)) is not None:

@@ -95,7 +95,7 @@ async def _empty(tree: Tree, place: int) -> None:
     if place == EVERYWHERE:
         await tree.client.http.bulk_upsert_global_commands(app_id, [])
     else:
-        with contextlib.suppress(discord.Forbidden):  # the bot left that server, so nobody sees them
+        with contextlib.suppress(discord.Forbidden):  # the bot has left that server
             await tree.client.http.bulk_upsert_guild_commands(app_id, place, [])
     log.info("removed the commands %s", f"of server {place}" if place else "that were global")
 

@@ -1,4 +1,4 @@
-"""What the bot asks of the operating system about processes: resident memory, and protection of its own."""
+"""Process functions of the operating system: resident memory, and protection of this process's memory."""
 
 from __future__ import annotations
 

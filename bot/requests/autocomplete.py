@@ -1,4 +1,4 @@
-"""What `/dream` offers while somebody types: methods, models, sizes that fit, names of options with their ranges. Pure.
+"""Autocompletion for `/dream`: methods, models, possible sizes, names of options with their ranges. No I/O.
 
 A suggestion is (what is shown, what is filled in); Discord takes 25 of at most 100 characters each.
 """
@@ -188,7 +188,7 @@ def lists(typed: str) -> list[Suggestion]:
 
 
 def _profiles(head: str, typed: str, method: str, taken: Collection[str]) -> list[Suggestion]:
-    """Words for many options, once somebody begins to type “profile”."""
+    """Profiles (named sets of options), once the typed text begins with “profile”."""
     if not typed or not "profile".startswith(typed) or "profile" in taken:
         return []
     return [

@@ -223,12 +223,12 @@ SECONDARY_NET = "secondary net"
 
 
 def clip_key(name: str) -> str:
-    """How a CLIP is called among what is not here."""
+    """The name of a CLIP in `Ready.unavailable`."""
     return f"CLIP {name}"
 
 
 def adapter_key(name: str) -> str:
-    """How an adapter is called among what is not here."""
+    """The name of an adapter in `Ready.unavailable`."""
     return f"adapter {name}"
 
 

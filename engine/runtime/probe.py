@@ -1,7 +1,7 @@
 """`python -m engine.runtime.probe`: which devices torch sees here and whether they compute, as one line of JSON. With
 `--compile DEVICE` also whether nets can be compiled for that one.
 
-A process of its own, because a driver that does not fit its torch may end the process that asks.
+Runs in a separate process, because a driver that does not match its torch may crash the process.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class PictureWords:
             return await describe(self._reader, perceptor, asked.png, note)
 
     async def explain(self, asked: Asked, texts: str, user_id: int) -> tuple[Explanation, bytes]:
-        """How well *texts* fit, or the parts of its own prompt if empty; with the chart as PNG."""
+        """How well *texts*, or by default the parts of its prompt, fit the picture; with the chart as PNG."""
         own = prompt_texts(asked.request) if asked.request else ()
         wanted = asked_texts(texts) if texts.strip() else own
         if not wanted:

@@ -58,7 +58,7 @@ def prompt_texts(request: DreamRequest) -> tuple[tuple[str, float], ...]:
 async def explain(
     reader: ClipReader, perceptor: str, png: bytes, texts: Sequence[tuple[str, float]], note: str = ""
 ) -> Explanation:
-    """Compare a picture with (text, weight) pairs, at most 8. Raises Refused if the CLIP knows no word of them.
+    """Compare a picture with (text, weight) pairs, at most 8. Raises Refused if the CLIP knows none of the words.
 
     Also raises as `ClipReader` does.
     """

@@ -42,7 +42,7 @@ class Options(BaseModel):
 
     @classmethod
     def settle(cls, usual: Mapping[str, object], chosen: Mapping[str, str]) -> Self:
-        """*usual* (of a model and a profile), and over it what somebody has *chosen*. Raises ValidationError."""
+        """The *usual* options (of a model and a profile), overridden by the *chosen* ones. Raises ValidationError."""
         return cls.model_validate({**usual, **chosen})
 
     def step_work(self, model: Model) -> float:
@@ -60,10 +60,10 @@ class Options(BaseModel):
             refuse(f"{self.method} does not support a mask; clip_diffusion does.")
 
     def check_model(self, model: Model, chosen: Collection[str]) -> None:
-        """Raise InvalidRequest for what *model* cannot do; somebody has *chosen* the options of these names."""
+        """Raise InvalidRequest for options that *model* cannot use; *chosen*: names of the options that were typed."""
 
     def for_init(self, chosen: Collection[str], *, masked: bool) -> Self:
-        """The same as is usual with an init picture, as far as somebody has not *chosen* otherwise."""
+        """The options with the defaults for an init picture, except for the *chosen* ones."""
         return self
 
     def painting_on(self) -> Self:

@@ -20,7 +20,7 @@ from engine.requests.schedule import Schedule, WholeSchedule
 NOISE_OF: Mapping[str, float] = {"ddpm": 1.0, "plms": 0.0, "dpmpp_2m": 0.0, "ltsp": 0.0, "stsp": 0.0}
 """Sampler → the eta that it has by its nature; ddim leaves it open."""
 USUAL_ORDER: Mapping[str, int] = {"plms": 2, "ltsp": 4, "stsp": 4}
-"""Sampler → the order of its multi-step, unless somebody says otherwise; others have none to choose."""
+"""Multistep sampler → its default order; other samplers have no order."""
 LOOKS_APART: Mapping[str, int] = {"ltsp": 1, "stsp": 2}
 """Sampler → separate evaluations of guidance per step; others use the network's own prediction."""
 DEPENDENTS: Mapping[str, tuple[str, ...]] = {
@@ -275,7 +275,7 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
     def _of_samplers(self) -> Iterator[str]:
         natural = NOISE_OF.get(self.sampler, self.eta)
         if self.eta != natural:
-            why = "adds none" if natural == 0 else "has noise of its own"
+            why = "adds none" if natural == 0 else "adds a fixed amount"
             yield (
                 f"eta={self.eta:g} sets the noise of ddim, and {self.sampler} {why}; "
                 f"leave out eta, or take sampler=ddim."
@@ -298,7 +298,7 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
 
 
 def settled(usual: Mapping[str, object], chosen: Mapping[str, str]) -> dict[str, object]:
-    """*usual* (of a model and a profile) and over it what somebody has *chosen*, with all that follows from both."""
+    """The *usual* options (of a model and a profile), overridden by the *chosen* ones, with all derived options."""
     known = ClipDiffusionOptions.model_fields
     fallen = {name for option, names in DEPENDENTS.items() if option in chosen for name in names} - chosen.keys()
     found: dict[str, object] = {name: value for name, value in usual.items() if name not in fallen} | dict(chosen)

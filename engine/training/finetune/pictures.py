@@ -40,7 +40,7 @@ class Collection:
     files: list[str] = field(default_factory=list)
     """Relative to the folder, in order."""
     captions: list[str] = field(default_factory=list)
-    """One per file; empty where there is none."""
+    """One per file; empty for a file without a caption."""
     images: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 1, 1, 3), np.uint8))
     """uint8, [N, S, S, 3]."""
     skipped: list[Skipped] = field(default_factory=list)

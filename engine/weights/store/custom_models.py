@@ -106,7 +106,7 @@ class CustomModel(BaseModel):
     licence: str = Field(default=OWN_LICENCE, description="What may be done with it.")
     size: tuple[int, int] | None = Field(
         default=None,
-        description="Width and height when nobody says otherwise; left out = those of its training.",
+        description="Default width and height; left out = those of its training.",
         examples=[[256, 256]],
     )
     perceptor: str = Field(default="ViT-B/32", description="The CLIP that guides it.")

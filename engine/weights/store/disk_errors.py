@@ -1,4 +1,4 @@
-"""What a disk says no to, in words: read-only, full, somebody else's, a file where a folder should be. No torch."""
+"""Error messages for failed writes: read-only, full, no permission, a file in place of a folder. Imports no torch."""
 
 from __future__ import annotations
 

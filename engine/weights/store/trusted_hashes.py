@@ -21,7 +21,7 @@ from engine.errors import WeightsError
 
 FILE = "pins.json"
 LOCK_FILE = "pins.lock"
-"""Stays, empty: a file of its own, because the other one is replaced at every change."""
+"""An empty lock file that is never replaced, unlike the file of hashes."""
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 """Some network folders have no locks; the threads of this process still take turns there."""
 _LOCK = threading.Lock()

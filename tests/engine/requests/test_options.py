@@ -39,7 +39,7 @@ def test_with_an_init_picture_half_of_the_steps_are_left_out_unless_somebody_say
         ({"settings": {"init_scale": "100"}}, "init_scale=100 needs an init picture"),
         ({"settings": {"init_distance": "features"}}, "init_distance=features says how init_scale measures"),
         ({"settings": {"eta": "0.5", "sampler": "plms"}}, "eta=0.5 sets the noise of ddim, and plms adds none"),
-        ({"settings": {"eta": "0.5", "sampler": "ddpm"}}, "ddpm has noise of its own"),
+        ({"settings": {"eta": "0.5", "sampler": "ddpm"}}, "ddpm adds a fixed amount"),
         ({"settings": {"order": "3"}}, "order=3 is one of plms, ltsp and stsp"),
         ({"settings": {"eta": "1", "sampler": "stsp"}}, "eta=1 sets the noise of ddim, and stsp adds none"),
         ({"steps": 40, "settings": {"respacing": "ddim50"}}, "respacing=ddim50 makes 50 steps, not 40"),

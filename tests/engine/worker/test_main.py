@@ -82,7 +82,7 @@ def test_alone_it_says_that_it_is_started_by_a_client() -> None:
         [sys.executable, "-m", "engine.worker.main"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
 
-    assert (2, "This process is started by a client; alone it has nobody to talk to.\n") == (
+    assert (2, "This process must be started by its client; it found no connection in its environment.\n") == (
         done.returncode,
         done.stderr,
     )
