@@ -6,7 +6,18 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from bot.models.job import PORTION, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Update, parts_of, share_of
+from bot.models.job import (
+    PORTION,
+    RUNNING,
+    JobRequest,
+    JobRow,
+    JobState,
+    PictureRow,
+    QueuePosition,
+    Update,
+    parts_of,
+    share_of,
+)
 from bot.scheduling.eta_correction import EtaCorrection
 from bot.scheduling.eta_simulator import Forecast, RunningJob, forecast
 from bot.scheduling.fair_queue import EVERYTHING, FairQueue
@@ -51,8 +62,6 @@ class JobRegistry:
         self._version = -1
         self._forecasted: Forecast | None = None
         self._forecast_until = 0.0
-        self._measured: dict[str, float] = {}
-        """Running job → seconds of its finished parts."""
         self._started: dict[str, float] = {}
         """Running job → ticks at the start of its present part."""
         self._told: Mapping[str, int] = {}
@@ -106,7 +115,8 @@ class JobRegistry:
     def measured(self, job_id: str) -> float:
         """Seconds for which the engine had a running job, by the monotonic clock; of a job in parts: all its parts."""
         started = self._started.get(job_id)
-        return self._measured.get(job_id, 0.0) + (0.0 if started is None else max(0.0, self._ticks() - started))
+        before = self._rows[job_id].seconds.get(RUNNING, 0.0) if job_id in self._rows else 0.0
+        return before + (0.0 if started is None else max(0.0, self._ticks() - started))
 
     def add(self, job: JobRow) -> None:
         self._rows[job.id] = job
@@ -134,8 +144,6 @@ class JobRegistry:
         former, self._rows[job.id] = self._rows[job.id], job
         if job.crash_count > former.crash_count:
             self._crashed[job.id] = self._crashed.get(job.id, frozenset()) | {self.workers.worker_of(job.id)}
-        if painted:
-            self._measured[job.id] = self.measured(job.id)
         self._started.pop(job.id, None)
         self._price(job)
         self._progress.pop(job.id, None)
@@ -155,7 +163,7 @@ class JobRegistry:
         self.eta_correction.forget(job.id)
         self._shared.discard(job.id)
         del self._rows[job.id]
-        for known in (self._loads, self._works, self._measured, self._started, self._crashed):
+        for known in (self._loads, self._works, self._started, self._crashed):
             known.pop(job.id, None)
         self._changed(job)
         self._progress.pop(job.id, None)

@@ -127,15 +127,18 @@ class JobTransitions:
 
     async def _go_back(self, job: JobRow, crash_count: int, painted: float = 0.0) -> None:
         """Start the next attempt: of everything, or of the missing parts."""
+        seconds = {RUNNING: round(self._registry.measured(job.id), 3)} if painted else job.seconds
         async with self._store.transaction() as session:
-            if not await self._store.jobs.go_back(session, job.id, job.attempt, crash_count):
+            if not await self._store.jobs.go_back(session, job.id, job.attempt, crash_count, seconds):
                 return
             if not job.in_parts:
                 await self._store.pictures.drop_rows(session, job.id)
         failpoint("went back")
         current = self._registry.row(job.id, job.attempt)
         if current is not None:
-            back = replace(current, attempt=job.attempt + 1, crash_count=crash_count, state=JobState.QUEUED)
+            back = replace(
+                current, attempt=job.attempt + 1, crash_count=crash_count, state=JobState.QUEUED, seconds=dict(seconds)
+            )
             self._registry.requeued(back if job.in_parts else replace(back, started_at=None, pictures=()), painted)
 
     async def _end(

@@ -226,7 +226,7 @@ class JobRow:
     message_id: int | None = None
     """The message in `origin.channel_id` that shows the job, once known."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """Durations of the finished job: engine phase → s, and `RUNNING`."""
+    """Durations of the finished job: engine phase → s, and `RUNNING`; before that, `RUNNING` of its finished parts."""
     running_limit: int = 1
     """Jobs of this person that may run at a time, as of the submission."""
     pictures: tuple[PictureRow, ...] = ()

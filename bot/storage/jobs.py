@@ -181,12 +181,15 @@ class Jobs:
     async def cover(self, session: Session, job_id: str) -> None:
         await session.run("UPDATE jobs SET spoiler = 1 WHERE id = ?", job_id)
 
-    async def go_back(self, session: Session, job_id: str, attempt: int, crash_count: int) -> bool:
+    async def go_back(
+        self, session: Session, job_id: str, attempt: int, crash_count: int, seconds: Mapping[str, float]
+    ) -> bool:
         """running → queued with the next attempt; False if this attempt has ended."""
         row = await session.one(
-            "UPDATE jobs SET state = 'queued', attempt = attempt + 1, deaths = ?"
+            "UPDATE jobs SET state = 'queued', attempt = attempt + 1, deaths = ?, seconds = ?"
             " WHERE id = ? AND attempt = ? AND state = 'running' RETURNING id",
             crash_count,
+            json.dumps(dict(seconds)),
             job_id,
             attempt,
         )

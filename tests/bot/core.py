@@ -103,6 +103,7 @@ async def running_core(
     settings: Config | None = None,
     *,
     clock: FakeClock | None = None,
+    ticks: FakeClock | None = None,
     slots: int = 1,
     workers: int = 0,
     engine_up: bool = True,
@@ -110,7 +111,8 @@ async def running_core(
     """A started job service on *folder*, taken down at the end unless it has crashed by then."""
     settings, clock, engine = settings or config(), clock or FakeClock(), FakeEngine(slots, workers)
     store = await Store.open(folder)
-    core = Core(folder, settings, clock, engine, store, JobService(settings, store, engine, clock=clock))
+    jobs = JobService(settings, store, engine, clock=clock, ticks=ticks)
+    core = Core(folder, settings, clock, engine, store, jobs)
     core.jobs.registry.subscribe(core.updates.append)
     try:
         if engine_up:

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from bot.embeds.job import took
 from bot.errors import TooLarge
 from bot.jobs.engine_loop import Portion, next_portion, of_the_whole
 from bot.models.job import PORTION, JobRow, JobState, Priority
 from bot.scheduling.fair_queue import FairQueue
 from bot.scheduling.ticket import Ticket
+from bot.text import duration
 from engine.protocol.messages import Progress
 from tests.bot.core import ANN, BOB, MOD, Core, config, count, dream, running_core
+from tests.bot.fakes import FakeClock
 from tests.bot.samples import job as sample
 from tests.bot.samples import picture
 
@@ -123,6 +126,31 @@ async def test_only_what_is_missing_is_painted_again_after_a_crash(tmp_path: Pat
         painted = [part.request.seed for part in core.engine.handed]  # type: ignore[union-attr]
         assert ([8, 10], 6, 0) == (painted, len(done.pictures), done.crash_count)
         assert 1 == await count(core.store, "deliveries", "purpose = 'result'")
+
+
+async def test_a_batch_takes_as_long_as_its_parts_in_all_lives(tmp_path: Path) -> None:
+    """Neither is a part of an earlier life left out, nor is the time counted for which the bot was down."""
+    clock, ticks = FakeClock(), FakeClock(0.0)
+    async with running_core(tmp_path, clock=clock, ticks=ticks, slots=4) as core:
+        job = await ask(core, 12)
+        await core.handed(job.id)
+        ticks.advance(15.0)
+        await paint_part(core, job.id)
+        await core.handed(job.id)
+        ticks.advance(500.0)
+        await core.crash()
+    clock.advance(100_000.0)
+
+    parts, ticks = 1, FakeClock(7.0)
+    async with running_core(tmp_path, clock=clock, ticks=ticks, slots=4) as core:
+        while (done := await core.row(job.id)).state is not JobState.DONE:
+            await core.handed(job.id)
+            ticks.advance(15.0)
+            await paint_part(core, job.id)
+            parts += 1
+
+    assert parts > 2
+    assert duration(15.0 * parts) == took(done)
 
 
 async def test_an_engine_that_dies_costs_no_picture_that_was_there(tmp_path: Path) -> None:

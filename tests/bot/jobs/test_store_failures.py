@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from bot import retry as patience
+from bot.embeds.job import took
 from bot.errors import NoRoom, StoreError
 from bot.interactions.message_api import asked_at
 from bot.jobs.retention import ClockMonitor, Retention
 from bot.models.job import JobState
 from bot.storage import DATABASE
+from bot.text import duration
 from tests.bot.core import ANN, BOB, Core, config, count, dream, running_core
 from tests.bot.fakes import FakeClock
 
@@ -188,18 +190,26 @@ async def test_a_clock_that_is_set_holds_nobody_up_and_loses_nothing(tmp_path: P
         assert all(place.starts >= 0 for _, place in core.jobs.registry.waiting())
 
 
-async def test_how_long_jobs_take_is_not_learnt_from_a_clock_that_was_set(tmp_path: Path) -> None:
-    ticks = FakeClock(0.0)
-    async with running_core(tmp_path) as core:
-        core.jobs.registry._ticks = ticks
+@pytest.mark.parametrize("jump", [-DAY, DAY])
+async def test_how_long_jobs_take_is_not_learnt_from_a_clock_that_was_set(tmp_path: Path, jump: float) -> None:
+    """A machine that sleeps looks the same: the clock jumps and the monotonic one does not."""
+    clock, ticks = FakeClock(), FakeClock(0.0)
+    async with running_core(tmp_path, clock=clock, ticks=ticks) as core:
         job = await core.ask()
         await core.handed(job.id)
-        core.clock.advance(DAY)
+        clock.advance(jump)
         ticks.advance(4.0)
         core.engine.paint(job.id)
-        await core.until_state(job.id, JobState.DONE)
+        done = await core.until_state(job.id, JobState.DONE)
 
+        assert duration(4.0) == took(done)
         assert pytest.approx(4.0) == core.jobs.registry.expect(job.request).likely
+
+    async with running_core(tmp_path, clock=clock, ticks=FakeClock(0.0), engine_up=False) as core:
+        assert pytest.approx(4.0) == core.jobs.registry.expect(job.request).likely
+        waiting = await core.ask()
+        place = core.jobs.registry.place(waiting.id)
+        assert place is not None and place.earliest <= clock() + 4.0 <= place.latest < clock() + 60
 
 
 def test_nothing_goes_for_its_age_until_the_clock_has_gone_evenly_for_an_hour() -> None:
