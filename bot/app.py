@@ -17,6 +17,7 @@ from bot.interactions.connector import connector_from_file, read_link
 from bot.interactions.handlers import failure_text
 from bot.interactions.message_api import FAILURES
 from bot.operations.doctor_discord import PORTAL
+from bot.operations.process import freeze_memory
 from engine.errors import DreamError
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ async def _run(config: Config, token: str, link: str | None) -> int:
 async def _work(bot: DreamBot, token: str) -> None:
     """Returns after `bot.close`. Raises whatever ended the start-up, the connection or the job service."""
     await bot.login(token)
+    freeze_memory()
     tasks = (asyncio.create_task(_stay_connected(bot)), asyncio.create_task(bot.services.jobs.wait()))
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)

@@ -31,6 +31,7 @@ from bot.operations.engine_process import local_engine
 from bot.operations.login_watch import LoginWatch
 from bot.operations.metrics import ErrorCount, Metrics
 from bot.operations.metrics_server import MetricsServer
+from bot.operations.process import LoopWatch
 from bot.operations.status import Shards, Status
 from bot.retry import supervise
 from bot.services import BotClient, Buttons, build_services
@@ -185,6 +186,7 @@ class DreamBot(BotClient):
             register_commands(self.tree, self.store.settings, self.config.discord.test_guild)
         )
         self._begin(supervise("the database watch", partial(watch_database, self.store.database)))
+        self._begin(supervise("the loop watch", LoopWatch(self.metrics.loop_lags).run))
         self.opened = True
 
     @property

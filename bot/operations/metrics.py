@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from bot.models.job import JobState, QueuePosition, Update
 
 SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+LAGS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 MINUTE = 60.0
 RECENT = 200
@@ -59,6 +60,7 @@ class Metrics:
         self.waits = Timing("job_wait_seconds", "From submission to start.", SECONDS, registry)
         self.durations = Timing("job_duration_seconds", "From start to end, of finished jobs.", SECONDS, registry)
         self.steps = Timing("step_seconds", "One step of a picture.", STEPS, registry)
+        self.loop_lags = Timing("loop_lag_seconds", "Delay of the event loop, ten times a second.", LAGS, registry)
         self.misses = Timing("eta_error_seconds", "Between the end and the forecast end.", SECONDS, registry)
         self.in_range = counter("eta_in_range", "Jobs that ended within the forecast range.")
         self.requests = counter("discord_requests", "Requests about messages, by kind.", "kind")

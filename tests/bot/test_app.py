@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -75,6 +76,7 @@ async def stage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterat
     caplog.set_level(logging.INFO)
     async with LocalDiscord() as site:
         yield Stage(site, tmp_path, caplog, config)
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,7 @@ async def test_a_close_code_that_ends_a_bot_ends_it(stage: Stage, code: int, sta
     stage.site.gateway.refuse_identify = 0
     running = asyncio.create_task(stage.run())
     await stage.ready(running)
+    assert gc.get_freeze_count() > 50_000  # objects of the start-up
     await stage.site.gateway.close_with(code)
     assert status == await running
     assert [found] == stage.causes
