@@ -79,8 +79,8 @@ async def opened(browser: Browser, address: str, watch: Watch) -> AsyncIterator[
         page.set_default_timeout(READY)
         watch.follow(page)
         await page.goto(address)
-        await expect(page.locator("#bot-state")).to_have_attribute("data-lamp", "good")
-        await expect(page.locator("#engine-state")).to_have_attribute("data-lamp", "good")
+        await expect(page.locator("#bot-state")).to_have_attribute("data-lamp", "good", timeout=READY)
+        await expect(page.locator("#engine-state")).to_have_attribute("data-lamp", "good", timeout=READY)
         yield page
 
 
