@@ -62,6 +62,10 @@ class JobRegistry:
         self._version = -1
         self._forecasted: Forecast | None = None
         self._forecast_until = 0.0
+        self._stale = False
+        """Something has changed since the last forecast."""
+        self._rests_until = 0.0
+        """Ticks until which a stale forecast counts."""
         self._started: dict[str, float] = {}
         """Running job → ticks at the start of its present part."""
         self._told: Mapping[str, int] = {}
@@ -201,10 +205,6 @@ class JobRegistry:
         """Update the workers and their slots."""
         self.workers.update(ready)
         self._stale = True
-        self._stale = False
-        """Something has changed since the last forecast."""
-        self._rests_until = 0.0
-        """Ticks until which a stale forecast counts."""
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Call *callback* on the event loop after each change of any job; returns a function that unsubscribes.

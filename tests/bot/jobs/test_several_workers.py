@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from bot.models.job import JobState
@@ -86,3 +87,24 @@ async def test_a_job_waits_while_no_worker_takes_jobs(tmp_path: Path) -> None:
         await core.handed(job.id)
 
         assert {job.id: "worker 2"} == where(core)
+
+
+async def test_a_second_worker_brings_the_forecast_forward_at_once(tmp_path: Path) -> None:
+    async with running_core(tmp_path, slots=1, workers=2) as core:
+        core.engine.die_worker("worker 2")
+        await core.until(lambda: any(load.state.trouble for load in core.jobs.registry.workers))
+        for user in (ANN, BOB):
+            await core.ask(user)
+        last = await core.ask(CID)
+        await core.until(lambda: len(core.engine.under_way) == 1)
+        before = core.jobs.registry.place(last.id)
+
+        core.engine.down.clear()
+        assert core.engine.ready is not None
+        up = replace(core.engine.ready, workers=tuple(map(core.engine.state, core.engine.workers)))
+        core.jobs.registry.set_capacity(up)
+        after = core.jobs.registry.place(last.id)
+
+        assert before is not None
+        assert after is not None
+        assert after.ready < before.ready
