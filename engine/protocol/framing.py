@@ -37,6 +37,8 @@ MAX_BYTES = 512 * 2**20
 SKIP_BYTES = 2**16
 
 _PREFIX = struct.Struct("!4sI")
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+"""Types that JSON has too, the usual ones of a message."""
 _TYPES: Mapping[str, type[Any]] = {cls.__name__: cls for alias in (Command, Event) for cls in get_args(alias)}
 
 
@@ -166,6 +168,8 @@ def write_message(writer: asyncio.StreamWriter, message: Message) -> None:
 
 def _plain(value: object, path: tuple[str | int, ...], blobs: list[tuple[tuple[str | int, ...], bytes]]) -> Any:
     """*value* as JSON types. Moves every bytes value to *blobs* and leaves None in its place."""
+    if type(value) in _SCALARS:
+        return value
     if isinstance(value, bytes):
         blobs.append((path, value))
         return None
