@@ -68,8 +68,8 @@ class FairQueue:
         self._waiting: dict[str, _WaitingJob] = {}
         self._virtual: dict[str, float] = {}
         self._running: dict[str, _WaitingJob] = {}
-        self._owners: Counter[str] = Counter()
-        """Owner → running jobs."""
+        self._present: Counter[str] = Counter()
+        """Owner → waiting and running jobs."""
         self._busy: Counter[str] = Counter()
         """Owner → running foreground jobs."""
         self._front: list[_Candidate] = []
@@ -99,8 +99,9 @@ class FairQueue:
 
     def add(self, ticket: Ticket) -> None:
         """Join the owner's line. A returning owner starts at the present virtual time, so absence gains nothing."""
-        if ticket.owner not in self._lines and ticket.owner not in self._owners:
+        if ticket.owner not in self._present:
             self._virtual[ticket.owner] = max(self._virtual.get(ticket.owner, self._now), self._now)
+        self._present[ticket.owner] += 1
         self._join(_WaitingJob.of(ticket, next(self._arrivals)))
 
     def remember(self, costs: Mapping[str, float]) -> None:
@@ -124,8 +125,8 @@ class FairQueue:
         entry, worker = found
         self._leave(entry)
         self._running[entry.ticket.job_id] = entry
-        self._owners[entry.ticket.owner] += 1
-        self._busy[entry.ticket.owner] += not entry.ticket.background
+        if not entry.ticket.background:
+            self._busy[entry.ticket.owner] += 1
         self.workers.assign(entry.ticket, worker)
         start = self._virtual[entry.ticket.owner]
         self._virtual[entry.ticket.owner] = start + entry.ticket.span
@@ -146,6 +147,7 @@ class FairQueue:
         if (entry := self._waiting.get(job_id)) is None:
             return False
         self._leave(entry)
+        _decrease(self._present, entry.ticket.owner)
         self._touch(entry.ticket.owner)
         self._settle()
         return True
@@ -155,6 +157,7 @@ class FairQueue:
         entry = self._running.pop(job_id, None)
         if entry is not None:
             self._stop(entry, painted)
+            _decrease(self._present, entry.ticket.owner)
             self._touch(entry.ticket.owner)
             self._settle()
 
@@ -215,11 +218,11 @@ class FairQueue:
 
     def _first(self, owner: str, background: bool) -> _WaitingJob | None:
         """The first job of *owner* that is not held, if they may run one more. Their limit spares background jobs."""
-        group = False, background
-        first = next((entry for entry in self._lines.get(owner, ()) if self._group(entry.ticket) == group), None)
-        if first is None or (not background and self._busy[owner] >= first.ticket.running_limit):
-            return None
-        return first
+        for entry in self._lines.get(owner, ()):
+            ticket = entry.ticket
+            if ticket.background is background and not (self._held and self.holds(ticket)):
+                return entry if background or self._busy[owner] < ticket.running_limit else None
+        return None
 
     def _key(self, entry: _WaitingJob, virtual: Mapping[str, float]) -> _Candidate:
         owner = entry.ticket.owner
@@ -257,10 +260,8 @@ class FairQueue:
         """*entry* runs no more; its owner gets the unpainted share back."""
         owner = entry.ticket.owner
         self.workers.release(entry.ticket.job_id)
-        for counter, by in ((self._owners, 1), (self._busy, int(not entry.ticket.background))):
-            counter[owner] -= by
-            if counter[owner] <= 0:
-                del counter[owner]
+        if not entry.ticket.background:
+            _decrease(self._busy, owner)
         self._virtual[owner] -= entry.ticket.span * (1 - painted)
         return entry
 
@@ -278,11 +279,7 @@ class FairQueue:
                 break
             heapq.heappop(self._oldest)
         self._now = max(self._now + self._share, started)
-        self._share = span / self._present()  # of the job that starts: it counts when the next one does
-
-    def _present(self) -> int:
-        """Owners who wait or run."""
-        return len(self._lines) + sum(owner not in self._lines for owner in self._owners)
+        self._share = span / len(self._present)  # of the job that starts: it counts when the next one does
 
     def _settle(self) -> None:
         """Drop owners without debt; when no job waits or runs, drop all (the busy period is over)."""
@@ -291,9 +288,15 @@ class FairQueue:
             self._now = self._share = 0.0
             self._rebuild()
             return
-        if len(self._virtual) > 2 * self._present() + 64:
+        if len(self._virtual) > 2 * len(self._present) + 64:
             self._virtual = {
                 owner: virtual
                 for owner, virtual in self._virtual.items()
-                if virtual > self._now or owner in self._lines or owner in self._owners
+                if virtual > self._now or owner in self._present
             }
+
+
+def _decrease(counter: Counter[str], owner: str) -> None:
+    counter[owner] -= 1
+    if not counter[owner]:
+        del counter[owner]

@@ -26,9 +26,12 @@ LOADING = 1.0
 
 _ANY = sys.maxsize
 """The room of an idle worker."""
+_REMEMBERED = 1000
+"""Needs whose workers are remembered."""
+_FREE, _ROOM = attrgetter("free"), attrgetter("room")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class WorkerLoad:
     """One worker and its jobs."""
 
@@ -45,40 +48,36 @@ class WorkerLoad:
     """Job → pictures that `state.free` does not count yet."""
     free: int = 0
     """Free slots; negative where a job has more pictures than the worker has slots."""
+    room: int = 0
+    """Pictures of the largest job that fits: any number on an idle worker, 0 beside a job that must be alone."""
 
     def __post_init__(self) -> None:
-        self.free = self.state.free
+        self.report(self.state)
 
     def report(self, state: WorkerState) -> None:
         """Update from the worker's own report."""
         self.state = state
         self.free = state.free - sum(self._unseen.values())
+        self._measure()
 
     def add(self, ticket: Ticket) -> None:
         self.jobs[ticket.job_id] = ticket
-        self._count(ticket, 1)
         if not ticket.background:
             self._unseen[ticket.job_id] = ticket.pictures
             self.free -= ticket.pictures
+        self._count(ticket, 1)
 
     def seen(self, job_id: str) -> bool:
         """`state.free` counts that job from now on; false if it did before."""
         pictures = self._unseen.pop(job_id, 0)
         self.free += pictures
+        self._measure()
         return pictures > 0
 
     def remove(self, job_id: str) -> None:
         self.seen(job_id)
         if (ticket := self.jobs.pop(job_id, None)) is not None:
             self._count(ticket, -1)
-
-    def has_room(self, ticket: Ticket) -> bool:
-        """Whether *ticket* fits. An idle worker fits a job of any size; a background job uses no slot."""
-        if self.isolated or (ticket.isolated and self.jobs):
-            return False
-        if ticket.background:
-            return not self.background
-        return ticket.pictures <= self.free or not self.pictures
 
     def can(self, needs: JobNeeds) -> bool:
         """Whether it has the weights and the memory."""
@@ -98,11 +97,15 @@ class WorkerLoad:
         self.isolated += by * ticket.isolated
         if ticket.background:
             self.background += by
-            return
-        self.pictures += by * ticket.pictures
-        self.batches[ticket.needs.batch] += by * ticket.pictures
-        if not self.batches[ticket.needs.batch]:
-            del self.batches[ticket.needs.batch]
+        else:
+            self.pictures += by * ticket.pictures
+            self.batches[ticket.needs.batch] += by * ticket.pictures
+            if not self.batches[ticket.needs.batch]:
+                del self.batches[ticket.needs.batch]
+        self._measure()
+
+    def _measure(self) -> None:
+        self.room = 0 if self.isolated else self.free if self.pictures else _ANY
 
 
 class WorkerPool:
@@ -113,11 +116,17 @@ class WorkerPool:
     ) -> None:
         self._together, self._slow = together, slow
         self._loads: dict[str, WorkerLoad] = {"": WorkerLoad(WorkerState("", 0, "", 1, 1))}
+        self._usable = list(self._loads.values())
+        """Workers that accept jobs."""
+        self._able: dict[JobNeeds, frozenset[str]] = {}
+        """Needs → workers with the weights and the memory; all workers if none has them."""
         self._where: dict[str, str] = {}
         self._reserved: dict[str, bool] = {}
         """Worker → whether not even background jobs may use it, during one choice."""
+        self._open: list[WorkerLoad] = []
+        """Usable workers that are not reserved, during one choice; the one with the most free slots first."""
         self._room = 1
-        """The largest number of free slots of a worker that is not reserved, during one choice."""
+        """Pictures of the largest job that fits into an open worker, during one choice."""
 
     def __iter__(self) -> Iterator[WorkerLoad]:
         return iter(self._loads.values())
@@ -130,6 +139,7 @@ class WorkerPool:
             most = max(ready.slots, former.slots if former.pid == ready.pid else 1)
             states = (WorkerState(ready.worker, ready.pid, ready.device, most, ready.slots, largest=ready.largest),)
         before, self._loads = self._loads, {}
+        abilities = {name: (load.state.lacks, load.state.largest) for name, load in before.items()}
         for state in states:
             load = self._loads[state.name] = before.pop(state.name) if state.name in before else WorkerLoad(state)
             load.report(state)
@@ -137,6 +147,9 @@ class WorkerPool:
             if load.jobs:  # they are about to fail
                 self._loads[name] = load
                 load.report(replace(load.state, free=0, trouble="it is gone"))
+        self._usable = [load for load in self._loads.values() if not load.state.trouble]
+        if abilities != {name: (load.state.lacks, load.state.largest) for name, load in self._loads.items()}:
+            self._able.clear()
 
     def set_room(self, room: int) -> None:
         """The free slots of a single worker."""
@@ -148,6 +161,7 @@ class WorkerPool:
     def begin_choice(self) -> None:
         """Clear all reservations."""
         self._reserved.clear()
+        self._open = sorted(self._usable, key=_FREE, reverse=True)
         self._measure()
 
     @property
@@ -156,18 +170,15 @@ class WorkerPool:
         return self._room > 0
 
     def _measure(self) -> None:
-        loads = [load for name, load in self._loads.items() if name not in self._reserved and not load.state.trouble]
-        self._room = max((load.free if load.pictures else _ANY for load in loads), default=0)
+        self._room = max(map(_ROOM, self._open), default=0)
 
     def place(self, ticket: Ticket) -> str | None:
         """The worker that *ticket* should go to now; None if it has to wait."""
-        if not ticket.background and ticket.pictures > self._room:
+        if ticket.pictures > self._room and not ticket.background:
             return None
         best: tuple[tuple[bool, float, int], str] | None = None
         together = self._together()
-        for load in self._able(ticket):
-            if not load.has_room(ticket):
-                continue
+        for load in self._fitting(ticket):
             tight = not ticket.background and ticket.pictures > load.free
             cost = load.duration(ticket, together) * self._slow(load.state.device)
             key = tight, cost, -load.free
@@ -177,15 +188,14 @@ class WorkerPool:
 
     def reserve(self, ticket: Ticket) -> bool:
         """Reserve the worker with the most room for *ticket*; returns whether others are left."""
-        able = self._able(ticket)
-        if able:
+        if able := self._candidates(ticket):
+            chosen = able[0]
             if ticket.isolated:
                 chosen = min(able, key=lambda load: (load.isolated, len(load.jobs), load.pictures))
-            else:
-                chosen = max(able, key=attrgetter("free"))
             self._reserved[chosen.state.name] = ticket.isolated
+            self._open.remove(chosen)
             self._measure()
-        return len(self._reserved) < len(self._loads)
+        return bool(self._open)
 
     def assign(self, ticket: Ticket, worker: str) -> None:
         """*ticket* is handed to *worker*."""
@@ -216,22 +226,34 @@ class WorkerPool:
         loads = [load for load in self if not load.state.trouble] or list(self)
         return {load.state.name: Capacity(max(load.state.slots, 1), self._slow(load.state.device)) for load in loads}
 
-    def _able(self, ticket: Ticket) -> list[WorkerLoad]:
+    def _candidates(self, ticket: Ticket) -> list[WorkerLoad]:
         """Workers that accept jobs, can paint this one and are not reserved for another.
 
         A worker that crashed under the job is the last choice. A job that no worker can paint goes to any of them,
         whose error then says why.
         """
-        needs, reserved = ticket.needs, self._reserved
-        everyone = self._loads.values()
-        able = [load for load in everyone if load.can(needs)] or everyone
-        usable = [load for load in able if not load.state.trouble]
-        if ticket.shuns:
-            usable = [load for load in usable if load.state.name not in ticket.shuns] or usable
-        if not reserved:
-            return usable
-        return [
-            load
-            for load in usable
-            if (kept := reserved.get(load.state.name)) is None or (ticket.background and not kept)
-        ]
+        found = self._open
+        if ticket.background:
+            found = [load for load in self._usable if not self._reserved.get(load.state.name)]
+        able = self._able.get(ticket.needs) or self._find_able(ticket.needs)
+        if len(able) < len(self._loads):
+            found = [load for load in found if load.state.name in able]
+        if ticket.shuns and any(load.state.name in able - ticket.shuns for load in self._usable):
+            found = [load for load in found if load.state.name not in ticket.shuns]
+        return found
+
+    def _fitting(self, ticket: Ticket) -> list[WorkerLoad]:
+        """Candidates with room for *ticket* now. A background job uses no slot."""
+        found = self._candidates(ticket)
+        if ticket.background:
+            found = [load for load in found if not load.background and not load.isolated]
+        else:
+            found = [load for load in found if load.room >= ticket.pictures]
+        return [load for load in found if not load.jobs] if ticket.isolated else found
+
+    def _find_able(self, needs: JobNeeds) -> frozenset[str]:
+        if len(self._able) >= _REMEMBERED:
+            self._able.clear()
+        names = frozenset(name for name, load in self._loads.items() if load.can(needs))
+        found = self._able[needs] = names or frozenset(self._loads)
+        return found
