@@ -33,7 +33,7 @@ from bot.operations.metrics import ErrorCount, Metrics
 from bot.operations.metrics_server import MetricsServer
 from bot.operations.process import LoopWatch
 from bot.operations.status import Shards, Status
-from bot.retry import supervise
+from bot.retry import patiently, supervise
 from bot.services import BotClient, Buttons, build_services
 from bot.storage import Store
 from bot.views.community.challenges import challenge_buttons, result_buttons
@@ -125,6 +125,7 @@ class DreamBot(BotClient):
         """Whether `setup_hook` has succeeded."""
         self.at_work = False
         """Whether the gateway was ready once, and the work that an earlier process left was resumed."""
+        self._was_ready = False
         self.live_shards: set[int] = set()
         self.logins = 0
         """IDENTIFYs of this process, counted before they are sent."""
@@ -193,6 +194,9 @@ class DreamBot(BotClient):
     def online(self) -> bool:
         return bool(self.live_shards) and len(self.live_shards) == self.shard_count
 
+    def _is_in(self, guild_id: int) -> bool:
+        return self.get_guild(guild_id) is not None
+
     def _is_connected(self) -> bool:
         return self.online and not self.is_closed()
 
@@ -227,11 +231,12 @@ class DreamBot(BotClient):
     async def on_ready(self) -> None:
         """All shards are ready. discord.py may repeat this; the work of an earlier process is resumed once."""
         log.info("ready as %s in %d servers", self.user, len(self.guilds))
-        if self.at_work:
+        if self._was_ready:
             return
+        self._was_ready = True
         self._begin(supervise("the deletion queue", self.services.deletion_queue.run))
         self._begin(supervise("the login watch", self.login_watch.run))
-        await self.services.jobs.abandon_servers(lambda guild_id: self.get_guild(guild_id) is not None)
+        await patiently(lambda: self.services.jobs.abandon_servers(self._is_in))
         self.services.jobs.resume()
         await self.services.delivery.start()
         self._begin(supervise("the votes", self.services.votes.run))

@@ -6,6 +6,7 @@ import pytest
 
 from bot.delivery.service import Delivery
 from bot.errors import StoreError
+from bot.jobs.service import JobService
 from bot.playground.server.fault_switches import ALL, FaultSwitches
 from tests.wire.looks import deleted, dreamt, is_painting, is_result
 from tests.wire.people import Person
@@ -77,17 +78,18 @@ def test_every_switch_is_tried() -> None:
     assert here | TOLD_IN_TEST_DELIVERY == set(ALL)
 
 
+@pytest.mark.parametrize(("owner", "method"), [(Delivery, "resume"), (JobService, "abandon_servers")])
 async def test_a_database_that_fails_when_the_bot_is_ready_delays_old_deliveries_and_nothing_else(
-    world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
+    world: World, max_: Person, monkeypatch: pytest.MonkeyPatch, owner: type, method: str
 ) -> None:
     failed: list[str] = []
 
-    async def fail(self: Delivery, before: float = 0.0) -> None:
+    async def fail(*values: object) -> None:
         failed.append("once")
         monkeypatch.undo()
         raise StoreError("The database cannot be used: database is locked.")
 
-    monkeypatch.setattr(Delivery, "resume", fail)
+    monkeypatch.setattr(owner, method, fail)
     world.allow("database is locked")
     await world.restart_bot()
     await world.until(lambda: world.bot.at_work, what="the bot to be at work")

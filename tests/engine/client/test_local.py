@@ -7,14 +7,13 @@ import contextlib
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.client.child_process import EXIT_SECONDS
+from engine.client.child_process import EngineProcess
 from engine.client.local import LocalEngine, _Run
 from engine.client.supervisor import SupervisorTimeouts
 from engine.client.transport import Loopback
@@ -313,14 +312,16 @@ async def test_a_message_over_its_budget_breaks_the_connection_and_one_without_i
     assert isinstance(first, Picture) and 0 == first.index
 
 
-async def test_close_leaves_no_child_and_ends_the_events(tmp_path: Path) -> None:
+async def test_close_leaves_no_child_and_ends_the_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child goes when its connection closes; it is not killed, however slow the machine is."""
+    end = EngineProcess.end
+    monkeypatch.setattr(EngineProcess, "end", lambda child: end(child, 60))
+    monkeypatch.setattr(EngineProcess, "kill", lambda child: pytest.fail("it was killed"))
     async with started(data=tmp_path) as client:
         await client.until(lambda seen: bool(seen))
         pid = client.readies[0].pid
         await client.submit("a", "hang")
-        before = time.monotonic()
 
-    assert time.monotonic() - before < EXIT_SECONDS, "it was not killed, it went"
     assert not is_running(pid)
     assert not (tmp_path / "engine.pid").exists()
     await asyncio.wait_for(client._reader, 10)
