@@ -11,7 +11,7 @@ People's text passes `bot.text.plain`, so that it can neither ping, link nor for
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import discord
@@ -19,7 +19,9 @@ import discord
 from bot.embeds.applied import applied_note
 from bot.models.comparison import Comparison
 from bot.models.job import RUNNING, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
+from bot.models.vote import Vote
 from bot.pictures.ranking import independent_score, ordered
+from bot.policy.enforced_negative import added_texts
 from bot.text import (
     PROMPT_SHOWN,
     bar,
@@ -28,6 +30,7 @@ from bot.text import (
     duration,
     link,
     mention,
+    message_link,
     plain,
     plain_lines,
     relative,
@@ -75,15 +78,25 @@ class Parent:
 
 
 def embed_for(
-    update: Update, *, now: float, parent: Parent | None = None, picture: str = "", notes: Sequence[str] = ()
+    update: Update,
+    *,
+    now: float,
+    parent: Parent | None = None,
+    picture: str = "",
+    notes: Sequence[str] = (),
+    vote: Vote | None = None,
 ) -> discord.Embed:
-    """The embed of *update* at *now* (unix seconds). *picture* is the name of the file sent with it, or none."""
+    """The embed of *update* at *now* (unix seconds). *picture* is the name of the file sent with it, or none.
+
+    While a blind *vote* on the pictures is open, everything is left out that could tell them apart.
+    """
     job = update.job
     state = JobState.RUNNING if job.in_parts and job.pictures and not job.state.over else job.state
-    embed = discord.Embed(colour=COLOURS[state], description=_description(update, now, parent, notes))
+    text = _blind(job, parent, vote) if vote else _description(update, now, parent, notes)
+    embed = discord.Embed(colour=COLOURS[state], description=text)
     if picture:
         embed.set_image(url=f"attachment://{picture}")
-    if job.state is JobState.DONE:
+    if job.state is JobState.DONE and vote is None:
         embed.set_footer(text=footer(job))
     return embed
 
@@ -95,6 +108,12 @@ def _description(update: Update, now: float, parent: Parent | None, notes: Seque
     if status := status_line(update, now):
         lines += ["", status]
     return "\n".join(lines)
+
+
+def _blind(job: JobRow, parent: Parent | None, vote: Vote) -> str:
+    address = message_link(vote.where.server_id, vote.where.channel_id, vote.message_id) if vote.message_id else ""
+    named = link("Blind vote", address) if address else "Blind vote"
+    return f"**{headline(job, parent)}**\n-# {named}: labels are hidden until it ends {relative(vote.ends_at)}."
 
 
 def headline(job: JobRow, parent: Parent | None) -> str:
@@ -225,9 +244,15 @@ def _linked(text: str, parent: Parent) -> str:
 
 
 def all_notes(job: JobRow) -> list[str]:
-    """Notes of the engine about the pictures; before the first, a note about unknown words of the prompt."""
-    said = list(dict.fromkeys(note for picture in job.pictures for note in _notes(picture)))
-    return said if said or job.state in (JobState.FAILED, JobState.CANCELLED) else words_notes(job.request)
+    """A note about unknown words of the prompt, then those of the engine about the pictures.
+
+    The engine's own note about unknown words also names those of negative prompts that its author did not write.
+    """
+    said = dict.fromkeys(note for picture in job.pictures for note in _notes(picture))
+    if job.state in (JobState.FAILED, JobState.CANCELLED):
+        return list(said)
+    engines = [plain(shorten(note, NOTE)) for note in words_notes(job.request)]
+    return [*words_notes(job.request, added_texts(job.origin.applied)), *(note for note in said if note not in engines)]
 
 
 def _notes(picture: PictureRow) -> Iterable[str]:
@@ -318,11 +343,15 @@ def show_request(request: JobRequest) -> str:
     return f"{request.width}×{request.height} upscaled {request.scale}×"
 
 
-def words_notes(request: JobRequest) -> list[str]:
-    """Return one line about the words that a model of few words does not read, or none."""
+def words_notes(request: JobRequest, added: Collection[str] = ()) -> list[str]:
+    """Return one line about the words that a model of few words does not read, or none.
+
+    *added*: texts of negative prompts, in lower case, whose words are not named.
+    """
     if isinstance(request, Comparison):
-        return list(dict.fromkeys(note for way in request.ways for note in words_notes(way.request)))
+        return list(dict.fromkeys(note for way in request.ways for note in words_notes(way.request, added)))
     if not isinstance(request, DreamRequest) or not MODELS[request.model].limited_words:
         return []
-    strange = dict.fromkeys(word for prompt in request.prompts for word in unknown_words(prompt.text))
+    written = [one for one in request.prompts if one.weight > 0 or one.text.casefold() not in added]
+    strange = dict.fromkeys(word for prompt in written for word in unknown_words(prompt.text))
     return [unknown_sentence(tuple(strange))] if strange else []

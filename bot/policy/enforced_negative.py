@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -34,6 +35,12 @@ def enforced(job: JobRow, negative: str) -> JobRow:
         return job
     applied = (*job.origin.applied, Applied(ENFORCED, negative, "this server"))
     return replace(job, request=_with_negative(job.request, negative), origin=replace(job.origin, applied=applied))
+
+
+def added_texts(applied: Sequence[Applied]) -> frozenset[str]:
+    """The texts, in lower case, of negative prompts that a place has added to a request."""
+    added = [one.value for one in applied if one.what in (ENFORCED, "negative")]
+    return frozenset(part.text.casefold() for value in added for part in parse_prompts(value))
 
 
 def _with_negative(request: JobRequest, negative: str) -> JobRequest:

@@ -36,7 +36,8 @@ def understood(prompts: Sequence[Prompt], title: str) -> tuple[tuple[Prompt, ...
     strange = tuple(dict.fromkeys(word for prompt in prompts for word in unknown_words(prompt.text)))
     kept = tuple(prompt for prompt in prompts if prompt.image or says_something(prompt.text))
     if not kept:
-        said = unknown_sentence(strange) if strange else f"{_sentence(title)} reads none of these words."
+        wanted = dict.fromkeys(word for prompt in prompts if prompt.weight > 0 for word in unknown_words(prompt.text))
+        said = unknown_sentence(tuple(wanted)) if wanted else f"{_sentence(title)} reads none of these words."
         raise InvalidRequest(f"{said} {vocabulary()}")
     if len(kept) < len(prompts):
         check_weights(kept)

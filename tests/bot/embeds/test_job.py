@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from bot.embeds.job import Parent, embed_for, footer
+from bot.embeds.job import Parent, all_notes, embed_for, footer
 from bot.models.job import JobRow, JobState, Kind, Origin, QueuePosition, Update
 from bot.pictures.ranking import best
+from bot.policy.enforced_negative import enforced
+from engine.catalogue.models import MODELS
+from engine.perceptors.vocabulary_check import readable
 from engine.requests.request import build_request
 from tests.bot.samples import NOW, done, enlarged, job, picture, progress, running
 
@@ -155,3 +158,25 @@ def test_the_best_picture_has_the_highest_score_and_the_first_wins_ties() -> Non
 def child(kind: Kind) -> JobRow:
     origin = Origin(channel_id=20, user_id=30, user_name="Alice", guild_id=10, kind=kind, parent_job="parent")
     return job(origin=origin)
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.DONE])
+@pytest.mark.parametrize("prompt", ["a dragn owl", "an owl"])
+def test_words_that_a_server_always_avoids_are_not_told_to_be_unknown(state: JobState, prompt: str) -> None:
+    row = enforced(replace(done(prompt) if state is JobState.DONE else job(prompt)), "gorefest | splatter")
+    heard = readable(row.request, MODELS[row.request.model])[1]  # type: ignore[union-attr, arg-type]
+    if state is JobState.DONE:
+        row = replace(row, pictures=(picture(0, notes=[*heard, "Steps were left out."]),))
+    assert "gorefest" in heard[0]
+
+    notes = all_notes(row)
+
+    assert ("dragn" in prompt) == any("I don’t know “dragn”" in note for note in notes)
+    assert not any(word in note for note in notes for word in ("gorefest", "splatter"))
+    assert (state is JobState.DONE) == ("Steps were left out." in notes)
+
+
+def test_an_unknown_word_that_somebody_wrote_is_told_even_if_the_server_avoids_it() -> None:
+    [note] = all_notes(enforced(job("a gorefest"), "gorefest"))
+
+    assert note.startswith("I don’t know “gorefest”")

@@ -59,3 +59,8 @@ def test_what_is_too_long_to_be_read_is_named() -> None:
     )
     (note,) = cut_short(parse_prompts(f"{most} {'green boat ' * 30}"), [tiny_perceptor()])
     assert "green boat …”" in note
+
+
+def test_a_refusal_does_not_name_words_that_are_avoided() -> None:
+    with pytest.raises(InvalidRequest, match=r"^I don’t know “cyberpunk”\."):
+        understood(parse_prompts("cyberpunk | zeppelin:-0.3"), TITLE)
