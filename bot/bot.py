@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any, cast
 
 import aiohttp
 import discord
@@ -21,8 +22,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import cogs
+from bot.community.gate import COMMANDS, Access
 from bot.config.settings import Config
-from bot.errors import ShuttingDown
+from bot.interactions.context import Invocation
 from bot.interactions.handlers import describe_error
 from bot.interactions.responder import TOO_LATE, InteractionResponder
 from bot.operations.command_sync import register_commands
@@ -43,6 +45,7 @@ from bot.views.confirm_cost import question_payload
 from bot.views.layout import ITEMS, buttons_for, private_buttons_for
 from bot.views.report import report_buttons
 from engine.client.local import Engine
+from engine.errors import DreamError
 
 log = logging.getLogger(__name__)
 
@@ -76,13 +79,17 @@ class DreamTree(app_commands.CommandTree["DreamBot"]):
     """Answers errors of commands to the person who used them."""
 
     async def _call(self, interaction: discord.Interaction[DreamBot]) -> None:
-        """Run a command or an autocompletion as a registered handler."""
+        """Run a command or an autocompletion as a registered handler; a command passes the gate first."""
+        services, typed = interaction.client.services, interaction.type is discord.InteractionType.application_command
         try:
-            with interaction.client.services.handlers.running():
+            with services.handlers.running():
+                if typed:
+                    access = COMMANDS.get(str(cast(dict[str, Any], interaction.data or {}).get("name")), Access.USUAL)
+                    await services.gate.admit(Invocation.of_interaction(interaction), access)
                 await super()._call(interaction)
-        except ShuttingDown as error:
-            if interaction.type is discord.InteractionType.application_command:
-                await InteractionResponder.of(interaction).send_private(str(error))
+        except DreamError as error:
+            if typed:
+                await InteractionResponder.of(interaction).send_private(describe_error(error))
 
     async def on_error(self, interaction: discord.Interaction[DreamBot], error: app_commands.AppCommandError) -> None:
         name = interaction.command.qualified_name if interaction.command else "unknown"
@@ -240,6 +247,7 @@ class DreamBot(BotClient):
         self.services.jobs.resume()
         await self.services.delivery.start()
         self._begin(supervise("the votes", self.services.votes.run))
+        self._begin(supervise("the sheets of votes", self.services.covered_sheets.run))
         self._begin(supervise("the starboard", self.services.starboard.run))
         self._begin(supervise("the search index", self.services.embedder.run))
         self._begin(supervise("the challenges", self.services.challenges.run))
@@ -286,6 +294,7 @@ class DreamBot(BotClient):
         services.attachments.close()  # first: handlers wait for their pictures
         await services.handlers.close(HANDLER_SECONDS)
         await services.jobs.close(self.drain_seconds)
+        await services.message_check.close()
         await services.delivery.settle(SETTLE_SECONDS)
         await services.delivery.close()
         await services.batch_scorer.close()

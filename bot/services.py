@@ -18,15 +18,18 @@ from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
 from bot.community.challenges.course import Challenges, takes_entries
 from bot.community.challenges.poster import ChallengePoster
+from bot.community.covered_sheets import CoveredSheets
 from bot.community.defaults import Defaults
 from bot.community.experiments import Experiments
 from bot.community.gallery.embedder import PictureEmbedder
 from bot.community.gallery.favorites import Favorites
 from bot.community.gallery.finder import Finder
 from bot.community.gallery.indexer import PictureIndexer
+from bot.community.gallery.message_check import MessageCheck
 from bot.community.gallery.pages import Gallery
 from bot.community.gallery.starboard import Starboard
 from bot.community.gallery.visibility import Visibility, is_restricted
+from bot.community.gate import Gate
 from bot.community.held_pictures import HeldPictures
 from bot.community.insights import Insights
 from bot.community.lineage.access import ResultAccess
@@ -61,8 +64,8 @@ from engine.client.local import Engine
 class Buttons:
     """Functions from `bot.views` that the layers below need to attach buttons to their messages."""
 
-    job: Callable[[JobRow, bool, bool], discord.ui.View]
-    """Takes a job, whether its server accepts reports, and whether it has a challenge that takes entries."""
+    job: Callable[[JobRow, bool, bool, bool], discord.ui.View]
+    """Takes a job, whether its server accepts reports, whether a challenge takes entries, whether a vote is open."""
     private: Callable[[JobRow, bool, Collection[int]], discord.ui.View]
     """Takes a job, whether the reader owns it, and which of its pictures the reader has starred."""
     report: Callable[[str], discord.ui.View]
@@ -109,6 +112,7 @@ class Services:
     starboard: Starboard
     embedder: PictureEmbedder
     finder: Finder
+    message_check: MessageCheck
     attachments: AttachmentReader
     held_pictures: HeldPictures
     picture_requests: PictureRequests
@@ -116,7 +120,9 @@ class Services:
     families: Families
     picture_words: PictureWords
     handlers: Handlers
+    gate: Gate
     votes: Votes
+    covered_sheets: CoveredSheets
     insights: Insights
     styles: Styles
     challenges: Challenges
@@ -171,6 +177,7 @@ def build_services(
     timelapses = Timelapses(store, partial(has_room, config.folder, config.retention.free_megabytes))
     jobs.registry.subscribe(batch_scorer.hear)
     indexer, visibility = PictureIndexer(store, partial(is_restricted, client)), Visibility(client, store)
+    message_check = MessageCheck(client, jobs.takedowns)
     embedder = PictureEmbedder(store, engine, indexer, config.search.perceptor, lambda: bool(jobs.registry.waiting()))
     jobs.registry.subscribe(embedder.hear)
     delivery = Delivery(client, config, jobs, store, renderer, clock, metrics.sent)
@@ -181,7 +188,8 @@ def build_services(
     sources = _sources(config, store, engine, metrics, jobs, connected, shards)
     deletion_queue = DeletionQueue(client, store)
     starboard = Starboard(client, store, delivery, indexer, jobs.takedowns, buttons.star, deletion_queue.wake, clock)
-    votes = Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, clock)
+    covered_sheets = CoveredSheets(client, store, renderer, clock)
+    votes = Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, covered_sheets.wake, clock)
     poster = ChallengePoster(client, store, buttons.challenge, buttons.challenge_result, deletion_queue.wake, clock)
     return Services(
         config=config,
@@ -207,12 +215,15 @@ def build_services(
         thumbnails=Thumbnails(),
         favorites=Favorites(store, config.retention, clock, starboard.wake),
         starboard=starboard,
-        gallery=Gallery(store, indexer, visibility),
+        gallery=Gallery(store, indexer, visibility, message_check),
         embedder=embedder,
-        finder=Finder(store, indexer, embedder, visibility, clock),
+        finder=Finder(store, indexer, embedder, visibility, message_check, clock),
+        message_check=message_check,
         indexer=indexer,
         handlers=Handlers(),
+        gate=Gate(store, config.queue.costly_seconds, config.discord.owner_ids, clock),
         votes=votes,
+        covered_sheets=covered_sheets,
         insights=Insights(store, visibility),
         styles=styles,
         challenges=Challenges(client, store, jobs, votes, poster, clock),

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from bot.errors import Blocked, NotAllowed, NothingToCancel, Refused
+from bot.errors import NotAllowed, NothingToCancel, Refused
 from bot.jobs.service import JobService
 from bot.models.audit import LOG_PAGE, AuditFilter, LogPage
 from bot.models.job import JobRow, owner_of
 from bot.policy.days import Calendar
-from bot.policy.server_rules import Preferences, QueuePause, ServerRules, Word, blocked_words
+from bot.policy.server_rules import Preferences, QueuePause, ServerRules, Word
 from bot.policy.word_filter import fold
 from bot.scheduling.fair_queue import EVERYTHING
 from bot.storage import Store
@@ -123,13 +123,6 @@ class Moderation:
         """Raise NotAllowed for a host."""
         if user_id in self._hosts:
             raise NotAllowed("A host cannot be blocked.")
-
-    async def check_not_blocked(self, user_id: int, server_id: int) -> None:
-        """Raise Blocked if this person is blocked there."""
-        async with self._store.database.reading() as session:
-            block = await self._store.blocks.find(user_id, server_id, self._clock(), session)
-        if block is not None:
-            raise Blocked(blocked_words(block))
 
     async def block(
         self, server_id: int | None, user_id: int, by: int, reason: str, until: float | None = None

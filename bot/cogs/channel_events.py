@@ -1,4 +1,4 @@
-"""Fails waiting jobs of deleted servers, channels and threads, so that nothing is painted for them."""
+"""Fails waiting jobs of deleted servers, channels and threads, and forgets the messages of deleted channels."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class ChannelEvents(commands.Cog):
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         """A channel was deleted with its threads, which may be archived and uncached."""
-        await self._gone(channel.id)
+        await self._deleted(channel.id)
 
     @commands.Cog.listener()
     async def on_raw_thread_delete(self, event: discord.RawThreadDeleteEvent) -> None:
         """A thread was deleted, which may be uncached."""
-        await self._gone(event.thread_id)
+        await self._deleted(event.thread_id)
 
     @commands.Cog.listener()
     async def on_thread_remove(self, thread: discord.Thread) -> None:
@@ -58,7 +58,11 @@ class ChannelEvents(commands.Cog):
         try:
             await self.bot.fetch_channel(channel_id)
         except discord.NotFound:
-            await self._gone(channel_id)
+            await self._deleted(channel_id)
+
+    async def _deleted(self, channel_id: int) -> None:
+        await self.services.jobs.takedowns.lost_channel(channel_id)
+        await self._gone(channel_id)
 
     async def _gone(self, channel_id: int) -> None:
         lost = await self.services.jobs.abandon(channel_id=channel_id)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import discord
 from discord.ext import commands
 
+from bot.community.gate import Access
 from bot.interactions.context import Invocation
 from bot.interactions.handlers import report_errors
 from bot.interactions.responder import AnyInteraction, InteractionResponder
@@ -15,12 +16,19 @@ from bot.services import BotClient
 from bot.views.base import JOB, PREFIX, Press, modal_values
 from bot.views.community.challenges import ENTRY_FORM
 from bot.views.community.styles import FORM
+from bot.views.community.words import EXPLAIN, EXPLAIN_HELD
 from bot.views.layout import ITEMS, MODALS
 from bot.views.remix_modal import PromptReturner
 
 MODAL_ID = re.compile(rf"{PREFIX}:(?P<action>{'|'.join(MODALS)}):(?P<job>{JOB})(?::(?P<index>[0-9]{{1,2}}))?")
 PUBLIC = ("form", "upform", FORM, ENTRY_FORM, "start", "startheld", "target", "targetheld")
 """Modals whose result is a public message."""
+ACCESS = {
+    "erase": Access.OPEN,
+    "complaint": Access.OPEN,
+    **dict.fromkeys((EXPLAIN, EXPLAIN_HELD), Access.COSTLY),
+}
+"""What the gate asks about a modal, other than `Access.USUAL`."""
 UNKNOWN = "This button is from another version of the bot and no longer works."
 
 
@@ -47,6 +55,7 @@ class ModalEvents(commands.Cog):
         listener = PromptReturner(responder, modal_values(press.data).get("prompt", ""))
         async with report_errors(listener, f"the modal {action}"):
             with self.services.handlers.running():
+                await self.services.gate.admit(press.caller, ACCESS.get(action, Access.USUAL))
                 await MODALS[action](press, match["job"], None if index is None else int(index))
 
 

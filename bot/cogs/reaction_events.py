@@ -13,6 +13,8 @@ from dataclasses import replace
 import discord
 from discord.ext import commands
 
+from bot.community.gate import Access
+from bot.errors import Blocked
 from bot.interactions.context import Invocation
 from bot.interactions.handlers import report_errors
 from bot.interactions.message_api import FAILURES
@@ -106,6 +108,7 @@ class ReactionEvents(commands.Cog):
             responder = ReactionResponder(self.bot, event.channel_id, event.message_id, event.guild_id, event.user_id)
             async with report_errors(responder, "the reaction star"):
                 with self.services.handlers.running():
+                    await self.services.gate.admit(caller, Access.USUAL)
                     await self.services.favorites.star(job, (entry[1],), caller, by_reaction=True)
 
     @commands.Cog.listener()
@@ -119,6 +122,7 @@ class ReactionEvents(commands.Cog):
         responder = ReactionResponder(self.bot, caller.channel_id, message_id, caller.guild_id, caller.user_id)
         async with report_errors(responder, f"the reaction {reaction.wish.value}"):
             with self.services.handlers.running():
+                await self.services.gate.admit(caller, _access(reaction))
                 await self._do(job, reaction, message_id, caller, responder)
 
     async def _do(
@@ -194,6 +198,9 @@ class ReactionEvents(commands.Cog):
         """Handle a missed reaction; one by a person who left the server is skipped."""
         try:
             caller = await self._caller(guild, channel_id, person)
+            await self.services.gate.admit(caller, _access(reaction))
+        except Blocked:  # told once, when the reaction came
+            return
         except FAILURES as error:
             log.info("a reaction of %d to job %s is skipped: %s", person.id, job.id, error)
             return
@@ -215,6 +222,10 @@ class ReactionEvents(commands.Cog):
         """Fetch the member, because the list of people who reacted has no roles."""
         member = await guild.fetch_member(person.id) if guild else person
         return Invocation.of_person(self.bot, channel_id, guild, member)
+
+
+def _access(reaction: Reaction) -> Access:
+    return Access.OPEN if reaction.wish is ReactionAction.AWAY else Access.USUAL
 
 
 def _is_star(group: discord.Reaction) -> bool:

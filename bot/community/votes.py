@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,7 +21,7 @@ from functools import partial
 import discord
 
 from bot.community.vote_message import vote_embed, vote_sheet
-from bot.errors import Blocked, PictureGone, Refused, StoreError
+from bot.errors import PictureGone, Refused, StoreError
 from bot.failpoints import failpoint
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import (
@@ -40,7 +41,7 @@ from bot.models.job import JobRow, JobState, new_job_id, parts_of
 from bot.models.vote import MOST_CANDIDATES, PROMPT, Candidate, Trait, Vote, VotePlace
 from bot.pictures.contact_sheet import thumbnail
 from bot.pictures.ranking import ordered
-from bot.policy.server_rules import ServerRules, blocked_words, meant_by
+from bot.policy.server_rules import ServerRules, meant_by
 from bot.policy.word_filter import is_mature
 from bot.retry import pause_after, wait_for_news
 from bot.storage import Store
@@ -56,12 +57,14 @@ MOST_OPEN = 5
 """Open votes that one person may have started."""
 POLL_SECONDS = 2.0
 """Interval in which ends and owed messages are looked for."""
+CHECK_SECONDS = 60.0
+"""One open vote is checked in this interval: whether its message still exists."""
 
 
 class Votes:
     """One per bot. *buttons*: a fresh view of an open vote. *deletes*: a message was queued for deletion.
 
-    *clock*: unix seconds.
+    *changed*: a vote has begun or ended. *clock*: unix seconds.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Votes:
         jobs: JobService,
         buttons: Callable[[Vote], discord.ui.View],
         deletes: Callable[[], None],
+        changed: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
         self._client = client
@@ -78,9 +82,11 @@ class Votes:
         self._jobs = jobs
         self._buttons = buttons
         self._deletes = deletes
+        self._changed = changed
         self._clock = clock
         self._news = asyncio.Event()
         self._showing = asyncio.Lock()
+        self._checked = ""
 
     async def start_over(self, job: JobRow, caller: Invocation, seconds: float) -> Vote:
         """Start a vote over the pictures of one job in the channel where they are shown. Raises Refused."""
@@ -154,7 +160,7 @@ class Votes:
         return shown
 
     async def cast(self, vote_id: str, place: int, caller: Invocation) -> Vote:
-        """Store or change the caller's ballot. Raises Refused or Blocked."""
+        """Store or change the caller's ballot. Raises Refused."""
         vote = await self._store.votes.find(vote_id)
         if vote is None or vote.where.channel_id != caller.channel_id:
             raise Refused("This vote no longer exists.")
@@ -164,8 +170,6 @@ class Votes:
         if vote.others_only and chosen.author_id == caller.user_id:
             raise Refused("This is your own picture. Vote for another one.")
         now = self._clock()
-        if block := await self._store.blocks.find(caller.user_id, vote.where.server_id, now):
-            raise Blocked(blocked_words(block))
         async with self._store.transaction() as session:
             if not await self._store.votes.cast(session, vote_id, caller.user_id, place, now):
                 raise Refused("This vote has ended. Your last choice counts.")
@@ -181,9 +185,13 @@ class Votes:
 
     async def run(self) -> None:
         """Close votes in time and keep their messages up to date."""
+        check_at = time.monotonic() + CHECK_SECONDS
         while True:
             try:
                 await self._work()
+                if time.monotonic() >= check_at:
+                    check_at = time.monotonic() + CHECK_SECONDS
+                    await self.check_next()
             except StoreError as error:
                 log.error("votes are continued later: %s", error)
             await wait_for_news(self._news, POLL_SECONDS)
@@ -203,6 +211,7 @@ class Votes:
             if len(vote.candidates) < 2:  # their owners deleted the others
                 await self._store.votes.delete(vote_id)
                 self._deletes()
+                self._changed()
                 return
             where = vote.where
             post = Post(self._client, Address(where.server_id, where.channel_id, vote.starter_id))
@@ -213,6 +222,7 @@ class Votes:
             except DreamError as error:  # its pictures cannot be read or drawn at the moment
                 log.error("the message of vote %s has to wait: %s", vote.id, error)
                 await self._store.votes.retry(vote.id, self._clock() + pause_after(vote.tries))
+            self._changed()
 
     async def _send(self, vote: Vote, post: Post, *, fresh: bool) -> None:
         payload = await self._payload(vote, post.upload_limit)
@@ -273,13 +283,26 @@ class Votes:
         for job_id in job_ids:
             known = await self._store.votes.open_over(job_id, channel_id)
             vote = await self._store.votes.find(known) if known else None
-            if vote is not None and vote.message_id is not None:
-                channel = self._client.get_partial_messageable(channel_id, guild_id=vote.where.server_id)
-                try:
-                    await channel.fetch_message(vote.message_id)
-                except FAILURES as error:
-                    if removal_of(error) is DeletionResult.GONE:
-                        await self._store.votes.give_up(vote.id)
+            if vote is not None:
+                await self._end_if_deleted(vote)
+
+    async def check_next(self) -> None:
+        """Look at one open vote after the other, because the gateway does not report deletions by other people."""
+        vote = await self._store.votes.next_open(self._checked)
+        self._checked = vote.id if vote else ""
+        if vote is not None:
+            await self._end_if_deleted(vote)
+
+    async def _end_if_deleted(self, vote: Vote) -> None:
+        if vote.message_id is None:
+            return
+        channel = self._client.get_partial_messageable(vote.where.channel_id, guild_id=vote.where.server_id)
+        try:
+            await channel.fetch_message(vote.message_id)
+        except FAILURES as error:
+            if removal_of(error) is DeletionResult.GONE:
+                await self._store.votes.give_up(vote.id)
+                self._changed()
 
     async def _running(self, vote_id: str, session: Session) -> str:
         vote = await self._store.votes.find(vote_id, session)

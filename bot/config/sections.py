@@ -143,6 +143,13 @@ class QueueSection(Section):
     cooldown_seconds: float = Field(
         default=3.0, ge=0, le=86_400, description="Seconds between two submissions of one person; 0 = none."
     )
+    costly_seconds: float = Field(
+        default=2.0,
+        ge=0,
+        le=86_400,
+        description="Seconds between two requests of one person that paint nothing but take CPU time, such as /find, "
+        "/describe, /explain and pages of the gallery. Three may come at once; 0 = no limit.",
+    )
     drain_seconds: float = Field(
         default=6.0,
         ge=0,

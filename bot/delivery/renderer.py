@@ -15,12 +15,14 @@ from bot.errors import PictureGone
 from bot.interactions.message_api import MessagePayload
 from bot.models.comparison import Comparison
 from bot.models.job import JobRow, JobState, Update, parts_of
+from bot.models.vote import Vote
 from bot.pictures.contact_sheet import thumbnail
 from bot.pictures.ranking import ordered
 from bot.pictures.uploads import (
     ImageUpload,
     batch_so_far,
     batch_upload,
+    blind_upload,
     comparison_upload,
     result_upload,
     snapshot_upload,
@@ -37,7 +39,8 @@ ANCESTORS = 20
 class MessageRenderer:
     """Renders updates; caches thumbnails and parents of unfinished jobs until `forget`.
 
-    *buttons*: a fresh view for a job, with whether its server takes reports and entries of a challenge.
+    *buttons*: a fresh view for a job, with whether its server takes reports, whether a challenge takes entries, and
+    whether a blind vote hides what tells the pictures apart.
     *wary*: previews are spoilers until the NSFW check has seen the picture.
     *graded*: adds scores to the pictures of a finished batch. *clock* is unix seconds.
     """
@@ -45,7 +48,7 @@ class MessageRenderer:
     def __init__(
         self,
         store: Store,
-        buttons: Callable[[JobRow, bool, bool], discord.ui.View],
+        buttons: Callable[[JobRow, bool, bool, bool], discord.ui.View],
         takes_reports: Callable[[JobRow], Awaitable[bool]],
         takes_entries: Callable[[JobRow], Awaitable[bool]],
         clock: Callable[[], float] = time.time,
@@ -73,19 +76,20 @@ class MessageRenderer:
         if job.is_batch and job.state is JobState.DONE and self._graded:
             job = await self._graded(job)
             update = replace(update, job=job)
+        vote = await self._store.votes.blind_over(job.id) if job.on_disk > 1 else None
         try:
-            upload = await self._upload(update, upload_limit)
+            upload = await self._upload(update, upload_limit, vote)
             notes = [upload.note] if upload and upload.note else []
         except (PictureGone, UnreadablePicture) as error:
             upload, notes = None, [str(error)]
-        return await self._payload(update, upload, notes, job)
+        return await self._payload(update, upload, notes, job, vote)
 
     async def render_refusal(self, update: Update, why: str) -> MessagePayload:
         note = f"Discord does not accept this picture: {why}. It is stored in your history and was charged."
         return await self._payload(update, None, [note], update.job)
 
     async def _payload(
-        self, update: Update, upload: ImageUpload | None, notes: list[str], job: JobRow
+        self, update: Update, upload: ImageUpload | None, notes: list[str], job: JobRow, vote: Vote | None = None
     ) -> MessagePayload:
         covered = upload is not None and (job.origin.spoiler or (self._wary and not job.state.over))
         embed = embed_for(
@@ -94,16 +98,19 @@ class MessageRenderer:
             parent=await self._parent(job),
             picture="" if upload is None or covered else upload.name,  # an embed cannot cover its picture
             notes=notes,
+            vote=vote,
         )
         if upload and covered:
             upload = replace(upload, name=f"SPOILER_{upload.name}")
         files = ((upload.name, upload.data),) if upload else ()
         done = job.state is JobState.DONE
         reports, entries = done and await self._takes_reports(job), done and await self._takes_entries(job)
-        return MessagePayload(embed, files, partial(self._buttons, job, reports, entries))
+        return MessagePayload(embed, files, partial(self._buttons, job, reports, entries, vote is not None))
 
-    async def _upload(self, update: Update, limit: int) -> ImageUpload | None:
+    async def _upload(self, update: Update, limit: int, vote: Vote | None) -> ImageUpload | None:
         job = update.job
+        if job.in_parts and vote:
+            return await self._blind_upload(job, vote, limit)
         if job.in_parts:
             return await self._sheet_upload(job, limit)
         if job.state is JobState.DONE and job.pictures:
@@ -112,6 +119,12 @@ class MessageRenderer:
         if job.state is JobState.RUNNING and update.progress:
             return await snapshot_upload(job.id, update.progress.snapshots, job.request.count)
         return None
+
+    async def _blind_upload(self, job: JobRow, vote: Vote, limit: int) -> ImageUpload:
+        """The pictures of a vote in the order of its letters: the order of a comparison would tell their labels."""
+        pngs = {one: await self._store.pictures.png(one.job_id, one.index) for one in vote.candidates}
+        cells = [await asyncio.to_thread(thumbnail, png) for png in pngs.values()]
+        return await blind_upload(job.id, cells, [one.letter for one in pngs], limit)
 
     async def _sheet_upload(self, job: JobRow, limit: int) -> ImageUpload | None:
         """The contact sheet of a batch or a comparison; thumbnails are cached until the job ends."""

@@ -24,6 +24,11 @@ class Takedowns:
         async with self._store.transaction() as session:
             await self._store.messages.forget(session, channel_id, message_id)
 
+    async def lost_channel(self, channel_id: int) -> None:
+        """A channel or thread was deleted with all its messages."""
+        async with self._store.transaction() as session:
+            await self._store.messages.forget_channel(session, channel_id)
+
     async def discard(self, job: JobRow, by: int, server_id: int | None) -> None:
         """Schedule all messages for deletion, by the owner or by a moderator of *server_id*."""
         await unbroken(self._discard(job, by, server_id))

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from PIL import Image
 
-from bot.pictures.contact_sheet import crossed, ranked_sheet, sheet_so_far, side_by_side
+from bot.pictures.contact_sheet import crossed, lettered_sheet, ranked_sheet, sheet_so_far, side_by_side
 from bot.pictures.ranking import PictureOrder
 from engine.images.opening import open_own
 from engine.images.pictures import fit_to_bytes, grid, snapshot, to_png
@@ -66,6 +66,13 @@ async def comparison_upload(
         png = await asyncio.to_thread(crossed, thumbnails, *grid)
     else:
         png = await asyncio.to_thread(side_by_side, thumbnails, captions)
+    data, extension, note = await asyncio.to_thread(fit_to_bytes, png, limit)
+    return ImageUpload(f"{job_id}.{extension}", data, note)
+
+
+async def blind_upload(job_id: str, cells: Sequence[bytes | None], letters: Sequence[str], limit: int) -> ImageUpload:
+    """The pictures of an open vote with their letters and without labels, within *limit* bytes."""
+    png = await asyncio.to_thread(lettered_sheet, cells, letters)
     data, extension, note = await asyncio.to_thread(fit_to_bytes, png, limit)
     return ImageUpload(f"{job_id}.{extension}", data, note)
 

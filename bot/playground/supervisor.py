@@ -29,6 +29,7 @@ edit_seconds = 0.5
 
 [queue]
 cooldown_seconds = 0.0
+costly_seconds = 0.0
 """
 """Settings without a config file: a local server needs no rate limiting."""
 

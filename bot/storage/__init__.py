@@ -22,6 +22,7 @@ from bot.storage import attachments, files, pictures, timelapses
 from bot.storage.attachments import Attachments
 from bot.storage.community.ancestry import Ancestry
 from bot.storage.community.challenges import ChallengeRows
+from bot.storage.community.covered_sheets import CoveredSheetRows
 from bot.storage.community.picture_index import PictureIndex
 from bot.storage.community.searches import Searches
 from bot.storage.community.starboard import StarboardRows
@@ -74,6 +75,7 @@ class Store:
         self.erasure = Erasure(database, folder)
         self.audit = Audit(database)
         self.votes = VoteRows(database)
+        self.covered_sheets = CoveredSheetRows(database)
         self.styles = StyleRows(database)
         self.ancestry = Ancestry(database)
         self.challenges = ChallengeRows(database)

@@ -101,6 +101,10 @@ class JobMessages:
         """Forget a message that is deleted, or will be."""
         await session.run("DELETE FROM messages WHERE channel_id = ? AND message_id = ?", channel_id, message_id)
 
+    async def forget_channel(self, session: Session, channel_id: int) -> None:
+        """Forget all messages of a channel that was deleted."""
+        await session.run("DELETE FROM messages WHERE channel_id = ?", channel_id)
+
     async def schedule_deletion(self, session: Session, job_id: str) -> None:
         await session.run(
             "INSERT OR IGNORE INTO removals SELECT channel_id, message_id FROM messages WHERE job_id = ?", job_id

@@ -27,9 +27,10 @@ _IDLE = """
     WHERE path IS NOT NULL
     AND job_id NOT IN (SELECT job_id FROM deliveries WHERE state = 'pending')
     AND job_id NOT IN (SELECT id FROM jobs WHERE state IN ('queued', 'running'))
+    AND job_id NOT IN (SELECT job_id FROM vote_candidates JOIN votes ON votes.id = vote_id WHERE state = 'open')
     AND sha256 NOT IN (SELECT value FROM json_each(?)) AND
 """
-"""Pictures that no unfinished work needs: delivered, and not a source of an unfinished job (the bound hashes)."""
+"""Pictures that nothing unfinished needs: delivered, in no open vote, no source of an unfinished job (the hashes)."""
 _NAMED = "SELECT request FROM jobs WHERE state IN ('queued', 'running')"
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _USED = """

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 
 from discord import ui
 
+from bot.community.gate import Access
 from bot.embeds.moderation import log_embed
 from bot.errors import NotAllowed
 from bot.interactions.context import Invocation
@@ -54,7 +55,7 @@ class LogOlderButton(ui.DynamicItem[ui.Button[ui.View]], template=rf"{PREFIX}:lo
 
     async def callback(self, interaction: AnyInteraction) -> None:
         """Turn the page, if the presser may still read the log."""
-        await handle(interaction, self._turn, doing=f"the button {self.custom_id}")
+        await handle(interaction, self._turn, access=Access.OPEN, doing=f"the button {self.custom_id}")
 
     async def _turn(self, press: Press) -> None:
         payload = await log_payload(press.services, press.caller, self.query, self.entry, older=self.older)

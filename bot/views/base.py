@@ -1,4 +1,4 @@
-"""What all buttons, menus and modals share: custom ids, the error boundary, the visibility check.
+"""What all buttons, menus and modals share: custom ids, the error boundary, the gate, the visibility check.
 
     dream:<action>:<job id>[:<image index>]
 
@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self, cast
 import discord
 from discord import ui
 
+from bot.community.gate import Access
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.handlers import report_errors
@@ -77,6 +78,7 @@ async def handle(
     *,
     private: bool = True,
     modal: bool = False,
+    access: Access = Access.USUAL,
     doing: str = "",
 ) -> None:
     """Run *work*; report errors to the person who acted. *modal*: the work may open a modal."""
@@ -84,7 +86,9 @@ async def handle(
     async with report_errors(responder, doing):
         services: Services = interaction.client.services  # type: ignore[attr-defined]
         with services.handlers.running():
-            await work(Press(interaction, responder, Invocation.of_interaction(interaction), services))
+            caller = Invocation.of_interaction(interaction)
+            await services.gate.admit(caller, access)
+            await work(Press(interaction, responder, caller, services))
 
 
 class IdButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("none")):
@@ -97,6 +101,7 @@ class IdButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("none"
     style: ClassVar[discord.ButtonStyle] = discord.ButtonStyle.secondary
     private: ClassVar[bool] = False
     """The result is shown to the presser only."""
+    access: ClassVar[Access] = Access.USUAL
 
     def __init__(self, job_id: str, index: int | None = None, row: int | None = None) -> None:
         self.job_id = job_id
@@ -115,7 +120,7 @@ class IdButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("none"
         """Run `act` inside the error boundary."""
         doing = f"the button {self.custom_id}"
         modal = self.opens_modal(interaction)
-        await handle(interaction, self.act, private=self.private, modal=modal, doing=doing)
+        await handle(interaction, self.act, private=self.private, modal=modal, access=self.access, doing=doing)
 
     def opens_modal(self, interaction: AnyInteraction) -> bool:
         """Whether a modal follows. It must be the first response, within three seconds."""
@@ -161,12 +166,16 @@ class JobMenu(ui.DynamicItem[ui.Select[ui.View]], ABC, template=template("never"
         async def choose(press: Press) -> None:
             await self.chosen(press, value)
 
-        private, modal = self.is_private(value), self.opens_modal(interaction, value)
-        await handle(interaction, choose, private=private, modal=modal, doing=f"the menu {self.action}")
+        private, modal, access = self.is_private(value), self.opens_modal(interaction, value), self.access_for(value)
+        await handle(interaction, choose, private=private, modal=modal, access=access, doing=f"the menu {self.action}")
 
     def is_private(self, value: str) -> bool:
         """Whether the result is shown to the person only."""
         return False
+
+    def access_for(self, value: str) -> Access:
+        """What the gate asks about the choice."""
+        return Access.USUAL
 
     @abstractmethod
     def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:

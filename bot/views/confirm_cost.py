@@ -7,6 +7,7 @@ from functools import partial
 import discord
 from discord import ui
 
+from bot.community.gate import Access
 from bot.errors import Lapsed
 from bot.interactions.message_api import EphemeralPayload
 from bot.views.base import IdButton, Press, template
@@ -32,6 +33,7 @@ class DeclineButton(IdButton, template=template("no")):
     """Do not paint it."""
 
     action = "no"
+    access = Access.OPEN
     label = "Don't"
     private = True
 

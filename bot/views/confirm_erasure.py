@@ -5,6 +5,7 @@ from __future__ import annotations
 import discord
 from discord import ui
 
+from bot.community.gate import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.history import StoredCounts
 from bot.text import count
@@ -18,6 +19,7 @@ class ForgetButton(IdButton, template=template("forget")):
     """Delete everything about the person who presses."""
 
     action = "forget"
+    access = Access.OPEN
     label = "Delete all my data"
     style = discord.ButtonStyle.danger
     private = True

@@ -10,6 +10,7 @@ import discord
 from discord import ui
 
 from bot.community.gallery.pages import GalleryView
+from bot.community.gate import Access
 from bot.embeds.history import embed_of, option_of, title
 from bot.errors import NotAllowed
 from bot.interactions.message_api import EphemeralPayload
@@ -27,6 +28,7 @@ class OlderButton(IdButton, template=template("older")):
     """Shows the page after the job in the custom id."""
 
     action = "older"
+    access = Access.OPEN | Access.COSTLY
     label = "Older"
     older: ClassVar[bool] = True
 
@@ -80,7 +82,8 @@ class HistoryMenu(ui.DynamicItem[ui.Select[ui.View]], template="dream:history"):
 
     async def callback(self, interaction: AnyInteraction) -> None:
         """Show the job to its owner only, with buttons that work there."""
-        await handle(interaction, self._open, doing="a choice from a history")
+        access = Access.OPEN | Access.COSTLY
+        await handle(interaction, self._open, access=access, doing="a choice from a history")
 
     async def _open(self, press: Press) -> None:
         chosen = press.data.get("values") or [""]

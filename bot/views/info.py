@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from discord import ui
 
+from bot.community.gate import Access
 from bot.embeds.info import THE_FILE, THE_LINES, about_file, info_embed, long_lines
 from bot.errors import PictureGone
 from bot.interactions.message_api import EphemeralPayload
@@ -29,6 +30,7 @@ class InfoButton(JobButton, template=template("info")):
     """Shows all facts about a result."""
 
     action = "info"
+    access = Access.OPEN
     label = "Info"
     private = True
 
@@ -40,6 +42,7 @@ class WatchButton(JobButton, template=template("watch")):
     """Shows the timelapse of a picture."""
 
     action = "watch"
+    access = Access.COSTLY
     label = "Timelapse"
     private = True
 
@@ -52,6 +55,7 @@ class DrawingButton(JobButton, template=template("svg")):
     """Sends the strokes of a drawing as SVG files."""
 
     action = "svg"
+    access = Access.COSTLY
     label = "SVG"
     private = True
 

@@ -166,8 +166,10 @@ class _Layout:
     """A menu that extends, crops and tiles the picture follows the rows."""
 
 
-def buttons_for(job: JobRow, reports: bool = False, challenge: bool = False) -> ui.View:
+def buttons_for(job: JobRow, reports: bool = False, challenge: bool = False, vote: bool = False) -> ui.View:
     """A fresh view for a public message. *reports*: the server accepts reports. *challenge*: one takes entries there.
+
+    *vote*: a blind vote is open, so a sheet has no menus, which name its pictures.
 
     It holds DynamicItems only and never times out, because discord.py unregisters a kind of button for the whole
     process when a view that mixes it with other items ends.
@@ -187,7 +189,7 @@ def buttons_for(job: JobRow, reports: bool = False, challenge: bool = False) -> 
         layout.more += public
     elif public:
         layout.rows[-1] += _plain(*public)
-    return _view(job, layout)
+    return _view(job, layout, menus=not vote)
 
 
 def private_buttons_for(job: JobRow, own: bool, starred: Collection[int]) -> ui.View:
@@ -214,9 +216,9 @@ def private_buttons_for(job: JobRow, own: bool, starred: Collection[int]) -> ui.
     return _view(job, layout)
 
 
-def _view(job: JobRow, layout: _Layout) -> ui.View:
+def _view(job: JobRow, layout: _Layout, *, menus: bool = True) -> ui.View:
     view = ui.View(timeout=None)
-    above = sheet_menus(job) if _is_sheet(job) else ()
+    above = sheet_menus(job) if menus and _is_sheet(job) else ()
     for menu in above:
         view.add_item(menu)
     rows = [row for row in layout.rows if row]

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import discord
 
+from bot.community.gate import Access
 from bot.errors import Refused
 from bot.interactions.responder import AnyInteraction
 from bot.models.comparison import Comparison
@@ -98,6 +99,9 @@ class MoreMenu(JobMenu, template=template("more")):
 
     def is_private(self, value: str) -> bool:
         return value in self.kinds and self.kinds[value].private
+
+    def access_for(self, value: str) -> Access:
+        return self.kinds[value].access if value in self.kinds else Access.USUAL
 
     def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
         return value in self.kinds and self.kinds[value](self.job_id).opens_modal(interaction)

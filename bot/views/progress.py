@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import discord
 
+from bot.community.gate import Access
 from bot.models.job import JobRow
 from bot.views.base import JobButton, Press, template
 from bot.views.history import open_private, refresh_private, refresh_public
@@ -13,6 +14,7 @@ class CancelButton(JobButton, template=template("cancel")):
     """Cancels a queued or running job and returns its reservation."""
 
     action = "cancel"
+    access = Access.OPEN
     label = "Cancel"
     style = discord.ButtonStyle.danger
     private = True
@@ -40,6 +42,7 @@ class RefreshButton(JobButton, template=template("refresh")):
     """Updates an ephemeral copy of a job."""
 
     action = "refresh"
+    access = Access.OPEN
     label = "Refresh"
     private = True
 

@@ -8,6 +8,7 @@ import discord
 from discord import ui
 
 from bot.actions.report import Reporting
+from bot.community.gate import Access
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction
@@ -40,6 +41,7 @@ class ReportButton(JobButton, template=template("report")):
     """Reports a picture to the moderators."""
 
     action = "report"
+    access = Access.OPEN
     label = "Report"
     private = True
 
@@ -62,6 +64,7 @@ async def submit_report(press: Press, job_id: str, index: int | None) -> None:
 class ReportDecisionButton(IdButton, template=template("never")):
     """A moderator's decision about a report. `Reporting` checks that the moderator may decide about it."""
 
+    access = Access.OPEN
     private = True
 
     async def act(self, press: Press) -> None:

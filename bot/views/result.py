@@ -12,6 +12,7 @@ import discord
 from discord import ui
 
 from bot.actions.create import picture_of
+from bot.community.gate import Access
 from bot.embeds.job import ranking_text
 from bot.errors import Refused
 from bot.interactions.message_api import EphemeralPayload
@@ -147,6 +148,7 @@ class RankButton(JobButton, template=template("rank")):
     """Tells which picture matches the prompt best, with a button that upscales it."""
 
     action = "rank"
+    access = Access.COSTLY
     label = "Which is best?"
     private = True
 
@@ -162,6 +164,7 @@ class DeleteButton(JobButton, template=template("delete")):
     """Deletes the message, after a question. For the owner and moderators."""
 
     action = "delete"
+    access = Access.OPEN
     label = "Delete"
     private = True
 

@@ -8,6 +8,7 @@ from functools import partial
 import discord
 from discord import ui
 
+from bot.community.gate import Access
 from bot.errors import Refused
 from bot.interactions.message_api import EphemeralPayload
 from bot.pictures.word_sheet import nouns_of, word_sheet
@@ -23,6 +24,7 @@ class WordsButton(IdButton, template=template("words")):
     """A page of a group of words; the custom id names the group in the place of a job, and the page."""
 
     action = "words"
+    access = Access.OPEN
     label = "Page"
     private = True
 

@@ -40,7 +40,7 @@ async def _run() -> list[Figure]:
                 start = time.process_time()
                 await embedder._open()
                 figures.append(Figure(what, time.process_time() - start, "CPU s"))
-            finder = Finder(store, indexer, embedder, None, time.time)  # type: ignore[arg-type]
+            finder = Finder(store, indexer, embedder, None, None, time.time)  # type: ignore[arg-type]
             for server, share in SERVERS.items():
                 viewer = Viewer(7, server, (server * 10,))
                 for words in ("owl", "red owl", "a"):

@@ -29,6 +29,7 @@ press_seconds = 0.2
 
 [queue]
 cooldown_seconds = 0.0
+costly_seconds = 0.0
 
 [playground]
 port = {port}

@@ -30,7 +30,7 @@ from tests.wire.protocol_bot import ProtocolBot
 from tests.wire.world import FAKE_ENGINE, REAL_ENGINE, MakeBot, World
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "queue": {"cooldown_seconds": 0.0},
+    "queue": {"cooldown_seconds": 0.0, "costly_seconds": 0.0},
     "delivery": {"edit_seconds": 0.1, "burst": 2, "press_seconds": 0.3},
     "engine": {"device": "cpu", "threads": 1},
 }

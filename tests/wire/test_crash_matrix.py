@@ -47,6 +47,7 @@ POINTS = [
 """After every commit, before and after every call of Discord's, between a file and its row."""
 PAINTING = ["started", "handed over", "picture file", "picture row", "ended"]
 STARBOARD_POINTS = ["starboard posting", "starboard posted"]
+SHEET_POINTS = ["sheet noted", "sheet edited"]
 VOTE_POINTS = ["vote stored", "vote posted", "vote closed", "vote edited"]
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
 
@@ -156,6 +157,36 @@ async def nothing_to_show(world: World) -> None:
     async with asyncio.timeout(60):
         while await world.bot.store.votes.owed(float("inf")):
             await asyncio.sleep(0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("point", SHEET_POINTS)
+async def test_a_bot_that_dies_while_it_hides_labels_shows_them_after_the_vote(
+    authority: Authority, tmp_path: Path, point: str
+) -> None:
+    async with lasting_world(authority, tmp_path) as world:
+        await world.start_bot()
+        sheet = await dreamt(world.max, "an owl", count=2)
+        before = sheet.text
+        question = (await world.max.click(sheet, "Vote")).message
+        await world.stop_bot()
+
+        def press() -> None:
+            world.site.people.click(world.max.id, question.state, question.buttons["10 minutes"], None)
+
+        await one_life(world, tmp_path, point, "bot", press)
+        with closing(sqlite3.connect(tmp_path / "data" / DATABASE)) as connection:
+            connection.execute("UPDATE votes SET ends_at = 0")
+            connection.commit()
+        await world.start_bot()
+
+        await world.max.wait_for_message(lambda m: "No votes were cast" in m.text, seconds=60)
+        await world.max.wait_for(sheet, lambda m: m.text == before, 60)
+        async with asyncio.timeout(60):
+            while await world.bot.store.covered_sheets.due(float("inf")):
+                await asyncio.sleep(0.02)
+        await world.stop_bot()
 
 
 @pytest.mark.slow

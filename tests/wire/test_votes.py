@@ -30,7 +30,9 @@ async def vote_on(person: Person, sheet: Shown, length: str = "10 minutes") -> S
     assert question.ephemeral
     await person.click(question, length)
     await person.wait_for(question, lambda m: "The vote is open" in m.text, what="the vote to start")
-    return await person.wait_for_message(lambda m: m.id > sheet.id and "Press a letter" in m.text, channel="studio")
+    vote = await person.wait_for_message(lambda m: m.id > sheet.id and "Press a letter" in m.text, channel="studio")
+    await person.wait_for(sheet, lambda m: "labels are hidden" in m.text, what="the sheet to hide its labels")
+    return vote
 
 
 async def ended(world: World, person: Person, vote: Shown, seconds: float = 601) -> Shown:

@@ -60,7 +60,6 @@ class ChallengesCog(commands.Cog):
             raise NotAllowed("Only moderators, and members with the role that the server chose, can start challenges.")
         if prize:
             self._check_may_grant(caller)
-        await self.services.moderation.check_not_blocked(caller.user_id, caller.guild_id or 0)
         until = parse_deadline(deadline, self.services.clock(), rules.timezone or UTC_NAME)
         challenge = await self.services.challenges.start(caller, theme, until, entries, _vote(vote), prize)
         if challenge.state.over:

@@ -50,7 +50,6 @@ class StylesCog(commands.Cog):
             check_negative(negative)
         rules = await self.services.moderation.rules(server_id)
         rules.check_place(caller.location)
-        await self.services.moderation.check_not_blocked(caller.user_id, server_id)
         style = await self.services.styles.save(
             server_id,
             caller.user_id,

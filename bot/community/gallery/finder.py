@@ -10,7 +10,8 @@ import numpy as np
 
 from bot.community.gallery.embedder import PictureEmbedder
 from bot.community.gallery.indexer import ROUNDS, PictureIndexer
-from bot.community.gallery.pages import PAGE
+from bot.community.gallery.message_check import MessageCheck
+from bot.community.gallery.pages import CHECKS, PAGE, messages_of
 from bot.community.gallery.visibility import Visibility
 from bot.errors import Lapsed, Refused
 from bot.interactions.context import Invocation
@@ -57,12 +58,14 @@ class Finder:
         indexer: PictureIndexer,
         embedder: PictureEmbedder,
         visibility: Visibility,
+        message_check: MessageCheck,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._indexer = indexer
         self._embedder = embedder
         self._visibility = visibility
+        self._message_check = message_check
         self._clock = clock
 
     async def by_words(self, words: str, place: Place, caller: Invocation, png: bytes | None = None) -> FoundPage:
@@ -118,6 +121,14 @@ class Finder:
     async def _page(self, search: Search, page: int, caller: Invocation, hint: str = "") -> FoundPage:
         await self._indexer.catch_up(ROUNDS)
         viewer = await self._visibility.viewer(caller)
+        found = await self._found(search, page, viewer, hint)
+        for _ in range(CHECKS):
+            if not await self._message_check.gone(messages_of(found.pictures)):
+                break
+            found = await self._found(search, page, viewer, hint)
+        return found
+
+    async def _found(self, search: Search, page: int, viewer: Viewer, hint: str) -> FoundPage:
         worded = await self._by_words(search, viewer)
         looks = await self._by_look(search, viewer)
         scores: dict[int, float] = {}

@@ -63,6 +63,25 @@ class VoteRows:
             )
         return None if row is None else str(row[0])
 
+    async def blind_over(self, job_id: str) -> Vote | None:
+        """The posted open vote over pictures of that job, other than a challenge's; None without one."""
+        async with self._database.reading() as session:
+            row = await session.one(
+                "SELECT * FROM votes WHERE state = 'open' AND NOT others_only AND message_id IS NOT NULL"
+                " AND id IN (SELECT vote_id FROM vote_candidates WHERE job_id = ?) ORDER BY ends_at DESC LIMIT 1",
+                job_id,
+            )
+            return None if row is None else (await _complete(session, [row]))[0]
+
+    async def next_open(self, after: str) -> Vote | None:
+        """The posted open vote with the next id after this one; None after the last."""
+        async with self._database.reading() as session:
+            row = await session.one(
+                "SELECT * FROM votes WHERE state = 'open' AND message_id IS NOT NULL AND id > ? ORDER BY id LIMIT 1",
+                after,
+            )
+            return None if row is None else (await _complete(session, [row]))[0]
+
     async def count_open(self, session: Session, user_id: int) -> int:
         """Number of open votes that this person has started."""
         row = await session.one("SELECT count(*) FROM votes WHERE starter_id = ? AND state = 'open'", user_id)

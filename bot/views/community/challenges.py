@@ -9,6 +9,7 @@ from discord import ui
 
 from bot.community.challenges.message import board_embed
 from bot.community.defaults import Typed
+from bot.community.gate import Access
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import EphemeralPayload
@@ -91,6 +92,7 @@ class WithdrawButton(JobButton, template=template("withdraw")):
     """Takes an entry out of the challenge."""
 
     action = "withdraw"
+    access = Access.OPEN
     label = "Withdraw"
     numbered = "Withdraw "
     private = True
@@ -104,6 +106,7 @@ class BoardButton(IdButton, template=template("leaders")):
     """Shows the leaderboard of this server to the presser."""
 
     action = "leaders"
+    access = Access.OPEN
     label = "Leaderboard"
     private = True
 

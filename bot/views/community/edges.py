@@ -9,6 +9,7 @@ import discord
 
 from bot.actions.create import ParentPicture, picture_of
 from bot.community.edges import SIDES, ZOOM, can_outpaint, outpaint, outpaint_size, squared
+from bot.community.gate import Access
 from bot.errors import Refused
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction
@@ -37,6 +38,10 @@ class EdgesMenu(JobMenu, template=template("edges")):
 
     def is_private(self, value: str) -> bool:
         return value == TILE
+
+    def access_for(self, value: str) -> Access:
+        """The others are jobs, which are charged."""
+        return Access.COSTLY if value in (TILE, SQUARE) else Access.USUAL
 
     def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
         return False

@@ -14,6 +14,7 @@ from discord import ui
 
 from bot.community.challenges.message import trophy
 from bot.community.gallery.pages import LAST_PAGE, GalleryPage, GalleryView
+from bot.community.gate import Access
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction
@@ -52,7 +53,7 @@ class GalleryButton(
         return cls(GalleryView(match["list"] == "f", order, person, match["words"], int(match["page"])))
 
     async def callback(self, interaction: AnyInteraction) -> None:
-        await handle(interaction, self._turn, private=True, doing="a page of the gallery")
+        await handle(interaction, self._turn, private=True, access=Access.COSTLY, doing="a page of the gallery")
 
     async def _turn(self, press: Press) -> None:
         payload = await gallery_payload(press.services, self.view_shown, press.caller)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import discord
 
+from bot.community.gate import Access
 from bot.community.lineage.drawing import family_tree, relation_word
 from bot.community.lineage.family import Family, Relative
 from bot.errors import Refused
@@ -29,6 +30,7 @@ class LineageButton(JobButton, template=template("lineage")):
     """Shows what a result was made from, and what was made from it."""
 
     action = "lineage"
+    access = Access.COSTLY
     label = "Lineage"
     private = True
 
@@ -40,7 +42,10 @@ async def answer_lineage(press: Press, job: JobRow) -> None:
     """Send the tree to the presser alone. Raises Refused for a result without relatives."""
     if job.state is not JobState.DONE:
         raise Refused("This job has no finished picture.")
-    family = await press.services.families.of(job, press.caller)
+    services = press.services
+    family = await services.families.of(job, press.caller)
+    if await services.message_check.gone(_messages(family)):
+        family = await services.families.of(await press.job(job.id), press.caller)
     if len(family.members) == 1:
         raise Refused(ALONE)
     shown = {one.key: small for one in family.members if (small := await _thumbnail(press, one)) is not None}
@@ -72,6 +77,12 @@ def _lines(family: Family, most: int, links: bool) -> Iterator[str]:
     hidden = sum(one.look == "private" for one in family.members)
     if hidden:
         yield plain("Grey boxes are private, or from places that you cannot see here.")
+
+
+def _messages(family: Family) -> list[tuple[int, int]]:
+    """(channel id, message id) of the messages that the list links to."""
+    jobs = [one.job for one in family.numbered if one.job and one.job.origin.guild_id]
+    return [(job.origin.channel_id, job.message_id) for job in jobs if job.message_id]
 
 
 def _dream(member: Relative) -> DreamRequest | None:

@@ -13,6 +13,7 @@ from discord import ui
 
 from bot.community.challenges.message import trophy
 from bot.community.gallery.finder import FoundPage
+from bot.community.gate import Access
 from bot.embeds.gallery import list_embed, option_of, picture_embed
 from bot.errors import PictureGone, Refused
 from bot.interactions.message_api import EphemeralPayload
@@ -53,7 +54,7 @@ class PictureMenu(ui.DynamicItem[ui.Select[ui.View]], template=f"{PREFIX}:pictur
         return cls()
 
     async def callback(self, interaction: AnyInteraction) -> None:
-        await handle(interaction, self._open, private=True, doing="a choice from a gallery")
+        await handle(interaction, self._open, private=True, access=Access.COSTLY, doing="a choice from a gallery")
 
     async def _open(self, press: Press) -> None:
         chosen = re.fullmatch(rf"({JOB}):([0-9]{{1,3}})", str((press.data.get("values") or [""])[0]))
@@ -68,6 +69,7 @@ class FoundButton(IdButton, template=template("found")):
     """Another page of a search; the custom id holds the search in the place of a job."""
 
     action = "found"
+    access = Access.COSTLY
     label = "Page"
     private = True
 
@@ -83,6 +85,7 @@ class SimilarButton(JobButton, template=template("similar")):
     """Finds pictures that resemble one; without an index the best one."""
 
     action = "similar"
+    access = Access.COSTLY
     label = "More like this"
     private = True
 

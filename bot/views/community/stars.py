@@ -8,6 +8,7 @@ from functools import partial
 import discord
 from discord import ui
 
+from bot.community.gate import Access
 from bot.errors import PictureGone
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction
@@ -37,6 +38,7 @@ class UnstarButton(JobButton, template=template("unstar")):
     """Removes the presser's star from a picture; without an index from all pictures of the job."""
 
     action = "unstar"
+    access = Access.OPEN
     label = "Unstar"
     private = True
 

@@ -12,6 +12,7 @@ import discord
 from discord import ui
 
 from bot.community.defaults import Typed
+from bot.community.gate import Access
 from bot.community.styles.embed import FILE, help_embed, list_embed, page_of, pages_of, style_embed
 from bot.community.styles.starters import PAINTED
 from bot.errors import Refused
@@ -111,6 +112,7 @@ class StyleDeleteButton(IdButton, template=template("styledelete")):
     """Deletes a style. For its author and moderators."""
 
     action = "styledelete"
+    access = Access.OPEN
     label = "Delete"
     style = discord.ButtonStyle.danger
     private = True

@@ -199,7 +199,7 @@ def ids(pictures: list[IndexedPicture]) -> set[str]:
 async def check(history: History) -> None:
     """Compare every list of every reader in every place with the model."""
     store, index = history.store, history.store.picture_index
-    finder = Finder(store, history.indexer, history.embedder, None, lambda: 0.0)  # type: ignore[arg-type]
+    finder = Finder(store, history.indexer, history.embedder, None, None, lambda: 0.0)  # type: ignore[arg-type]
     vector = np.full(DIM, 0.5, "<f2").tobytes()
     for person in PEOPLE:
         for server in (None, 100, 200, 300):

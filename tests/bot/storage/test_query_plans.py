@@ -26,6 +26,7 @@ from bot.models.job import JobRow, JobState
 from bot.models.style import Style
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.storage import Store
+from bot.storage.community.covered_sheets import SheetChange
 from bot.storage.community.picture_index import IndexEntry
 from bot.storage.community.searches import Search
 from bot.storage.community.starboard import StarboardEntry
@@ -64,11 +65,13 @@ SHORT = {
     "starboard",
     "star_changes",
     "searches",
+    "covered_sheets",
 }
 """Tables in which there is never much, or only what people have put there one by one."""
 WHOLE_INDEXES = {
     "picture_index_due": "ends with the first few that are to be embedded",
     "jobs_alive": "no longer than the queue",
+    "votes_open": "as few as are open at the moment",
     "challenges_open": "one per server at most",
     "challenges_running": "as few as run at the moment",
     "deliveries_open": "no longer than what is to be said",
@@ -288,6 +291,9 @@ async def arguments(core: Core) -> Values:
         "style": (Style("ssssssssss", "Ink wash", "{prompt}, ink"),),
         "style_id": ("ssssssssss",),
         "user_id": (ANN,),
+        "after": ("",),
+        "change": (SheetChange(500, 500, job.id, True, 0), SheetChange(500, 500, job.id, False, 0)),
+        "CoveredSheetRows.done.state": ("covered",),
         "VoteRows.insert.vote": (replace(vote, id="wwwwwwwwww"),),
         "place": (0,),
         "revision": (1,),
