@@ -231,6 +231,7 @@ async def arguments(core: Core) -> Values:
         **dict.fromkeys(("channel_id", "message_id", "guild_id", "server_id"), (500,)),
         **dict.fromkeys(("before", "most_bytes", "not_before", "now", "seconds", "since"), (NOW,)),
         "Jobs.end.seconds": ({},),
+        "Jobs.go_back.seconds": ({},),
         "Jobs.end.state": (JobState.FAILED,),
         "Jobs.insert.job": (replace(job, id="nnnnnnnnnn"),),
         "Pictures.let_go.picture": (job.pictures[0],),
