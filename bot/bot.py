@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import math
 import pkgutil
@@ -188,7 +189,7 @@ class DreamBot(BotClient):
         asyncio.get_running_loop().call_later(RESUME_SECONDS, self.services.jobs.resume)
         for module in pkgutil.walk_packages(cogs.__path__, f"{cogs.__name__}."):
             if not module.ispkg:
-                await self.load_extension(module.name)
+                await importlib.import_module(module.name).setup(self)
         self.add_dynamic_items(*ITEMS)
         self._registering = self._begin(
             register_commands(self.tree, self.store.settings, self.config.discord.test_guild)
