@@ -26,6 +26,7 @@ def _table(file: str) -> dict[str, tuple[str, ...]]:
     return {word: tuple(names.split(", ")) for word, names in pairs}
 
 
+@lru_cache(maxsize=4096)
 def closest(word: str, most: int = 3) -> tuple[str, ...]:
     """Return up to *most* known words for an unknown one, the nearest first; none if nothing is near."""
     word = word.lower()
