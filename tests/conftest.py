@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 for name in ("DISCORD_TOKEN", "DREAMBOT_CONFIG", "DREAMBOT_DATA", "DREAMBOT_PLAYGROUND"):
     os.environ.pop(name, None)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of children would compile the same modules again
+sys.dont_write_bytecode = False
 
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402 (after the environment is set)
+
+from tests.wire import schemas  # noqa: E402
 
 settings.register_profile("dreambot", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dreambot")
@@ -28,3 +33,13 @@ def _forked_engines() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("engine.client.supervisor.start_child", start_fake_or_real)
         yield
+
+
+def pytest_report_header() -> str:
+    """The line that says whether exchanges with the local Discord are judged."""
+    return schemas.verdict()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Repeats the line at the end, because quiet runs have no header."""
+    terminalreporter.write_line(schemas.verdict())
