@@ -44,6 +44,7 @@ from engine.protocol.messages import (
     Picture,
     Progress,
     Ready,
+    Restart,
     Result,
     Submit,
     WorkerState,
@@ -116,7 +117,7 @@ class FakeEngine:
                     self.fail(painting, Cancelled("Cancelled."))
             case Embed():
                 self.wire.send(embed(command))
-            case Drain():
+            case Drain() | Restart():
                 self.draining = True
 
     def tick(self) -> None:

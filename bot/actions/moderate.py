@@ -175,6 +175,13 @@ class Moderation:
         scope, subject = ("server", str(server_id)) if server_id else ("bot", "")
         return QueuePause.read(await self._store.settings.all(scope, subject))  # type: ignore[arg-type]
 
+    async def restart_engine(self, by: int) -> int:
+        """Restart the engine's workers one at a time; returns their number. Raises as `JobService.restart_engine`."""
+        workers = await self._jobs.restart_engine()
+        async with self._store.transaction() as session:
+            await self._note(session, None, by, "restart", "engine")
+        return workers
+
     async def _everywhere(self, session: Session) -> QueuePause:
         return QueuePause.read(await self._store.settings.all("bot", session=session))
 

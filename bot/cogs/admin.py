@@ -94,6 +94,20 @@ class AdminCog(commands.Cog):
         """Resume the queue."""
         await self._halt(interaction, QueuePause(), everywhere, "resumed the queue")
 
+    @admin.command(name="restart", description="Restart the engine, each worker after its jobs (hosts only).")
+    async def restart(self, interaction: AnyInteraction) -> None:
+        """Restart the engine; no job is lost."""
+        responder, caller = self._begin(interaction, private=True)
+        if not self._is_host(caller):
+            raise NotAllowed("Only the bot's hosts can restart the engine.")
+        workers = await self.services.moderation.restart_engine(caller.user_id)
+        await responder.send_private(
+            "The engine restarts after its present jobs. Queued jobs keep their places."
+            if workers == 1
+            else f"The {workers} workers restart one at a time, each after its present jobs. The others keep painting. "
+            "`/engine` shows the state of each."
+        )
+
     async def _halt(self, interaction: AnyInteraction, halt: QueuePause, everywhere: bool, words: str) -> None:
         responder, caller = self._begin(interaction)
         await self.services.moderation.halt(self._scope(caller, everywhere), caller.user_id, halt)

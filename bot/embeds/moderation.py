@@ -32,6 +32,7 @@ ACTIONS: Mapping[str, str] = {
     "pause": "paused the queue",
     "resume": "resumed the queue",
     "drain": "stopped accepting new jobs",
+    "restart": "restarted the engine",
     "rules": "changed the settings: {changes}",
     "channel": "changed the defaults of a channel: {changes}",
     "block word": "blocked “{phrase}”",

@@ -54,6 +54,8 @@ class EngineLoop:
         self._stopping = False
         self._paused = True
         self._down = False
+        self._leaving = 0
+        """Pid of the single engine process that ends after its present jobs."""
         self._last: Ready | None = None
         self._crossing: JobRow | None = None
         self._handling: JobEvent | None = None
@@ -81,6 +83,16 @@ class EngineLoop:
     def stop_handing_over(self) -> None:
         """Let running jobs finish, but hand over no more."""
         self._stopping = True
+
+    async def restart(self) -> None:
+        """Replace the engine's process after its present jobs, of several workers one at a time.
+
+        Raises EngineRestarting, EngineUnusable.
+        """
+        ready = self._engine.ready
+        await self._engine.restart()
+        if ready is not None and len(ready.workers) < 2:
+            self._leaving = ready.pid  # a router says itself which worker accepts no jobs
 
     async def hand_over(self) -> None:
         """Hand over jobs whenever there is room. Runs until cancelled; restarting it fails the job that broke it."""
@@ -121,10 +133,15 @@ class EngineLoop:
             self._failed_indices.pop(update.job.id, None)
 
     def _next(self) -> JobRow | None:
-        if self._paused or self._stopping or self._down or self._engine.ready is None:
+        if self._paused or self._stopping or self._down or not self._accepts:
             return None
         ticket = self._registry.queue.next()
         return None if ticket is None else self._registry.row(ticket.job_id)
+
+    @property
+    def _accepts(self) -> bool:
+        ready = self._engine.ready
+        return ready is not None and ready.pid != self._leaving
 
     async def _cross(self, job: JobRow) -> None:
         started = await patiently(lambda: self._transitions.start(job))
@@ -147,6 +164,8 @@ class EngineLoop:
         self._parts[job.id] = part
         name = worker.state.name if worker else ""
         try:
+            if not self._accepts:
+                raise EngineRestarting("The engine is about to restart.")
             await self._engine.submit(Job(job.id, job.attempt, job.owner, part.request, job.is_batch, name), images)
         except (EngineRestarting, EngineUnusable) as error:
             log.info("job %s could not be handed over: %s", job.id, error)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from bot.config.settings import Config
-from bot.errors import NotAllowed, NothingToCancel, PlaceGone, ShuttingDown, StoreError
+from bot.errors import NotAllowed, NothingToCancel, PlaceGone, Refused, ShuttingDown, StoreError
 from bot.jobs.admission import Admission, Submission
 from bot.jobs.engine_loop import EngineLoop
 from bot.jobs.recovery import Recovery
@@ -35,7 +35,7 @@ from bot.storage import Store
 from bot.storage.database import unbroken
 from bot.text import plain
 from engine.client.local import Engine
-from engine.protocol.messages import Ready
+from engine.protocol.messages import RESTARTS, Ready
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +109,17 @@ class JobService:
     def resume(self) -> None:
         """Hand over jobs, after a paused start. Idempotent."""
         self._engine_loop.resume()
+
+    async def restart_engine(self) -> int:
+        """Replace the engine's processes one at a time, each after its present jobs; returns the number of workers.
+
+        Raises Refused if they are about to restart, EngineRestarting or EngineUnusable without an engine.
+        """
+        workers = self.ready.workers if self.ready else ()
+        if restarting := [worker.name for worker in workers if worker.trouble == RESTARTS]:
+            raise Refused(f"The restart has begun already: {restarting[0]} is next.")
+        await self._engine_loop.restart()
+        return max(len(workers), 1)
 
     async def close(self, drain_seconds: float = 0.0) -> None:
         """Refuse new jobs, give running ones *drain_seconds*, return the rest to the queue. Idempotent."""

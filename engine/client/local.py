@@ -35,6 +35,7 @@ from engine.protocol.messages import (
     Progress,
     Ready,
     Request,
+    Restart,
     Result,
     Submit,
 )
@@ -100,6 +101,10 @@ class Engine(Protocol):
 
     async def drain(self, seconds: float) -> None:
         """Accept no more jobs, and wait at most *seconds* for running attempts."""
+        ...
+
+    async def restart(self) -> None:
+        """Replace its processes one at a time, each after its attempts. Raises EngineRestarting, EngineUnusable."""
         ...
 
     async def close(self) -> None:
@@ -240,8 +245,11 @@ class LocalEngine:
             await asyncio.wait([self._supervising], timeout=seconds)
 
     async def restart(self) -> None:
-        """Replace the process after its attempts in progress. Raises EngineRestarting."""
-        self._write(self._usable_child(), Drain())
+        """Replaces the process after its attempts in progress; behind a router, one worker's process at a time.
+
+        Raises EngineRestarting, EngineUnusable.
+        """
+        self._write(self._usable_child(), Restart())
 
     async def close(self) -> None:
         """Ends the process; attempts in progress end as EngineRestarting, then the events end."""

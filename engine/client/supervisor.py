@@ -121,7 +121,7 @@ class Supervisor:
             status, last_words = await self._live()
             if self._stopping:
                 return
-            self.ends, self.last_words = self.ends + 1, last_words
+            self.ends, self.last_words = self.ends + 1, last_words if status else ""
             failures = 0 if self._ready else failures + 1
             # An engine that finished a job is no broken installation. Jobs that wait behind one that crashes the
             # engine must not wait ever longer.

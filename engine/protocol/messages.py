@@ -1,6 +1,6 @@
 """Messages between a client and the engine process, as frozen values.
 
-    client → engine    Submit, Cancel, Embed, Drain
+    client → engine    Submit, Cancel, Embed, Drain, Restart
     engine → client    Ready, Progress, Picture, Result | Failure, Embeddings
 
 Every attempt at a job ends in exactly one `Result` or `Failure`. Events carry the attempt, so that a client can drop
@@ -72,7 +72,12 @@ class Drain:
     """Stops admission; the engine exits after the running jobs."""
 
 
-Command: TypeAlias = Submit | Cancel | Embed | Drain
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """As `Drain`; its client then starts a new process. A router passes it to its workers, to one at a time."""
+
+
+Command: TypeAlias = Submit | Cancel | Embed | Drain | Restart
 
 
 # engine → client
@@ -80,6 +85,8 @@ Command: TypeAlias = Submit | Cancel | Embed | Drain
 
 STARTING = "it is starting"
 """`WorkerState.trouble` of a worker whose process is not ready yet."""
+RESTARTS = "it restarts after its present jobs"
+"""`WorkerState.trouble` of a worker between `Restart` and its end."""
 
 
 @dataclass(frozen=True, slots=True)

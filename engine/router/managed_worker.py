@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.client.local import LocalEngine
 from engine.errors import EngineRestarting, EngineUnusable
-from engine.protocol.messages import STARTING, Event, Ready, Result, WorkerState
+from engine.protocol.messages import RESTARTS, STARTING, Event, Ready, Result, WorkerState
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class ManagedWorker:
         ready = self.engine.ready
         if ready is None or self.known is None or self.known.pid != ready.pid:  # the new process has not sent `Ready`
             return STARTING
-        return "it restarts after its present jobs" if self._restarting else ""
+        return RESTARTS if self._restarting else ""
 
     @property
     def should_not(self) -> str:

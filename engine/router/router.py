@@ -26,6 +26,7 @@ from engine.protocol.messages import (
     Event,
     Failure,
     Ready,
+    Restart,
     Result,
     Submit,
 )
@@ -107,6 +108,8 @@ class Router:
                     case Drain():
                         self._draining = True
                         self._begin(self._drain())
+                    case Restart():
+                        self.roll()
                     case _:
                         raise WireError(f"A client does not send {type(message).__name__}.")
         except (WireError, OSError) as error:
@@ -151,7 +154,10 @@ class Router:
                 if worker is None:
                     raise EngineRestarting("The engine is restarting; try again in a moment.")
                 answer = await worker.engine.embed(
-                    texts=question.texts, images=question.images, perceptor=question.perceptor
+                    texts=question.texts,
+                    images=question.images,
+                    perceptor=question.perceptor,
+                    pulls=question.pulls,
                 )
             except EngineRestarting as error:
                 if not last and worker is not None:

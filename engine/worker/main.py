@@ -21,7 +21,7 @@ from engine.client.transport import take_socket
 from engine.environment import COMPILED_VARIABLE, LOCAL, SHARING_VARIABLE, WORKER_VARIABLE, MemoryRules
 from engine.errors import DreamError
 from engine.protocol.framing import SyncWire, WireError
-from engine.protocol.messages import Cancel, Drain, Embed, Event, Submit
+from engine.protocol.messages import Cancel, Drain, Embed, Event, Restart, Submit
 
 if TYPE_CHECKING:
     from engine.worker.event_loop import Loop
@@ -105,7 +105,7 @@ def _read(wire: SyncWire, worker: Worker, loop: Loop) -> None:
     """Posts commands to the loop until the connection closes or a message is invalid."""
     try:
         while (message := wire.receive()) is not None:
-            if not isinstance(message, Submit | Cancel | Embed | Drain):
+            if not isinstance(message, Submit | Cancel | Embed | Drain | Restart):
                 raise WireError(f"A client does not send {type(message).__name__}.")
             loop.post(partial(worker.handle, message))
     except (WireError, OSError) as error:

@@ -39,6 +39,7 @@ from engine.protocol.messages import (
     Job,
     Picture,
     Ready,
+    Restart,
     Result,
     Submit,
     WorkerState,
@@ -123,7 +124,7 @@ class Worker:
                 kind = clip_key(command.perceptor or DEFAULT_PERCEPTOR)
                 prepare = partial(self._loaded.noting, kind, embedding.prepare, command, self.runtime)
                 self._loading.run(prepare, partial(self._answer, command))
-            case Drain():
+            case Drain() | Restart():
                 self._draining = True
 
     def step(self) -> bool:

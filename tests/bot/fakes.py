@@ -50,6 +50,7 @@ class FakeEngine:
         self.images: dict[str, Mapping[str, bytes]] = {}
         self.handed: list[Job] = []
         self.cancelled: list[tuple[str, int]] = []
+        self.restarts = 0
         self.refuses = False
         self.pid = 1
         self.pulse = Pulse()
@@ -83,6 +84,9 @@ class FakeEngine:
 
     async def drain(self, seconds: float) -> None:
         self.refuses = True
+
+    async def restart(self) -> None:
+        self.restarts += 1
 
     async def close(self) -> None:
         self._events.put_nowait(None)

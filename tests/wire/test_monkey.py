@@ -32,7 +32,7 @@ EMOJI = ("⬆️", "🔁", "❌", "1️⃣", "4️⃣", "👍", "🦊")
 SETTLED = 60.0
 FAIR = 6.0
 """Seconds between errors of Discord: one costs an answer a second of its three, and no answer survives two."""
-LEFT_ALONE = {"admin pause", "admin drain", "settings where", "forget"}
+LEFT_ALONE = {"admin pause", "admin drain", "admin restart", "settings where", "forget"}
 """Commands that stop the world or make it forget, which is their purpose; they have tests of their own."""
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bot.models.job import JobState
-from engine.protocol.messages import WorkerState
-from tests.wire.looks import dreamt, is_painting, is_result
+from engine.protocol.messages import RESTARTS, WorkerState
+from tests.wire.looks import begun, dreamt, is_painting, is_result, whispered
 from tests.wire.people import Person
 from tests.wire.world import World
 
@@ -153,6 +153,63 @@ async def test_workers_that_restart_one_at_a_time_lose_no_job(world: World, max_
     await max_.wait_for(answer.message, is_result, seconds=30)
     [job] = await charged_once(world, max_)
     assert (0, 1) == (job.crash_count, job.attempt)
+
+
+@TWO
+async def test_a_host_restarts_the_workers_one_at_a_time_and_no_job_is_lost_or_charged_twice(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    await all_up(world, 2)
+    world.make_host(olive)
+    former, router = {state.pid for state in workers(world).values()}, world.bot.engine.ready.pid
+    shown = {person: await person.slash("dream", prompt="slowly an owl") for person in (max_, mo)}
+    for person, answer in shown.items():
+        await person.wait_for(answer.message, is_painting)
+
+    said = whispered(await olive.slash("admin restart"))
+    shown[olive] = await olive.slash("dream", prompt="slowly a fox")
+    await world.until(
+        lambda: RESTARTS in {state.trouble for state in workers(world).values()}, what="the first to leave"
+    )
+    again = whispered(await olive.slash("admin restart"))
+    listed = whispered(await olive.slash("engine"))
+
+    assert "The 2 workers restart one at a time, each after its present jobs. The others keep painting." in said
+    assert "The restart has begun already" in again
+    assert f"**accepts no jobs: {RESTARTS}**" in listed
+    await world.until(lambda: not former & {state.pid for state in workers(world).values()}, 60, what="new workers")
+    await all_up(world, 2)
+    for person, answer in shown.items():
+        await person.wait_for(answer.message, is_result, seconds=30)
+    assert [0, 0, 0] == [job.crash_count for job in await charged_once(world, max_, mo, olive)]
+    assert router == world.bot.engine.ready.pid
+    assert f"{olive.mention} restarted the engine" in whispered(await olive.slash("admin log", everywhere=True))
+
+
+async def test_a_single_engine_restarts_after_its_jobs_and_the_waiting_one_is_painted_by_the_new_process(
+    world: World, max_: Person, mo: Person, olive: Person
+) -> None:
+    world.make_host(olive)
+    former = world.bot.engine.ready.pid
+    running = await begun(max_, "slowly an owl")
+
+    said = whispered(await olive.slash("admin restart"))
+    waiting = await mo.slash("dream", prompt="a fox")
+
+    assert "The engine restarts after its present jobs. Queued jobs keep their places." in said
+    await max_.wait_for(running, is_result, seconds=30)
+    await mo.wait_for(waiting.message, is_result, seconds=30)
+    assert [(0, 1), (0, 1)] == [(job.crash_count, job.attempt) for job in await charged_once(world, max_, mo)]
+    assert former != world.bot.engine.ready.pid
+
+
+@TWO
+async def test_only_a_host_restarts_the_engine(world: World, olive: Person) -> None:
+    await all_up(world, 2)
+    former = {state.pid for state in workers(world).values()}
+
+    assert "Only the bot's hosts can restart the engine." == whispered(await olive.slash("admin restart"))
+    assert former == {state.pid for state in workers(world).values()}
 
 
 @TWO

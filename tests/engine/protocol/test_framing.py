@@ -23,6 +23,7 @@ from engine.protocol.messages import (
     Picture,
     Progress,
     Ready,
+    Restart,
     Result,
     Submit,
 )
@@ -36,6 +37,7 @@ MESSAGES: list[Message] = [
     Embed("1", ("a", "b — ü"), (), "primer"),
     Embed("2", (), (b"x", b"yy"), ""),
     Drain(),
+    Restart(),
     Ready("local", 7, "CPU", 4, ("pixels",), ("lanczos",), ("primer",), {"clip_diffusion": "no weights"}),
     Progress("a1", 2, 3, 25, 0.25, {0: b"one", 3: b"two"}),
     Picture("a1", 2, 1, b"png", {"notes": ["n"], "clip_score": None, "replay": {"a": {"b": [1, 2.5, True]}}}),

@@ -10,9 +10,11 @@ import sys
 from collections.abc import AsyncIterator
 
 import pytest
+from PIL import Image
 
 from engine.client.local import LocalEngine
 from engine.errors import DreamError, EngineUnusable
+from engine.images.pictures import to_png
 from engine.protocol.messages import Failure, Job, Picture, Progress, Ready, Result, WorkerState
 from engine.requests.request import build_request
 from engine.router.ray_cluster import join_cluster
@@ -21,6 +23,7 @@ from tests.engine.client.test_local import QUICK, Client, is_running
 from tests.fork_server import FAKE, ROUTER, router_of
 
 TWO = ["cpu-1", "cpu-2"]
+PNG = to_png(Image.new("RGB", (8, 8)), {})
 
 
 class Workers(Client):
@@ -184,10 +187,12 @@ async def test_questions_are_answered_by_any_worker_also_while_one_is_down() -> 
         client.kill("cpu-1")
         await client.until(lambda _: client.up == ["cpu-2"])
         second = await client.engine.embed(texts=("an owl",))
+        pulls = await client.engine.embed(texts=("an owl", "a fox"), images=(PNG,), pulls=True)
         with pytest.raises(DreamError, match=r"readable|image|picture"):
             await client.engine.embed(images=(b"no picture",))
 
     assert first.vectors == second.vectors
+    assert (1.0, 2.0) == pulls.pulls
 
 
 async def test_all_workers_finish_their_jobs_before_they_go() -> None:

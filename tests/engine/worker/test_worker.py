@@ -13,7 +13,7 @@ from PIL import Image
 from engine.errors import Cancelled
 from engine.images.opening import open_own
 from engine.images.pictures import read_text
-from engine.protocol.messages import Cancel, Drain, Embed, Embeddings, Failure, Picture, Ready, Result
+from engine.protocol.messages import Cancel, Command, Drain, Embed, Embeddings, Failure, Picture, Ready, Restart, Result
 from engine.protocol.replay_record import read_record, replay_request
 from engine.runtime.memory_planner import SizeLine
 from engine.runtime.runtime import DeviceLost
@@ -342,12 +342,13 @@ def test_a_newer_attempt_replaces_the_older_one() -> None:
     assert [(1, Failure), (2, Result)] == [(e.attempt, type(e)) for e in ends]
 
 
-def test_a_draining_engine_finishes_what_runs_and_takes_nothing_more() -> None:
+@pytest.mark.parametrize("command", [Drain(), Restart()])
+def test_an_engine_that_drains_or_restarts_finishes_what_runs_and_takes_nothing_more(command: Command) -> None:
     shop = Workshop()
 
     shop.submit("a", steps=50)
     shop.run_until_step("a", 3)
-    shop.handle(Drain())
+    shop.handle(command)
     shop.submit("b")
     shop.loop.run(shop.worker)
 
