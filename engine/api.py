@@ -29,8 +29,7 @@ from engine.images.icons.spec import PREFIX
 from engine.images.opening import open_own, stored_size
 from engine.images.pictures import to_png
 from engine.protocol.messages import Picture, Progress, Request
-from engine.protocol.replay_record import check_model, read_record, replay_request
-from engine.protocol.step_log import ReplayPlan, read_replay_plan
+from engine.protocol.replay_record import ReplayPlan, check_model, read_record, read_replay_plan, replay_request
 from engine.requests.icons import draw_icons
 from engine.requests.prompts import parse_prompts
 from engine.requests.request import AUTO, USUAL_SCALE, DreamRequest, UpscaleRequest, build_request

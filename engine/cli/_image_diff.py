@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.images.opening import open_own
 from engine.images.pictures import pixels_sha256
-from engine.protocol.step_log import StepConditions, read_step_log
+from engine.protocol.replay_record import StepConditions, read_step_log
 
 WORDS = {
     "weights": "the net's weights",

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from engine.diffusion.respacing import BatchCoefficients
+from engine.diffusion.schedules import BatchCoefficients
 
 
 @dataclass(frozen=True, slots=True)

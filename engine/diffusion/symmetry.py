@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.diffusion.denoiser import Denoiser, Prediction, with_xstart
-from engine.diffusion.respacing import BatchCoefficients
+from engine.diffusion.schedules import BatchCoefficients
 
 
 def mirrored(x: Tensor, left_right: Tensor, up_down: Tensor) -> Tensor:

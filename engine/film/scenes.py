@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.errors import PromptError
-from engine.requests.numbers import number_text
 from engine.requests.prompts import Prompt, phases_of, read_prompts
+from engine.requests.schedule import number_text
 
 MOST_SCENES = 50
 _BREAK = re.compile(r"(?<!\\)\^")

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from engine.errors import InvalidRequest
-from engine.guidance.losses import spherical_distance
+from engine.guidance.objective import spherical_distance
 from engine.images.opening import open_own
 from engine.images.pictures import fit
 from engine.images.tensors import to_tensor

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from engine.diffusion.perlin import perlin_picture
 from engine.diffusion.symmetry import rolled
-from engine.guidance.cutouts import Cuts, cut
-from engine.guidance.noise_key import NoiseKey
+from engine.guidance.cutouts import Cuts, NoiseKey, cut
 from engine.images.tensors import uniform
 from engine.perceptors.lpips import perceptual_distance
 from engine.perceptors.perceptor import Perceptor

@@ -24,13 +24,12 @@ from engine.diffusion.denoiser import (
     with_xstart,
     xstart_shift,
 )
-from engine.diffusion.respacing import BatchCoefficients
-from engine.diffusion.solvers import GuidedPrediction
+from engine.diffusion.samplers import GuidedPrediction
+from engine.diffusion.schedules import BatchCoefficients
 from engine.diffusion.symmetry import kept
+from engine.guidance.cutouts import NoiseKey
 from engine.guidance.feature_distance import Resemblance
-from engine.guidance.losses import limit_rms
-from engine.guidance.noise_key import NoiseKey
-from engine.guidance.objective import Objective, objective_gradient, range_gradient
+from engine.guidance.objective import Objective, limit_rms, objective_gradient, range_gradient
 from engine.images.tensors import per_sample
 from engine.perceptors.perceptor import Perceptor
 

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.guidance.cutout_windows import Key
-from engine.images.tensors import uniform
+from engine.images.tensors import Key, uniform
 from engine.requests.augment import Augment, Term
 
 LUMA = (0.299, 0.587, 0.114)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -15,6 +16,10 @@ from torch import Tensor
 
 RIM = 0.97
 """Largest absolute colour in `before_tanh`."""
+
+
+Key: TypeAlias = tuple[int, int, int, str]
+"""(seed, index, step, purpose) of `noise`."""
 
 
 def noise(seed: int, index: int, step: int, purpose: str, shape: Sequence[int]) -> Tensor:

@@ -13,10 +13,8 @@ from torch import Tensor
 
 from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.registry import find_entry
-from engine.diffusion.continuous import continuous_schedule
 from engine.diffusion.denoiser import Denoiser, eps_denoiser, v_denoiser, velocity_denoiser, xstart_denoiser
-from engine.diffusion.respacing import RespacedSchedule, respaced_schedule
-from engine.diffusion.schedules import alphas_cumprod
+from engine.diffusion.schedules import RespacedSchedule, alphas_cumprod, continuous_schedule, respaced_schedule
 from engine.errors import ModelUnavailable
 from engine.loaders.adapters import adapt, load_adapters
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint

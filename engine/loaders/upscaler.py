@@ -23,7 +23,7 @@ from engine.catalogue.registry import find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.meta_init import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision
-from engine.nets.onednn_patch import use_onednn
+from engine.nets.kernels import use_onednn
 from engine.weights.formats.state_dict import SelectedTensors, unknown_choices
 from engine.weights.formats.tensors import BREAKAGE, read_index, read_tensors
 from engine.weights.store.folder import Folder, weights_folder

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from engine.errors import OutOfMemory
-from engine.memory_planning.estimate import MemoryEstimate
-from engine.memory_planning.plan import plan_memory
+from engine.memory_planning.plan import MemoryEstimate, plan_memory
 from engine.methods import find_method
 from engine.requests.request import DreamRequest
 from engine.runtime.device import Device

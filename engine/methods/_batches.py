@@ -1,13 +1,15 @@
-"""Batches: how many images a step is computed for, and lack of memory in a step of a single image."""
+"""Batches: the number of images that a step is computed for, lack of memory in a step, offsets of seamless images."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
+from torch import Tensor
 
 from engine.guidance.targets import power_of_two
+from engine.images.tensors import uniform
 from engine.runtime.provider import NetProvider
 
 
@@ -44,3 +46,22 @@ def score_fewer_cutouts(state: Batched, kind: Hashable, cutouts: int, runtime: N
     state.memory_level += 1
     runtime.memory.levels[kind] = state.memory_level
     return True
+
+
+class Seamless(Protocol):
+    """An image whose `options.seamless` is none, down, across or both."""
+
+    seed: int
+    index: int
+    step: int
+    options: Any
+
+
+def seam_offsets(batch: Sequence[Seamless], sides: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
+    """[N] pixels down and across by which to roll images of *sides* (height, width); None if none is seamless."""
+    axes = [state.options.seamless for state in batch]
+    if all(axis == "none" for axis in axes):
+        return None
+    draws = torch.stack([uniform(s.seed, s.index, s.step, "seam", (2,)) for s in batch])
+    down, across = (torch.tensor([axis in (word, "both") for axis in axes]) for word in ("down", "across"))
+    return (draws[:, 0] * sides[0]).long() * down, (draws[:, 1] * sides[1]).long() * across

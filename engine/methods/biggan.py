@@ -20,7 +20,7 @@ from engine.methods._base import Finished, Running, Step, not_finite
 from engine.methods._batches import filled
 from engine.perceptors.imagenet_classes import NAMES, class_name
 from engine.protocol.messages import Job
-from engine.protocol.step_log import StepConditions, StepLog
+from engine.protocol.replay_record import StepConditions, StepLog
 from engine.requests.options.biggan import BigganOptions
 from engine.requests.prompts import Prompt
 from engine.requests.request import DreamRequest

@@ -31,8 +31,8 @@ from engine.methods._init_image import init_image
 from engine.methods._optimisation import OptimisationMethod, Start
 from engine.perceptors.imagenet_classes import class_name, class_vectors
 from engine.perceptors.perceptor_loader import load_perceptor
-from engine.requests.clip_weights import Weighted, read_perceptors
 from engine.requests.options.biggan_clip import ALL, BigganClipOptions
+from engine.requests.options.clip_views import Weighted, read_perceptors
 from engine.requests.request import DreamRequest
 from engine.runtime.provider import NetProvider
 

@@ -14,12 +14,10 @@ import torch
 from torch import Tensor
 
 from engine.catalogue.models import MODELS, Model
-from engine.diffusion.solvers import SOLVERS, SolverStep
+from engine.diffusion.samplers import SOLVERS, SolverStep
 from engine.errors import InvalidRequest
 from engine.guidance.objective import ClipTarget
-from engine.guidance.schedule_values import recipe_at
-from engine.guidance.targets import Targets, decode, make_targets
-from engine.guidance.verdict import judge, named
+from engine.guidance.targets import Targets, decode, judge, make_targets, named
 from engine.images.tensors import to_image, to_unit, uniform
 from engine.loaders.diffusion import DiffusionNet, load_diffusion_net
 from engine.loaders.lpips import HEADS, VGG, has_lpips, load_lpips
@@ -27,15 +25,14 @@ from engine.loaders.secondary import check_sides, load_secondary
 from engine.methods._base import Finished, Running, Step, not_finite
 from engine.methods._batches import filled
 from engine.methods._diffusion.initial_latents import initial_latents
-from engine.methods._diffusion.phases import Phases, PhaseTargets, make_phases
-from engine.methods._diffusion.state import Sample
+from engine.methods._diffusion.state import Phases, PhaseTargets, Sample, make_phases, recipe_at
 from engine.methods._diffusion.step import step_together
 from engine.methods._diffusion.text_conditioning import TextCondition, sketched, text_condition, without_nouns
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.perceptors.vocabulary_check import cut_short, readable
 from engine.protocol.messages import Job
-from engine.protocol.step_log import StepConditions
-from engine.requests.clip_weights import Weighted, read_perceptors
+from engine.protocol.replay_record import StepConditions
+from engine.requests.options.clip_views import Weighted, read_perceptors
 from engine.requests.prompts import Prompt, phases_of
 from engine.requests.request import ClipDiffusionOptions, DreamRequest
 from engine.runtime.provider import NetProvider

@@ -21,7 +21,7 @@ from engine.loaders.vqgan import VqganNet, load_vqgan_net
 from engine.methods._adam import adam_update, cosine_decay
 from engine.methods._init_image import init_image, sides_of
 from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start
-from engine.requests.clip_weights import Weighted, read_perceptors
+from engine.requests.options.clip_views import Weighted, read_perceptors
 from engine.requests.options.vqgan_clip import VqganClipOptions
 from engine.requests.request import DreamRequest
 from engine.runtime.provider import NetProvider

@@ -29,8 +29,65 @@ from engine.nets.adm_blocks import (
     zeroed,
 )
 from engine.nets.adm_flags import AdmFlags, read_flags
-from engine.nets.fine_head import FineHead
-from engine.nets.text_reader import TextReader
+
+_BLOCKS = 2
+
+
+class FineHead(nn.Module):
+    """Corrects the prediction of the coarse network from x_t, that prediction and the last feature map.
+
+    A network with patches of 4 × 4 pixels must learn every outline at 16 offsets; with patches of 2 × 2, at four. The
+    head starts as the identity, so it can be added to a trained network.
+    """
+
+    def __init__(self, flags: AdmFlags, emb_channels: int) -> None:
+        super().__init__()
+        self.patch, width = flags.patch // 2, flags.fine
+        seen, answer = 3 * self.patch**2, 3 * self.patch**2 * (2 if flags.learn_sigma else 1)
+        features = int(flags.channel_mult[0] * flags.num_channels)
+        self.stem = nn.Conv2d(seen + answer, width, 3, padding=1)
+        self.lift = nn.Conv2d(features, width, 1)
+        if flags.sketch:
+            self.sketch_in = zeroed(nn.Conv2d(flags.sketch * self.patch**2, width, 3, padding=1))
+        self.blocks = nn.ModuleList(
+            ResBlock(width, width, emb_channels, scale_shift=flags.use_scale_shift_norm, groups=flags.norm_groups)
+            for _ in range(_BLOCKS)
+        )
+        self.out = nn.Sequential(
+            GroupNorm32(width, flags.norm_groups), nn.SiLU(), zeroed(nn.Conv2d(width, answer, 3, padding=1))
+        )
+
+    def forward(self, x: Tensor, coarse: Tensor, features: Tensor, emb: Tensor, sketch: Tensor | None = None) -> Tensor:
+        """x [N, 3, H, W], coarse [N, 3 or 6, H, W], features [N, C, H/patch, W/patch], emb [N, E] → as coarse.
+
+        *sketch*: [N, 4, H, W], if the network has one.
+        """
+        seen = torch.cat([F.pixel_unshuffle(x, self.patch), F.pixel_unshuffle(coarse, self.patch)], dim=1)
+        h = self.stem(seen) + F.interpolate(self.lift(features.to(seen.dtype)), scale_factor=2.0, mode="nearest")
+        if sketch is not None:
+            h = h + self.sketch_in(F.pixel_unshuffle(sketch, self.patch)).to(h.dtype)
+        for block in self.blocks:
+            h = block(h, emb)
+        return coarse + F.pixel_shuffle(self.out(h), self.patch)
+
+
+class TextReader(nn.Module):
+    """Text embeddings [N, D], scaled to entries of about 1 → a term of the time embedding, [N, E].
+
+    A linear layer recovers the named thing from three quarters of the texts, two hidden layers from nearly all. The
+    output starts at zero, so the MLP can be added to a trained network.
+    """
+
+    def __init__(self, context_dim: int, width: int, emb_channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(context_dim, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.out = zeroed(nn.Linear(width, emb_channels))
+
+    def forward(self, context: Tensor) -> Tensor:
+        out: Tensor = self.out(self.norm(self.body(context)))
+        return out
+
 
 NUM_CLASSES = 1000
 

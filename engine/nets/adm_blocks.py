@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.nets.attention import attend
-from engine.nets.onednn_linear import PointwiseConv1d, PointwiseConv2d
+from engine.nets.kernels import PointwiseConv1d, PointwiseConv2d, attend
 
 M = TypeVar("M", bound=nn.Module)
 

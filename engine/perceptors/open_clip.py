@@ -17,7 +17,7 @@ from engine.errors import ModelUnavailable
 from engine.loaders.clip import read_clip
 from engine.loaders.meta_init import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision
-from engine.nets.onednn_patch import use_onednn
+from engine.nets.kernels import use_onednn
 from engine.perceptors.lpips import Features
 from engine.perceptors.perceptor import CLIP_MEAN, CLIP_STD, Perceptor
 from engine.weights.store.folder import weights_folder

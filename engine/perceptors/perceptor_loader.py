@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
-from engine.nets.onednn_patch import use_onednn
+from engine.nets.kernels import use_onednn
 from engine.nets.primer.small_clip import build_small_clip
 from engine.perceptors.perceptor import Perceptor
 from engine.primer.vocabulary import tokenise

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from engine.errors import InvalidRequest
-from engine.requests.numbers import number_text
+from engine.requests.schedule import number_text
 
 NONE = "none"
 TOOLS: Mapping[str, str] = {

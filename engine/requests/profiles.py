@@ -13,10 +13,10 @@ from engine.catalogue import flops as work
 from engine.catalogue.model_info import Model
 from engine.catalogue.models import MODELS
 from engine.errors import InvalidRequest
-from engine.requests.clip_weights import read_perceptors
 from engine.requests.options.base import Options, guessed, option_text
 from engine.requests.options.biggan_clip import BigganClipOptions
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions, settled
+from engine.requests.options.clip_views import read_perceptors
 from engine.requests.options.clipdraw import ClipdrawOptions
 from engine.requests.options.vqgan_clip import VqganClipOptions
 

@@ -17,7 +17,6 @@ from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
 from engine.errors import InvalidRequest, PromptError
 from engine.images.icons.spec import MAX_TEXT, read_icon
 from engine.requests.adapters import adapted_model, known_adapters
-from engine.requests.clip_weights import USUAL, read_perceptors
 from engine.requests.options.base import (
     Options,
     ended,
@@ -31,6 +30,7 @@ from engine.requests.options.base import (
 from engine.requests.options.biggan import BigganOptions
 from engine.requests.options.biggan_clip import BigganClipOptions
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
+from engine.requests.options.clip_views import USUAL, read_perceptors
 from engine.requests.options.clipdraw import ClipdrawOptions
 from engine.requests.options.pixel_art import PixelArtOptions
 from engine.requests.options.pixels import PixelsOptions

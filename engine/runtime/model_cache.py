@@ -3,6 +3,8 @@
 leased by work in progress              never evicted
 used by the latest step of an image     evicted only if memory itself does not suffice (then it is loaded again)
 everything else                         evicted beyond the budget, the least recently used first
+
+`LoadedNets` remembers which kinds of work can begin without loading, for `WorkerState.loaded`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
 from torch import nn
@@ -226,3 +228,37 @@ def _timed(key: str, load: Callable[[], T]) -> tuple[T, float]:
 def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
     yield from module.parameters()
     yield from module.buffers()
+
+
+MOST = 64
+"""Maximum number of remembered kinds; older ones are forgotten."""
+
+P = ParamSpec("P")
+
+
+class LoadedNets:
+    """Kind of work (`DreamRequest.nets`, or `clip_key` of a perceptor) → keys of the models that it used in *cache*."""
+
+    def __init__(self, cache: ModelCache) -> None:
+        self._cache = cache
+        self._kinds: OrderedDict[str, frozenset[str]] = OrderedDict()
+
+    def note(self, kind: str, keys: Collection[str]) -> None:
+        """Work of that *kind* used the models of *keys*."""
+        self._kinds[kind] = frozenset(keys)
+        self._kinds.move_to_end(kind)
+        while len(self._kinds) > MOST:
+            self._kinds.popitem(last=False)
+
+    def noting(self, kind: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run *work* and note the models that it used under *kind*; returns its result."""
+        with self._cache.lease() as lease:
+            done = work(*args, **kwargs)
+            self.note(kind, lease.keys)
+        return done
+
+    @property
+    def here(self) -> tuple[str, ...]:
+        """Kinds whose models are all loaded, sorted."""
+        loaded = self._cache.sizes.keys()
+        return tuple(sorted(kind for kind, keys in list(self._kinds.items()) if keys <= loaded))

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import Prediction, predict_eps
-from engine.diffusion.respacing import respaced_schedule, stack
 from engine.diffusion.samplers import ddim_step
-from engine.diffusion.schedules import alphas_cumprod
+from engine.diffusion.schedules import alphas_cumprod, respaced_schedule, stack
 from engine.nets.adm import UNetModel
 
 

@@ -21,7 +21,6 @@ from engine.catalogue.registry import entries, find_entry
 from engine.errors import InvalidRequest, ModelUnavailable
 from engine.images.opening import MAX_SIDE, OWN_PIXELS
 from engine.methods._base import State, Step
-from engine.upscalers._alpha import PLAIN, Axes
 from engine.weights.store.presence import missing_files
 
 if TYPE_CHECKING:
@@ -32,6 +31,9 @@ S = TypeVar("S", bound=State)
 MILDER = {"realesr-general": "realesr-general-wdn"}
 """A net that removes noise → one of the same shape that removes less of it; ``NAME@0.5`` is half of each."""
 BLEND = "@"
+Axes = tuple[bool, bool]
+"""Whether the left edge fits the right one, and the upper edge the lower one."""
+PLAIN: Axes = (False, False)
 
 
 class Upscaler(Protocol[S]):

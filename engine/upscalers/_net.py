@@ -18,10 +18,10 @@ from engine.errors import ModelUnavailable, NotFinite
 from engine.images.tensors import to_image, to_tensor
 from engine.methods._base import Failed, Running, Step
 from engine.protocol.messages import Job
-from engine.protocol.step_log import StepConditions
+from engine.protocol.replay_record import StepConditions
 from engine.runtime.cpu_threads import use_threads
-from engine.upscalers._alpha import PLAIN, Axes, prepare
-from engine.upscalers._tiles import Canvas, Cutting, Unfinished, open_small, resample
+from engine.upscalers import PLAIN, Axes
+from engine.upscalers._tiles import Canvas, Cutting, Unfinished, open_small, prepare, resample
 
 if TYPE_CHECKING:
     from engine.loaders.upscaler import UpscalerNet

@@ -9,8 +9,8 @@ from PIL import Image
 
 from engine.methods._base import Step
 from engine.protocol.messages import Job
-from engine.upscalers._alpha import PLAIN, Axes, prepare
-from engine.upscalers._tiles import Canvas, Cutting, open_small, resample
+from engine.upscalers import PLAIN, Axes
+from engine.upscalers._tiles import Canvas, Cutting, open_small, prepare, resample
 
 if TYPE_CHECKING:
     from engine.runtime.runtime import Runtime

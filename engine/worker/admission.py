@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from engine.errors import InvalidRequest, ModelUnavailable, OutOfMemory, WeightsError
-from engine.memory_planning.estimate import MemoryEstimate
-from engine.memory_planning.plan import MemoryPlan, plan_memory
+from engine.memory_planning.plan import MemoryEstimate, MemoryPlan, plan_memory
 from engine.methods import Method
 from engine.methods._base import State
 from engine.protocol.messages import Job

@@ -1,10 +1,11 @@
-"""Turns a method's result into a `Picture`: finishing upscale, facts, PNG with replay record."""
+"""Turns a method's result into a `Picture` (finishing upscale, facts, PNG with replay record), and draws previews."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from PIL import Image
@@ -12,16 +13,17 @@ from PIL import Image
 from engine.catalogue.models import MODELS
 from engine.environment import LOCAL
 from engine.errors import DreamError
-from engine.images.pictures import SVG, fit, pixels_sha256, resized, to_png
-from engine.methods._base import State
+from engine.images.pictures import SVG, fit, pixels_sha256, resized, snapshot, to_png
+from engine.methods._base import Running, State
 from engine.protocol.messages import Picture, Request
 from engine.protocol.replay_record import make_record, text_chunks
 from engine.requests.request import DreamRequest
 from engine.runtime.error_boundary import catch
 from engine.runtime.runtime import Runtime
 from engine.upscalers import Upscaler, find_upscaler
-from engine.upscalers._alpha import axes
-from engine.worker.job_state import ImageTask
+from engine.upscalers._tiles import axes
+from engine.worker.event_loop import Background
+from engine.worker.job_state import SNAPSHOT_SECONDS, ImageTask
 
 FALLBACK = "lanczos"
 
@@ -117,3 +119,29 @@ def _json(value: object) -> Any:
     if isinstance(value, list | tuple):
         return [_json(item) for item in value]
     return str(value)
+
+
+class Snapshots:
+    """At most one preview of an image is encoded at a time; steps that come too soon get none, unless `closely`."""
+
+    def __init__(self, background: Background, ready: Callable[[ImageTask], None]) -> None:
+        self._background, self._ready = background, ready
+
+    def offer(self, task: ImageTask, step: Running) -> None:
+        """Encodes a preview of *step*, stores it in the run, and calls `ready`."""
+        now = time.monotonic()
+        if step.preview and task.run.closely:  # a film of a walk needs every frame, even of very short steps
+            self._take(task, catch(_draw, step.preview))
+        elif step.preview and not task.encoding and now - task.snapshot_at >= SNAPSHOT_SECONDS:
+            task.encoding, task.snapshot_at = True, now
+            self._background.run(partial(_draw, step.preview), partial(self._take, task))
+
+    def _take(self, task: ImageTask, data: bytes | DreamError) -> None:
+        task.encoding = False
+        if isinstance(data, bytes) and not task.is_over:
+            task.run.snapshots[task.index] = data
+            self._ready(task)
+
+
+def _draw(preview: Callable[[], Image.Image]) -> bytes:
+    return snapshot(preview())

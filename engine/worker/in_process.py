@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine.errors import error_from_code
 from engine.protocol.messages import Event, Failure, Job, Picture, Progress, Ready, Request, Result
-from engine.protocol.step_log import ReplayPlan
+from engine.protocol.replay_record import ReplayPlan
 from engine.runtime.compiler import make_compiler
 from engine.runtime.runtime import Runtime
 from engine.worker.event_loop import Loop

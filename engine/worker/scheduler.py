@@ -2,7 +2,7 @@
 
 When memory runs out, a step is retried with half the batch, down to one image. Then models that the step does not need
 are evicted; then the image's memory level is raised, as often as its method allows; then the image fails. The memory of
-an image is measured where the device reports it, and estimated otherwise (`engine.memory_planning.estimate`): a batch
+an image is measured where the device reports it, and estimated otherwise (`engine.memory_planning.plan`): a batch
 holds no more images than fit.
 
 Order: the image that has waited longest goes next, together with all that share its batch key. One exception: where

@@ -44,24 +44,20 @@ from engine.protocol.messages import (
     Submit,
     WorkerState,
 )
-from engine.protocol.step_log import ReplayPlan
+from engine.protocol.replay_record import ReplayPlan
 from engine.requests.request import DreamRequest, build_request, clip_key
 from engine.runtime.cpu_threads import Threads
 from engine.runtime.device import cores
 from engine.runtime.error_boundary import catch
-from engine.runtime.model_cache import SMALL
+from engine.runtime.model_cache import SMALL, LoadedNets
 from engine.runtime.runtime import Runtime
 from engine.upscalers import Upscaler
 from engine.worker.admission import Admitted, FindMethod, admit
 from engine.worker.capabilities import look_around
-from engine.worker.event_loop import Loop
-from engine.worker.finishing import begin_finish, load_finisher, make_picture, merged, needs_finish
-from engine.worker.job_state import ImageTask, JobRun, Stage
-from engine.worker.job_table import JobTable
-from engine.worker.loaded_nets import LoadedNets
-from engine.worker.previews import Snapshots
+from engine.worker.event_loop import Background, Loop
+from engine.worker.finishing import Snapshots, begin_finish, load_finisher, make_picture, merged, needs_finish
+from engine.worker.job_state import ImageTask, JobRun, JobTable, Stage
 from engine.worker.scheduler import StepScheduler
-from engine.worker.thread_pool import Background
 
 log = logging.getLogger(__name__)
 

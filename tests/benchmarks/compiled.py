@@ -30,7 +30,7 @@ import torch
 torch.set_num_threads(1)
 from torch import nn
 from engine.runtime import compiler as compiling
-from engine.nets import onednn_linear as swift
+from engine.nets import kernels as swift
 from tests.benchmarks import floor
 from tests.benchmarks.measure import side_by_side
 

@@ -22,7 +22,7 @@ from engine.catalogue.registry import PUBLISHED
 from engine.loaders.diffusion import DiffusionNet
 from engine.methods import find_method
 from engine.nets.adm import UNetModel, build_adm
-from engine.nets.onednn_patch import use_onednn
+from engine.nets.kernels import use_onednn
 from engine.perceptors.open_clip import from_open_clip, open_clip
 from engine.perceptors.perceptor import Perceptor
 from engine.protocol.messages import Job

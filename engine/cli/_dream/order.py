@@ -13,8 +13,7 @@ from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import open_own
 from engine.images.pictures import pixels_sha256
 from engine.protocol.messages import Request
-from engine.protocol.replay_record import read_record, recorded_request
-from engine.protocol.step_log import ReplayPlan
+from engine.protocol.replay_record import ReplayPlan, read_record, recorded_request
 from engine.requests.request import DreamRequest
 
 MOST_ALIKE = 10_000

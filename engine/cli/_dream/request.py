@@ -14,8 +14,7 @@ from engine.errors import InvalidRequest
 from engine.images.decoder import ANIMATED
 from engine.images.icons.spec import PREFIX
 from engine.images.opening import upright_size
-from engine.protocol.replay_record import check_model, read_record, replay_request
-from engine.protocol.step_log import ReplayPlan, read_replay_plan
+from engine.protocol.replay_record import ReplayPlan, check_model, read_record, read_replay_plan, replay_request
 from engine.requests.icons import draw_icons
 from engine.requests.request import DreamRequest, build_request, check_aims, parse_settings
 

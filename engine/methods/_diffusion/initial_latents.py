@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.diffusion.denoiser import q_sample
 from engine.diffusion.perlin import perlin_picture
-from engine.diffusion.respacing import RespacedSchedule, stack
+from engine.diffusion.schedules import RespacedSchedule, stack
 from engine.diffusion.symmetry import mirrored
 from engine.images.tensors import noise
 from engine.methods._init_image import signed_image

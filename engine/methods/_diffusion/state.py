@@ -1,25 +1,105 @@
-"""The state of one clip_diffusion picture, and the inputs of its next step that follow from it."""
+"""The state of one clip_diffusion picture: its phases, and the inputs of its next step."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from engine.catalogue.model_info import Model
-from engine.diffusion.respacing import RespacedSchedule
-from engine.diffusion.solvers import can_begin
-from engine.guidance.noise_key import NoiseKey
-from engine.guidance.objective import ClipTarget, Objective
-from engine.guidance.schedule_values import limits_at, objective_at
+from engine.diffusion.samplers import can_begin
+from engine.diffusion.schedules import RespacedSchedule
+from engine.guidance.cutouts import CutRecipe, NoiseKey
+from engine.guidance.objective import ClipTarget, Objective, Scales
 from engine.images.tensors import uniform
 from engine.methods._diffusion.initial_latents import InitialLatents
-from engine.methods._diffusion.phases import Phases, PhaseTargets, phase_at
 from engine.methods._diffusion.text_conditioning import TextCondition
-from engine.protocol.step_log import StepLog
+from engine.protocol.replay_record import StepLog
+from engine.requests.augment import read_augment
 from engine.requests.options.clip_diffusion import USUAL_ORDER, ClipDiffusionOptions
+from engine.requests.prompts import Prompt, phases_of, reached
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTargets:
+    """The targets of one phase."""
+
+    since: float
+    """As in `Prompt.since`; 0 for the first phase."""
+    clip_targets: tuple[ClipTarget, ...]
+    """The CLIPs that guide."""
+    own: ClipTarget
+    """The CLIP that scores the finished image, by the prompts of the last phase."""
+    condition: TextCondition | None = None
+    """The condition of a network that reads text."""
+
+
+Phases = tuple[PhaseTargets, ...]
+
+
+def make_phases(prompts: Sequence[Prompt], make: Callable[[float, tuple[Prompt, ...]], PhaseTargets]) -> Phases:
+    """The results of *make* for every phase of *prompts*, in order."""
+    return tuple(make(phase.since, phase.prompts) for phase in phases_of(prompts))
+
+
+def phase_at(phases: Phases, step: int, steps: int) -> PhaseTargets:
+    """The phase of *step* (from 0) of *steps*."""
+    return next(phase for phase in reversed(phases) if reached(phase.since, step, steps))
+
+
+def recipe_at(options: ClipDiffusionOptions, timestep: float) -> CutRecipe:
+    """The cutouts at *timestep*, 999 (noise) to 0."""
+    return CutRecipe(
+        count=int(options.cutouts.at(timestep)),
+        power=options.cut_power.at(timestep),
+        flip=options.flip,
+        gray=options.gray.at(timestep),
+        noise=options.cut_noise,
+        kind=options.cut_kind,
+        overview=int(options.overview.at(timestep)),
+        augment=read_augment(options.augment),
+    )
+
+
+def objective_at(
+    options: ClipDiffusionOptions, clip_targets: tuple[ClipTarget, ...], init: Tensor | None, timestep: float, step: int
+) -> Objective:
+    """The objective of *step* at *timestep*; all scales are 0 in a step without guidance."""
+    guided, recipe = guides(options, timestep, step), recipe_at(options, timestep)
+    return Objective(
+        clip_targets=tuple(target.at(timestep, recipe) for target in clip_targets),
+        recipe=recipe,
+        scales=_scales(options, timestep) if guided else Scales(),
+        init=init,
+        distance=options.distance,
+        lots=options.cut_batches,
+    )
+
+
+def guides(options: ClipDiffusionOptions, timestep: float, step: int) -> bool:
+    """Whether *step* is guided: every k-th step within the interval."""
+    within = options.guide_from <= step / options.steps < options.guide_until
+    return within and step % int(options.guide_every.at(timestep)) == 0
+
+
+def limits_at(options: ClipDiffusionOptions, timestep: float) -> tuple[float, float]:
+    """`clamp_max` and `shift_max` at *timestep*."""
+    return options.clamp_max.at(timestep), options.shift_max.at(timestep)
+
+
+def _scales(options: ClipDiffusionOptions, timestep: float) -> Scales:
+    init = {options.init_distance: options.init_scale.at(timestep)}
+    return Scales(
+        clip=options.clip_guidance_scale.at(timestep),
+        tv=options.tv_scale.at(timestep),
+        range=options.range_scale.at(timestep),
+        saturation=options.saturation_scale.at(timestep),
+        init=init.get("pixels", 0.0),
+        features=init.get("features", 0.0) + init.get("lpips", 0.0),
+    )
+
 
 SEAM_BELOW = 400
 """Timestep below which nets see a margin beyond the edges of a seamless picture; above it, rolling suffices."""

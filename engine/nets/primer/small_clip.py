@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.errors import WeightsError
-from engine.nets.attention import attend
+from engine.nets.kernels import attend
 
 END = 2
 """The token at which the text tower's embedding is read; everything behind it is padding."""

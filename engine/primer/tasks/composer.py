@@ -11,8 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.nets.primer.composer import Composer
-from engine.nets.primer.layout_net import Layout
+from engine.nets.primer.composer import Composer, Layout
 from engine.primer.painter.looks import SIDE, look_pixels, rows_of_tokens
 from engine.primer.painter.palette import MAIN, RGB, mix
 from engine.primer.painter.scenes import COLOURS, NATURAL_COLOUR

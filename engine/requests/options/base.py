@@ -12,8 +12,8 @@ from pydantic.fields import FieldInfo
 
 from engine.catalogue.model_info import Model
 from engine.errors import InvalidRequest
-from engine.requests.numbers import number_text
 from engine.requests.prompts import Prompt
+from engine.requests.schedule import number_text
 
 SHOWN = 60
 """Characters of a wrong value that a sentence repeats."""

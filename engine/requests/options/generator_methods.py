@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from engine.errors import InvalidRequest
-from engine.requests.clip_weights import read_perceptors
 from engine.requests.options.base import Options
-from engine.requests.options.clip_views import Views
+from engine.requests.options.clip_views import Views, read_perceptors
 from engine.requests.schedule import Schedule
 
 

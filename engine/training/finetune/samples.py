@@ -7,8 +7,8 @@ from PIL import Image
 from torch import Tensor
 
 from engine.diffusion.denoiser import clipped, free_guidance
-from engine.diffusion.respacing import stack
 from engine.diffusion.samplers import ddim_step
+from engine.diffusion.schedules import stack
 from engine.images.pictures import grid
 from engine.images.tensors import per_sample, to_image, to_unit
 from engine.loaders.diffusion import DiffusionNet

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from engine.diffusion.continuous import TIMES, continuous_schedule
+from engine.diffusion.schedules import TIMES, continuous_schedule
 from engine.errors import InvalidRequest
 
 REFERENCE = {

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from engine.diffusion.denoiser import Denoiser, eps_denoiser, free_guidance, predict_xstart, xstart_denoiser
-from engine.diffusion.respacing import respaced_schedule, stack
-from engine.diffusion.schedules import alphas_cumprod
+from engine.diffusion.schedules import alphas_cumprod, respaced_schedule, stack
 from tests.golden import seeded
 
 WALK = respaced_schedule(alphas_cumprod("cosine", 1000), "10")

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.diffusion.respacing import respaced_schedule
-from engine.diffusion.schedules import alphas_cumprod
+from engine.diffusion.schedules import alphas_cumprod, respaced_schedule
 from engine.diffusion.spacing import ddim_counts, respace
 from engine.errors import InvalidRequest
 

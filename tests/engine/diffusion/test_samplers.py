@@ -7,10 +7,8 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import Denoiser, Prediction, clipped, predict_eps, predict_xstart, q_sample
-from engine.diffusion.respacing import BatchCoefficients, RespacedSchedule, respaced_schedule, stack
-from engine.diffusion.samplers import ancestral_step, ddim_step, posterior_mean
-from engine.diffusion.schedules import alphas_cumprod
-from engine.diffusion.solvers import SOLVERS
+from engine.diffusion.samplers import SOLVERS, ancestral_step, ddim_step, posterior_mean
+from engine.diffusion.schedules import BatchCoefficients, RespacedSchedule, alphas_cumprod, respaced_schedule, stack
 from tests.engine.diffusion.walks import (
     Guide,
     answering,

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import SPREAD, Prediction, plain_slope, predict_eps
-from engine.diffusion.respacing import BatchCoefficients, RespacedSchedule, respaced_schedule
-from engine.diffusion.schedules import alphas_cumprod
-from engine.diffusion.solvers import SOLVERS, GuidedModel, GuidedPrediction, SolverInput, SolverStep
+from engine.diffusion.samplers import SOLVERS, GuidedModel, GuidedPrediction, SolverInput, SolverStep
+from engine.diffusion.schedules import BatchCoefficients, RespacedSchedule, alphas_cumprod, respaced_schedule
 from tests.engine.diffusion.walks import Asked, standing
 from tests.golden import seeded
 

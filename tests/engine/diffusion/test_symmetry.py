@@ -4,9 +4,8 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import Prediction, predict_eps, q_sample
-from engine.diffusion.respacing import BatchCoefficients, respaced_schedule, stack
 from engine.diffusion.samplers import ddim_step
-from engine.diffusion.schedules import alphas_cumprod
+from engine.diffusion.schedules import BatchCoefficients, alphas_cumprod, respaced_schedule, stack
 from engine.diffusion.symmetry import kept, mirrored, rolled, wandering
 from tests.golden import seeded
 

@@ -10,9 +10,15 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import Denoiser, Prediction, clipped, eps_denoiser, with_xstart, xstart_shift
-from engine.diffusion.respacing import BatchCoefficients, RespacedSchedule, StepCoefficients, respaced_schedule, stack
-from engine.diffusion.schedules import alphas_cumprod
-from engine.diffusion.solvers import SOLVERS, GuidedModel, GuidedPrediction, SolverInput
+from engine.diffusion.samplers import SOLVERS, GuidedModel, GuidedPrediction, SolverInput
+from engine.diffusion.schedules import (
+    BatchCoefficients,
+    RespacedSchedule,
+    StepCoefficients,
+    alphas_cumprod,
+    respaced_schedule,
+    stack,
+)
 from engine.nets.adm import build_adm
 from tests.golden import Golden
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.guidance.cutout_windows import KINDS, Windows, draw_windows
-from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
+from engine.guidance.cutouts import KINDS, CutRecipe, Windows, cut, draw_cuts, draw_windows
 
 KEY = (7, 0, 3, "cuts")
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from engine.errors import InvalidRequest
 from engine.guidance.embeddings import MOST_PULLS, answer, prepare
-from engine.guidance.losses import spherical_distance
+from engine.guidance.objective import spherical_distance
 from engine.images.pictures import to_png
 from engine.protocol.messages import Embed
 from engine.runtime.runtime import Runtime

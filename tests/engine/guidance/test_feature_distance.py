@@ -7,11 +7,9 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from engine.guidance.cutouts import CutRecipe
+from engine.guidance.cutouts import CutRecipe, NoiseKey
 from engine.guidance.feature_distance import feature_distance
-from engine.guidance.losses import mse_loss
-from engine.guidance.noise_key import NoiseKey
-from engine.guidance.objective import ClipTarget, Objective, Scales, objective_gradient
+from engine.guidance.objective import ClipTarget, Objective, Scales, mse_loss, objective_gradient
 from engine.guidance.targets import make_targets
 from engine.images.tensors import to_signed, to_tensor
 from engine.perceptors.open_clip import from_open_clip

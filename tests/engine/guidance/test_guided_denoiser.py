@@ -7,12 +7,10 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.denoiser import Prediction, plain_slope, predict_eps
-from engine.diffusion.respacing import BatchCoefficients, respaced_schedule, stack
-from engine.diffusion.schedules import alphas_cumprod
-from engine.diffusion.solvers import GuidedPrediction
-from engine.guidance.cutouts import CutRecipe
+from engine.diffusion.samplers import GuidedPrediction
+from engine.diffusion.schedules import BatchCoefficients, alphas_cumprod, respaced_schedule, stack
+from engine.guidance.cutouts import CutRecipe, NoiseKey
 from engine.guidance.guided_denoiser import Guidance, InpaintMask
-from engine.guidance.noise_key import NoiseKey
 from engine.guidance.objective import ClipTarget, Objective, Scales, objective_gradient
 from engine.guidance.targets import Targets, make_targets
 from engine.perceptors.perceptor import Perceptor

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from engine.guidance.losses import (
+from engine.guidance.objective import (
     clip_loss,
     limit_rms,
     mse_loss,

@@ -11,8 +11,8 @@ from engine.catalogue import registry
 from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.registry import find_entry
 from engine.memory_planning.dry_run import DryRunRuntime, UnknownShape, dry_run
-from engine.memory_planning.estimate import ceiling
 from engine.memory_planning.meta_memory import LiveBytes
+from engine.memory_planning.plan import ceiling
 from engine.methods import find_method
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.protocol.messages import Job

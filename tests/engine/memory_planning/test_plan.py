@@ -11,11 +11,10 @@ import torch
 
 from engine.catalogue.models import MODELS
 from engine.errors import InvalidRequest, OutOfMemory
-from engine.memory_planning import estimate
+from engine.memory_planning import plan as estimate
 from engine.memory_planning.dry_run import DryRun
-from engine.memory_planning.estimate import MARGIN, MemoryEstimate, without_irrelevant
 from engine.memory_planning.meta_memory import LiveBytes
-from engine.memory_planning.plan import MemoryPlan, plan_memory, smaller
+from engine.memory_planning.plan import MARGIN, MemoryEstimate, MemoryPlan, plan_memory, smaller, without_irrelevant
 from engine.methods import find_method
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest, build_request

@@ -22,8 +22,7 @@ from engine.methods.biggan_clip import METHOD, BigganClip
 from engine.perceptors.imagenet_classes import NAMES, class_vectors
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.protocol.messages import Job, Submit
-from engine.protocol.replay_record import read_record, replay_request
-from engine.protocol.step_log import read_replay_plan
+from engine.protocol.replay_record import read_record, read_replay_plan, replay_request
 from engine.requests.request import BigganClipOptions, build_request, parse_settings, request_from_json, request_to_json
 from engine.runtime.runtime import Runtime
 from tests.engine.methods.easels import PROMPT, Easel, tiny_biggan

@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 from engine.catalogue import registry
 from engine.catalogue.entry import Entry, Kind
 from engine.errors import InvalidRequest
+from engine.guidance.cutouts import NoiseKey
 from engine.guidance.feature_distance import feature_distance
-from engine.guidance.noise_key import NoiseKey
 from engine.images.tensors import to_signed, to_tensor
 from engine.methods._base import Failed, Finished, Running
 from engine.methods.clip_diffusion import METHOD, Sample

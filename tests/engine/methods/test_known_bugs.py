@@ -12,13 +12,11 @@ from torch import Tensor
 
 from engine.catalogue.registry import find_entry
 from engine.diffusion.denoiser import Prediction, plain_slope, predict_eps
-from engine.diffusion.respacing import BatchCoefficients, respaced_schedule, stack
-from engine.diffusion.schedules import alphas_cumprod
+from engine.diffusion.schedules import BatchCoefficients, alphas_cumprod, respaced_schedule, stack
 from engine.errors import WeightsError
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.guided_denoiser import Guidance
-from engine.guidance.losses import range_loss
-from engine.guidance.objective import ClipTarget, NoiseKey, Objective, Scales
+from engine.guidance.objective import ClipTarget, NoiseKey, Objective, Scales, range_loss
 from engine.guidance.targets import make_targets
 from engine.methods._base import Finished
 from engine.methods.clip_diffusion import METHOD, Sample

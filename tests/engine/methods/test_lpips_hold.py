@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.guidance.cutouts import NoiseKey
 from engine.guidance.feature_distance import feature_distance
-from engine.guidance.noise_key import NoiseKey
 from engine.images.tensors import to_signed, to_tensor
 from engine.methods import clip_diffusion
 from engine.methods._base import Finished

@@ -9,9 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.nets import onednn_linear as swift
-from engine.nets.onednn_linear import PointwiseConv1d, PointwiseConv2d, is_faster, linear
-from engine.nets.onednn_patch import OneDNNAttention, OneDNNLinear, OneDNNPatchConv, use_onednn
+from engine.nets import kernels as swift
+from engine.nets.kernels import (
+    OneDNNAttention,
+    OneDNNLinear,
+    OneDNNPatchConv,
+    PointwiseConv1d,
+    PointwiseConv2d,
+    is_faster,
+    linear,
+    use_onednn,
+)
 from tests.golden import distance, seeded
 
 NEAR = 1e-5

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from engine.diffusion.denoiser import v_denoiser
-from engine.diffusion.respacing import BatchCoefficients, stack
+from engine.diffusion.schedules import BatchCoefficients, stack
 from engine.nets.secondary import SecondaryNet
 from tests.engine.diffusion.walks import cosine_moment
 from tests.golden import TOLERANCE, Golden, distance, golden

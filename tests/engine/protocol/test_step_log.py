@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from engine.protocol.step_log import MOST_STEPS, ReplayPlan, StepConditions, StepLog, read_replay_plan, read_step_log
+from engine.protocol.replay_record import (
+    MOST_STEPS,
+    ReplayPlan,
+    StepConditions,
+    StepLog,
+    read_replay_plan,
+    read_step_log,
+)
 
 ALONE, CROWDED = StepConditions(1, 1), StepConditions(8, 2)
 

@@ -18,7 +18,7 @@ from torch._dynamo.backends.debugging import aot_eager
 
 from engine.methods import find_method
 from engine.protocol.messages import Job
-from engine.protocol.step_log import ReplayPlan, read_replay_plan
+from engine.protocol.replay_record import ReplayPlan, read_replay_plan
 from engine.requests.request import build_request
 from engine.runtime import compiler as module
 from engine.runtime.compiler import Compiler, make_compiler, use_folder

@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from engine.errors import EngineUnusable, OutOfMemory, WeightsError
-from engine.runtime.device import Device, find_device
-from engine.runtime.device_memory import container_memory, device_memory
+from engine.runtime.device import Device, container_memory, device_memory, find_device
 from engine.runtime.model_cache import size_of
 from engine.runtime.runtime import Runtime
 
@@ -125,8 +124,8 @@ def test_a_container_s_limit_counts_as_the_memory_there_is(tmp_path: Path) -> No
 
 def test_what_a_process_holds_counts_as_within_its_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     held = [500]
-    monkeypatch.setattr("engine.runtime.device_memory.free_memory", lambda device: 10_000)
-    monkeypatch.setattr("engine.runtime.device_memory.held_memory", lambda: held[0])
+    monkeypatch.setattr("engine.runtime.device.free_memory", lambda device: 10_000)
+    monkeypatch.setattr("engine.runtime.device.held_memory", lambda: held[0])
     monkeypatch.setattr("engine.runtime.device.held_memory", lambda: held[0])
     runtime = Runtime.open("cpu")
     runtime.net("a", lambda: nn.Linear(16, 16))  # 1,088 bytes

@@ -27,9 +27,8 @@ from engine.methods._base import Finished
 from engine.requests.upscaling import UpscaleRequest
 from engine.runtime.runtime import Runtime
 from engine.upscalers import find_upscaler, upscaler_names
-from engine.upscalers._alpha import prepare
 from engine.upscalers._net import plan
-from engine.upscalers._tiles import Canvas, Cutting, cut
+from engine.upscalers._tiles import Canvas, Cutting, cut, prepare
 from engine.weights.store.folder import VARIABLE
 from engine.worker.in_process import InProcessEngine
 from tests.engine.upscalers.published import FULL, SCALES, TINY, srvgg, tensors

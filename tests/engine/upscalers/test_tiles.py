@@ -26,9 +26,8 @@ from engine.protocol.replay_record import make_record, text_chunks
 from engine.requests.request import UpscaleRequest, build_request
 from engine.runtime.runtime import Runtime
 from engine.upscalers import Upscaler, _net, find_upscaler, lanczos, primer
-from engine.upscalers._alpha import prepare
 from engine.upscalers._net import NetUpscaler
-from engine.upscalers._tiles import Canvas, Cutting, cut
+from engine.upscalers._tiles import Canvas, Cutting, cut, prepare
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,14 @@ from engine.methods import find_method
 from engine.methods._base import Step
 from engine.methods.clip_diffusion import ClipDiffusion, Sample
 from engine.protocol.messages import Cancel, Job, Picture, Submit
-from engine.protocol.replay_record import read_record, replay_request
-from engine.protocol.step_log import ReplayPlan, StepConditions, StepLog, read_replay_plan
+from engine.protocol.replay_record import (
+    ReplayPlan,
+    StepConditions,
+    StepLog,
+    read_record,
+    read_replay_plan,
+    replay_request,
+)
 from engine.requests.request import build_request
 from engine.runtime.runtime import Runtime
 from tests.engine.shell import Shell

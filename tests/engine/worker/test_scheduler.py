@@ -97,7 +97,7 @@ def paintings(painter: Painter, count: int, weight: int = 100) -> list[ImageTask
 
 @dataclass
 class Expecting:
-    """Stands where `engine.memory_planning.estimate.MemoryEstimate` does: what a picture takes in each of its forms."""
+    """Stands where `engine.memory_planning.plan.MemoryEstimate` does: what a picture takes in each of its forms."""
 
     forms: dict[int, int]
     learned: dict[int, int] = field(default_factory=dict)
