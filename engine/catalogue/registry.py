@@ -1,18 +1,87 @@
-"""Every checkpoint by name: those of `catalogue.toml`, and the host's own after `add_entries`."""
+"""Every checkpoint by name: those of `catalogue.toml`, OpenAI's nine CLIPs among them, and the host's own.
+
+An `Entry` holds a checkpoint's sources, its hash and its network. The files of the nine CLIPs are TorchScript archives;
+the hash is part of their addresses.
+"""
 
 from __future__ import annotations
 
 import difflib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from engine.catalogue.entry import USUAL_PERCEPTOR, Entry, Kind
-from engine.errors import ModelUnavailable
+from engine.errors import ModelUnavailable, WeightsError
+
+MAX_FILE_BYTES = 16 * 2**30
+"""Limit for a file of unknown size. No checkpoint of this family is larger."""
+SIZE_TOLERANCE = 1.5
+"""A file may exceed an approximate size by this factor."""
+USUAL_PERCEPTOR = "ViT-B/32"
+
+
+class Kind(StrEnum):
+    """The network that a checkpoint holds."""
+
+    DIFFUSION = "diffusion"
+    V_DIFFUSION = "v-diffusion"
+    SECONDARY = "secondary"
+    VQGAN = "vqgan"
+    BIGGAN = "biggan"
+    CLIP = "clip"
+    UPSCALER = "upscaler"
+    VGG = "vgg"
+    LPIPS = "lpips"
+    ADAPTER = "adapter"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One checkpoint."""
+
+    name: str
+    kind: Kind
+    title: str
+    file: str
+    """File name in the weights folder; an absolute path for a file of the host's own."""
+    licence: str
+    sources: tuple[str, ...] = ()
+    """Addresses, tried in turn."""
+    sha256: str = ""
+    """Published hash; empty if none is published."""
+    size: int = 0
+    """Bytes; 0 = unknown."""
+    exact: bool = False
+    """Whether `size` is exact."""
+    flags: Mapping[str, object] = field(default_factory=dict)
+    """Options of the network, by the names of the reference code."""
+    page: str = ""
+    """Web page with a download link, for when every source fails."""
+    perceptor: str = USUAL_PERCEPTOR
+    """The CLIP that guides a model with these weights."""
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    """Option values that suit a model with these weights."""
+    adapts: str = ""
+    """The model that an adapter changes."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the file belongs to the host, outside of the weights folder."""
+        return Path(self.file).is_absolute()
+
+    @property
+    def limit(self) -> int:
+        """The most bytes that a download may have."""
+        if self.exact:
+            return self.size
+        return int(self.size * SIZE_TOLERANCE) if self.size else MAX_FILE_BYTES
+
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 USUAL_SETTINGS = "disco"
@@ -113,4 +182,29 @@ def find_entry(name: str) -> Entry:
         near = difflib.get_close_matches(name.lower(), list(by_name), n=1, cutoff=0.5)
         guess = f"; did you mean “{by_name[near[0]].name}”?" if near else "; `python -m engine weights list` shows all."
         raise ModelUnavailable(f"There are no weights “{name}”{guess}")
+    return found
+
+
+CLIPS = tuple(entry for entry in PUBLISHED.values() if entry.kind is Kind.CLIP)
+OPENAI_TAG = "openai"
+"""open_clip's tag for OpenAI's weights, as in “ViT-B-32/openai”."""
+
+
+def clip_named(name: str) -> Entry | None:
+    """OpenAI's CLIP of that name: “ViT-B/32”, “ViT-B-32”, “ViT-L-14-336” or “ViT-B-32/openai”; None for others."""
+    architecture = name.removesuffix(f"/{OPENAI_TAG}")
+    wanted = plain(architecture if architecture == name else architecture.removesuffix("-quickgelu"))
+    return next((entry for entry in CLIPS if plain(entry.name) == wanted), None)
+
+
+def plain(name: str) -> str:
+    """OpenAI's name in open_clip's spelling: “ViT-L/14@336px” → “ViT-L-14-336”."""
+    return name.replace("/", "-").replace("@", "-").removesuffix("px")
+
+
+def clip_of_hash(path: Path, sha256: str) -> Entry:
+    """The entry with that hash. Raises WeightsError if it is none of the nine."""
+    found = next((entry for entry in CLIPS if entry.sha256 == sha256), None)
+    if found is None:
+        raise WeightsError(f"“{path.name}” is none of OpenAI's nine CLIP files: its SHA-256 is {sha256}.")
     return found

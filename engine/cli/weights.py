@@ -12,8 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
-from engine.catalogue.entry import Entry
-from engine.catalogue.registry import entries, find_entry
+from engine.catalogue.registry import Entry, entries, find_entry
 from engine.cli.console import errors
 from engine.errors import DreamError, InvalidRequest
 from engine.weights.store.download import Download

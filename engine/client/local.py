@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 import logging
 import os
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from engine.client.child_process import DEFAULT_COMMAND, EngineConnection
-from engine.client.event_queue import EventQueue
 from engine.client.supervisor import StartEngine, Supervisor, SupervisorTimeouts
 from engine.environment import MemoryRules, child_environment
 from engine.errors import Cancelled, DreamError, EngineRestarting, EngineUnusable
@@ -40,6 +41,41 @@ from engine.protocol.messages import (
     Submit,
 )
 from engine.requests.request import UpscaleRequest
+
+
+class EventQueue:
+    """Never full: what can come without end (progress) is merged, everything else comes once per picture."""
+
+    def __init__(self) -> None:
+        self._letters: OrderedDict[object, Event] = OrderedDict()
+        self._count = 0
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def put(self, event: Event) -> None:
+        """Add *event*; unread snapshots of an older progress are kept where the newer one has none."""
+        key: object = (event.job_id, event.attempt) if isinstance(event, Progress) else self._count
+        self._count += 1
+        older = self._letters.pop(key, None)
+        if isinstance(event, Progress) and isinstance(older, Progress):
+            event = dataclasses.replace(event, snapshots={**older.snapshots, **event.snapshots})
+        self._letters[key] = event
+        self._changed.set()
+
+    def close(self) -> None:
+        """After what is still unread, the reader's loop ends."""
+        self._closed = True
+        self._changed.set()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while True:
+            while self._letters:
+                yield self._letters.popitem(last=False)[1]
+            if self._closed:
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
 
 log = logging.getLogger(__name__)
 

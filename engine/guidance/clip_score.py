@@ -13,7 +13,7 @@ from engine.guidance.embeddings import see, views
 from engine.perceptors.perceptor_loader import PRIMER_FILES, load_perceptor
 from engine.perceptors.vocabulary_check import cut_short, understood
 from engine.requests.prompts import Prompt, last_phase
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 
 Floats = NDArray[np.float32]
 SMALL = "the small CLIP"

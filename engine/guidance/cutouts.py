@@ -28,7 +28,7 @@ from torch import Tensor
 
 from engine.guidance.warps import Warps, draw_warps, gray, warp
 from engine.images.tensors import Key, noise, uniform
-from engine.requests.augment import PLAIN, Augment
+from engine.requests.options.clip_views import PLAIN, Augment
 
 SMALLEST_PART = 0.7
 """Smallest window of `mixed` over the shorter side, or CLIP's input size if that is smaller."""

@@ -16,7 +16,7 @@ from engine.images.tensors import to_tensor
 from engine.perceptors.perceptor import Perceptor
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.protocol.messages import DEFAULT_PERCEPTOR, Embed, Embeddings
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 
 MOST = 256
 BATCH = 32

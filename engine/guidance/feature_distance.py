@@ -13,8 +13,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from engine.diffusion.denoiser import rolled
 from engine.diffusion.perlin import perlin_picture
-from engine.diffusion.symmetry import rolled
 from engine.guidance.cutouts import Cuts, NoiseKey, cut
 from engine.images.tensors import uniform
 from engine.perceptors.lpips import perceptual_distance

@@ -20,13 +20,13 @@ from engine.diffusion.denoiser import (
     Prediction,
     clipped,
     gradient_of_shift,
+    kept,
     plain_slope,
     with_xstart,
     xstart_shift,
 )
 from engine.diffusion.samplers import GuidedPrediction
 from engine.diffusion.schedules import BatchCoefficients
-from engine.diffusion.symmetry import kept
 from engine.guidance.cutouts import NoiseKey
 from engine.guidance.feature_distance import Resemblance
 from engine.guidance.objective import Objective, limit_rms, objective_gradient, range_gradient

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.diffusion.symmetry import rolled
+from engine.diffusion.denoiser import rolled
 from engine.guidance.cutouts import CutRecipe, NoiseKey, cut, draw_cuts
 from engine.guidance.feature_distance import Resemblance, feature_distance
 from engine.guidance.targets import Targets

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.images.tensors import Key, uniform
-from engine.requests.augment import Augment, Term
+from engine.requests.options.clip_views import Augment, Term
 
 LUMA = (0.299, 0.587, 0.114)
 """Parts of red, green and blue in gray (ITU-R BT.601)."""

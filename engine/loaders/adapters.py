@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engine.catalogue.entry import Kind
-from engine.catalogue.registry import find_entry
+from engine.catalogue.registry import Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.nets.adm import UNetModel
 from engine.requests.adapters import WeightedAdapter

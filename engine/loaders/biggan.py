@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.catalogue.entry import Entry, Kind
-from engine.catalogue.registry import find_entry
+from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.meta_init import NoInit
 from engine.nets.biggan import Biggan, build_biggan
 from engine.nets.biggan_flags import BigganFlags, read_biggan_flags
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors, Tensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder

@@ -11,8 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.catalogue.entry import Entry, Kind
-from engine.catalogue.registry import find_entry
+from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.diffusion.denoiser import Denoiser, eps_denoiser, v_denoiser, velocity_denoiser, xstart_denoiser
 from engine.diffusion.schedules import RespacedSchedule, alphas_cumprod, continuous_schedule, respaced_schedule
 from engine.errors import ModelUnavailable
@@ -25,7 +24,7 @@ from engine.nets.primer.composer import Composer, build_composer
 from engine.nets.v_diffusion.flags import VDiffusionFlags
 from engine.nets.v_diffusion.net import VDiffusionNet
 from engine.requests.adapters import WeightedAdapter
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder

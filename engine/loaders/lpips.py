@@ -10,7 +10,7 @@ import torch
 from engine.catalogue.registry import find_entry
 from engine.loaders.meta_init import NoInit
 from engine.nets.vgg_lpips import Lpips, LpipsHeads, VggStages
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import weights_folder

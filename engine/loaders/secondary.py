@@ -8,7 +8,7 @@ from engine.catalogue.registry import find_entry
 from engine.diffusion.denoiser import Denoiser, v_denoiser
 from engine.errors import InvalidRequest
 from engine.nets.secondary import MULTIPLE, SecondaryNet
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import weights_folder

@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.catalogue.entry import Entry, Kind
-from engine.catalogue.registry import find_entry
+from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.meta_init import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import Entry, Kind
 from engine.loaders.adapters import read_adapter
 from engine.loaders.biggan import fill_biggan
 from engine.loaders.diffusion import fill_diffusion, fill_v_diffusion

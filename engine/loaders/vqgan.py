@@ -11,14 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.catalogue.entry import Entry, Kind
-from engine.catalogue.registry import find_entry
+from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.errors import ModelUnavailable
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.meta_init import NoInit
 from engine.nets.vqgan import Vqgan, build_vqgan, nearest, straight_through
 from engine.nets.vqgan_flags import read_vqgan_flags
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors
 from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder

@@ -17,8 +17,7 @@ from typing import Any, TypeVar, cast
 import torch
 from PIL import Image
 
-from engine.catalogue.entry import Kind
-from engine.catalogue.registry import entries, find_entry
+from engine.catalogue.registry import Kind, entries, find_entry
 from engine.errors import ModelUnavailable
 from engine.images.pictures import to_png
 from engine.loaders.biggan import BigganNet, biggan_blueprint
@@ -36,8 +35,8 @@ from engine.perceptors.perceptor import Perceptor
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest
 from engine.runtime.compiler import Compiler
-from engine.runtime.memory_planner import MemoryPlanner
 from engine.runtime.model_cache import size_of
+from engine.runtime.runtime import MemoryPlanner
 
 T = TypeVar("T")
 

@@ -23,9 +23,7 @@ from engine.requests.options.biggan_clip import ALL
 from engine.requests.options.clip_views import ALL_ALIKE, USUAL, read_perceptors
 from engine.requests.request import DreamRequest, build_request
 from engine.requests.schedule import Schedule, constant
-from engine.runtime.error_boundary import catch
-from engine.runtime.memory_planner import CERTAIN, SizeLine
-from engine.runtime.runtime import SPARE, Runtime
+from engine.runtime.runtime import CERTAIN, SPARE, Runtime, SizeLine, catch
 
 MARGIN = 1.2, 64 * 2**20
 """Factor and bytes added to the counted size of a step, for what kernels allocate themselves. Measured on a CPU: real

@@ -16,7 +16,7 @@ from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest
 
 if TYPE_CHECKING:  # torch
-    from engine.runtime.provider import NetProvider
+    from engine.runtime.runtime import NetProvider
 
 S = TypeVar("S", bound=State)
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.guidance.objective import Objective, Scales
-from engine.methods._adam import adam_update
 from engine.methods._optimisation import OptimisedImage
+from engine.methods._shared import adam_update
 from engine.requests.options.biggan_clip import BigganClipOptions
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8

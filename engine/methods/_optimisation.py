@@ -21,18 +21,17 @@ from engine.guidance.objective import ClipTarget, Objective, Scales, objective_g
 from engine.guidance.targets import decode, judge, make_targets, named
 from engine.images.tensors import to_image, to_unit
 from engine.methods._base import Finished, Running, Step, not_finite
-from engine.methods._batches import filled, score_fewer_cutouts
 from engine.methods._diffusion.state import Phases, PhaseTargets, make_phases, phase_at
+from engine.methods._shared import filled, score_fewer_cutouts
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.perceptors.vocabulary_check import cut_short, readable
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions, StepLog
-from engine.requests.augment import read_augment
-from engine.requests.options.clip_views import Weighted
+from engine.requests.options.clip_views import Weighted, read_augment
 from engine.requests.prompts import Prompt, check_weights
 from engine.requests.request import DreamRequest
 from engine.requests.schedule import TIMESTEPS
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 
 
 @dataclass(kw_only=True)

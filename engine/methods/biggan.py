@@ -17,14 +17,14 @@ from engine.errors import InvalidRequest
 from engine.images.tensors import noise, to_image, to_unit
 from engine.loaders.biggan import BigganNet, load_biggan_net
 from engine.methods._base import Finished, Running, Step, not_finite
-from engine.methods._batches import filled
+from engine.methods._shared import filled
 from engine.perceptors.imagenet_classes import NAMES, class_name
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions, StepLog
 from engine.requests.options.biggan import BigganOptions
 from engine.requests.prompts import Prompt
 from engine.requests.request import DreamRequest
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 
 
 @dataclass(kw_only=True)

@@ -27,14 +27,14 @@ from engine.methods._biggan_state import (
     some_present,
     updated,
 )
-from engine.methods._init_image import init_image
 from engine.methods._optimisation import OptimisationMethod, Start
+from engine.methods._shared import init_image
 from engine.perceptors.imagenet_classes import class_name, class_vectors
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.requests.options.biggan_clip import ALL, BigganClipOptions
 from engine.requests.options.clip_views import Weighted, read_perceptors
 from engine.requests.request import DreamRequest
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 
 LIKELY, SHARPNESS = 3, 20.0
 """Number of classes that an image begins with, and the sharpness of the softmax that gives them weights."""

@@ -23,11 +23,10 @@ from engine.loaders.diffusion import DiffusionNet, load_diffusion_net
 from engine.loaders.lpips import HEADS, VGG, has_lpips, load_lpips
 from engine.loaders.secondary import check_sides, load_secondary
 from engine.methods._base import Finished, Running, Step, not_finite
-from engine.methods._batches import filled
-from engine.methods._diffusion.initial_latents import initial_latents
-from engine.methods._diffusion.state import Phases, PhaseTargets, Sample, make_phases, recipe_at
+from engine.methods._diffusion.state import Phases, PhaseTargets, Sample, initial_latents, make_phases, recipe_at
 from engine.methods._diffusion.step import step_together
 from engine.methods._diffusion.text_conditioning import TextCondition, sketched, text_condition, without_nouns
+from engine.methods._shared import filled
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.perceptors.vocabulary_check import cut_short, readable
 from engine.protocol.messages import Job
@@ -35,7 +34,7 @@ from engine.protocol.replay_record import StepConditions
 from engine.requests.options.clip_views import Weighted, read_perceptors
 from engine.requests.prompts import Prompt, phases_of
 from engine.requests.request import ClipDiffusionOptions, DreamRequest
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 from engine.weights.store.folder import COMMAND
 
 METHOD_NAME = "clip_diffusion"

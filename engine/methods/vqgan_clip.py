@@ -18,13 +18,12 @@ from engine.catalogue.models import MODELS
 from engine.guidance.objective import ClipTarget
 from engine.images.tensors import noise, per_sample, to_signed, uniform
 from engine.loaders.vqgan import VqganNet, load_vqgan_net
-from engine.methods._adam import adam_update, cosine_decay
-from engine.methods._init_image import init_image, sides_of
 from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start
+from engine.methods._shared import adam_update, cosine_decay, init_image, sides_of
 from engine.requests.options.clip_views import Weighted, read_perceptors
 from engine.requests.options.vqgan_clip import VqganClipOptions
 from engine.requests.request import DreamRequest
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Of Adam: PyTorch's defaults, as in the notebooks."""

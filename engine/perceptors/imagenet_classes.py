@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.perceptors.open_clip import open_clip
 from engine.perceptors.perceptor_loader import load_perceptor
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 
 NAMES: tuple[str, ...] = tuple(open_clip.IMAGENET_CLASSNAMES)
 AS_CAPTION = "a photo of a {}"

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 
-from engine.catalogue.clips import CLIPS, clip_named, plain
 from engine.catalogue.models import MODELS
+from engine.catalogue.registry import CLIPS, clip_named, plain
 from engine.requests.options.clip_views import USUAL, read_perceptors
 from engine.requests.request import DreamRequest
 from engine.weights.store.folder import COMMAND, weights_folder

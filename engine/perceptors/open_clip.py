@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.catalogue.clips import OPENAI_TAG, clip_named, clip_of_hash, plain
-from engine.catalogue.entry import Entry
+from engine.catalogue.registry import OPENAI_TAG, Entry, clip_named, clip_of_hash, plain
 from engine.errors import ModelUnavailable
 from engine.loaders.clip import read_clip
 from engine.loaders.meta_init import NoInit

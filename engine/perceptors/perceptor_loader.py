@@ -13,7 +13,7 @@ from engine.nets.primer.small_clip import build_small_clip
 from engine.perceptors.perceptor import Perceptor
 from engine.primer.vocabulary import tokenise
 from engine.runtime.model_cache import modules_in
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 
 PRIMER_FILES = {"primer": "clip", "primer-grader": "grader"}
 LARGEST_SCALE = 100.0

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.model_info import Model
-from engine.catalogue.registry import entries
+from engine.catalogue.registry import Entry, Kind, entries
 from engine.errors import InvalidRequest
 from engine.requests.options.base import ended, guess
 

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from PIL import Image
 
-from engine.catalogue.entry import Kind
-from engine.catalogue.registry import entries, find_entry
+from engine.catalogue.registry import Kind, entries, find_entry
 from engine.errors import InvalidRequest, ModelUnavailable
 from engine.images.opening import MAX_SIDE, OWN_PIXELS
 from engine.methods._base import State, Step

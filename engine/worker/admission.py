@@ -17,9 +17,8 @@ from engine.methods._base import State
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import find_record
 from engine.requests.request import AUTO, UpscaleRequest, best_upscaler
-from engine.runtime.error_boundary import is_out_of_memory
 from engine.runtime.model_cache import Lease
-from engine.runtime.runtime import Runtime
+from engine.runtime.runtime import Runtime, is_out_of_memory
 from engine.upscalers import Upscaler, find_upscaler, usable_upscalers
 from engine.worker.job_state import Painter
 

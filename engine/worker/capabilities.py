@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ParamSpec
 
-from engine.catalogue.clips import CLIPS
 from engine.catalogue.models import MODELS, PRIMER
-from engine.catalogue.registry import find_entry
+from engine.catalogue.registry import CLIPS, find_entry
 from engine.errors import DreamError
 from engine.loaders.checkpoint import PRIMER_WEIGHTS
 from engine.methods import method_names
 from engine.protocol.messages import Ready
 from engine.requests.request import METHODS, SECONDARY_NET, adapter_key, clip_key, known_adapters
-from engine.runtime.error_boundary import catch
+from engine.runtime.runtime import catch
 from engine.upscalers import find_upscaler, upscaler_names
 from engine.weights.store.presence import missing_files, missing_weights
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from engine.errors import DreamError
 from engine.runtime.cpu_threads import use_threads
-from engine.runtime.error_boundary import catch
+from engine.runtime.runtime import catch
 
 Call = Callable[[], None]
 IDLE_SECONDS = 20.0

@@ -18,8 +18,7 @@ from engine.methods._base import Running, State
 from engine.protocol.messages import Picture, Request
 from engine.protocol.replay_record import make_record, text_chunks
 from engine.requests.request import DreamRequest
-from engine.runtime.error_boundary import catch
-from engine.runtime.runtime import Runtime
+from engine.runtime.runtime import Runtime, catch
 from engine.upscalers import Upscaler, find_upscaler
 from engine.upscalers._tiles import axes
 from engine.worker.event_loop import Background

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from engine.errors import DreamError, OutOfMemory
 from engine.methods._base import Failed, Finished, State, Step
 from engine.runtime.cpu_threads import Threads
-from engine.runtime.error_boundary import Unexpected, catch
-from engine.runtime.runtime import SPARE, DeviceLost, Runtime
+from engine.runtime.runtime import SPARE, DeviceLost, Runtime, Unexpected, catch
 from engine.worker.job_state import ImageTask, Painter
 
 if TYPE_CHECKING:

@@ -48,9 +48,8 @@ from engine.protocol.replay_record import ReplayPlan
 from engine.requests.request import DreamRequest, build_request, clip_key
 from engine.runtime.cpu_threads import Threads
 from engine.runtime.device import cores
-from engine.runtime.error_boundary import catch
 from engine.runtime.model_cache import SMALL, LoadedNets
-from engine.runtime.runtime import Runtime
+from engine.runtime.runtime import Runtime, catch
 from engine.upscalers import Upscaler
 from engine.worker.admission import Admitted, FindMethod, admit
 from engine.worker.capabilities import look_around

@@ -12,7 +12,7 @@ from engine.images.tensors import to_unit
 from engine.perceptors.open_clip import from_open_clip, open_clip
 from engine.perceptors.perceptor import Perceptor
 from engine.perceptors.perceptor_loader import load_perceptor
-from engine.requests.augment import TOOLS, read_augment
+from engine.requests.options.clip_views import TOOLS, read_augment
 from engine.runtime.runtime import Runtime
 from tests.benchmarks.measure import Figure, side_by_side
 

@@ -7,22 +7,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.diffusion.denoiser import Denoiser
+from engine.diffusion.denoiser import Denoiser, beyond_edges, mirrored, wandering
 from engine.diffusion.samplers import SOLVERS, SolverInput, SolverStep
 from engine.diffusion.schedules import stack
-from engine.diffusion.symmetry import beyond_edges, mirrored, wandering
 from engine.guidance.feature_distance import Resemblance, stand_in
 from engine.guidance.guided_denoiser import Guidance, InpaintMask
 from engine.images.tensors import noise, per_sample
 from engine.loaders.diffusion import DiffusionNet
 from engine.loaders.lpips import load_lpips
 from engine.loaders.secondary import load_secondary
-from engine.methods._batches import seam_offsets
-from engine.methods._diffusion.initial_latents import axes
-from engine.methods._diffusion.state import Sample
+from engine.methods._diffusion.state import Sample, axes
 from engine.methods._diffusion.text_conditioning import conditioned_denoiser
+from engine.methods._shared import seam_offsets
 from engine.perceptors.perceptor_loader import load_perceptor
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 
 
 def step_together(net: DiffusionNet, batch: Sequence[Sample], runtime: NetProvider) -> SolverStep:

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from engine.catalogue.models import MODELS, Model
 from engine.guidance.objective import ClipTarget
-from engine.methods._adam import adam_update, cosine_decay, decay_in_steps
 from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start
+from engine.methods._shared import adam_update, cosine_decay, decay_in_steps
 from engine.requests.request import DreamRequest
-from engine.runtime.provider import NetProvider
+from engine.runtime.runtime import NetProvider
 
 BETAS, EPSILON = (0.9, 0.99), 1e-12
 

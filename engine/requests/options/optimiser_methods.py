@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from engine.requests.augment import NONE, read_augment
 from engine.requests.options.base import Options
+from engine.requests.options.clip_views import NONE, read_augment
 
 
 class OptimisedOptions(Options):

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from engine.catalogue.model_info import Model
 from engine.errors import InvalidRequest
-from engine.requests.augment import read_augment
 from engine.requests.options.base import guessed
+from engine.requests.options.clip_views import read_augment
 from engine.requests.options.optimiser_methods import OptimisedOptions
 
 OWN_WORK = 4.0

@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.catalogue.entry import Kind
-from engine.catalogue.registry import find_entry
+from engine.catalogue.registry import Kind, find_entry
 from engine.errors import WeightsError
 from engine.loaders.diffusion import fill_diffusion
 from engine.nets.adm import UNetModel

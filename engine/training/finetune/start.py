@@ -11,8 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.catalogue.entry import Kind
-from engine.catalogue.registry import find_entry
+from engine.catalogue.registry import Kind, find_entry
 from engine.errors import InvalidRequest, WeightsError
 from engine.guidance.embeddings import views
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint

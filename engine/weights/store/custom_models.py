@@ -44,11 +44,10 @@ from pydantic import (
     model_validator,
 )
 
-from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.model_builder import build_model, check_flags, paints
 from engine.catalogue.model_info import Model
 from engine.catalogue.models import DEFAULT_MODEL, PRIMER, add_models
-from engine.catalogue.registry import PUBLISHED, add_entries
+from engine.catalogue.registry import PUBLISHED, Entry, Kind, add_entries
 from engine.errors import InvalidRequest, WeightsError
 from engine.requests.adapters import NONE
 from engine.requests.request import AUTO, SHIPPED, build_options

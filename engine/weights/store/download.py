@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from engine.catalogue.entry import Entry
+from engine.catalogue.registry import Entry
 from engine.errors import WeightsError
 from engine.weights.store.folder import COMMAND, Check, Folder
 from engine.weights.store.http import SourceFailed, host

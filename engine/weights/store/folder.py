@@ -15,7 +15,7 @@ from pathlib import Path
 
 import platformdirs
 
-from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import Entry, Kind
 from engine.errors import ModelUnavailable, WeightsError
 from engine.weights.store.disk_errors import disk_errors
 from engine.weights.store.hashed_file import HashedFile, open_hashed

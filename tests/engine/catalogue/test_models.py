@@ -9,9 +9,8 @@ import torch
 
 from engine.catalogue import models
 from engine.catalogue import registry as table
-from engine.catalogue.entry import Kind
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
-from engine.catalogue.registry import find_entry
+from engine.catalogue.registry import Kind, find_entry
 from engine.errors import InvalidRequest, WeightsError
 from engine.loaders.verify import check_contents
 from engine.methods import find_method

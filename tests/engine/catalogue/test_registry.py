@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.catalogue.entry import Kind
-from engine.catalogue.registry import PUBLISHED, find_entry
+from engine.catalogue.registry import PUBLISHED, Kind, find_entry
 from engine.errors import ModelUnavailable
 from engine.loaders.meta_init import blueprint
 from tests.shared import shared

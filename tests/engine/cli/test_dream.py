@@ -56,7 +56,7 @@ class Usurped(TinyMethod):
 @pytest.fixture
 def eye(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every perceptor is a tiny one."""
-    monkeypatch.setattr("engine.perceptors.perceptor.read_perceptor", lambda name, device: tiny_perceptor())
+    monkeypatch.setattr("engine.perceptors.perceptor_loader.read_perceptor", lambda name, device: tiny_perceptor())
 
 
 def files() -> list[str]:

@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from engine.catalogue import registry as table
-from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import Entry, Kind
 from engine.cli.weights import weights
 from engine.errors import DreamError, WeightsError
 from tests.engine.weights.made import TINY, saved, tiny_tensors

@@ -3,10 +3,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.diffusion.denoiser import Prediction, predict_eps, q_sample
+from engine.diffusion.denoiser import Prediction, kept, mirrored, predict_eps, q_sample, rolled, wandering
 from engine.diffusion.samplers import ddim_step
 from engine.diffusion.schedules import BatchCoefficients, alphas_cumprod, respaced_schedule, stack
-from engine.diffusion.symmetry import kept, mirrored, rolled, wandering
 from tests.golden import seeded
 
 X = seeded((2, 3, 6, 8), 1)

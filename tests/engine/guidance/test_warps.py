@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from engine.errors import InvalidRequest
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
 from engine.guidance.warps import _perspective, draw_warps, resample, warp
-from engine.requests.augment import MOST, TOOLS, Augment, read_augment
+from engine.requests.options.clip_views import MOST, TOOLS, Augment, read_augment
 from engine.requests.request import METHODS, build_request
 
 KEY = (7, 0, 3, "warps")

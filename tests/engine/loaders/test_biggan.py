@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.catalogue.entry import Kind
 from engine.catalogue.models import MODELS
-from engine.catalogue.registry import PUBLISHED, find_entry
+from engine.catalogue.registry import PUBLISHED, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.biggan import BigganNet, biggan_blueprint, folded, read_biggan
 from engine.methods.biggan_clip import METHOD

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.catalogue.clips import CLIPS, clip_named
+from engine.catalogue.registry import CLIPS, clip_named
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.clip import read_clip
 from engine.loaders.meta_init import NoInit

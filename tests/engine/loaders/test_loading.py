@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from engine.catalogue.entry import Kind
+from engine.catalogue.registry import Kind
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.diffusion import DiffusionNet, read_diffusion
 from engine.nets.adm import build_adm

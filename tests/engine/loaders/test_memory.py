@@ -20,7 +20,7 @@ CHILD = """
 import json, resource, sys, time
 import torch
 from pathlib import Path
-from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import Entry, Kind
 from engine.catalogue.registry import PUBLISHED
 from engine.loaders.diffusion import read_diffusion
 from engine.weights.store.folder import Folder

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.models import MODELS
-from engine.catalogue.registry import PUBLISHED, find_entry
+from engine.catalogue.registry import PUBLISHED, Entry, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.vqgan import VqganNet, read_vqgan, vqgan_blueprint
 from engine.nets.vqgan import build_vqgan

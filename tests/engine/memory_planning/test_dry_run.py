@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from engine.catalogue import registry
-from engine.catalogue.entry import Entry, Kind
-from engine.catalogue.registry import find_entry
+from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.memory_planning.dry_run import DryRunRuntime, UnknownShape, dry_run
 from engine.memory_planning.meta_memory import LiveBytes
 from engine.memory_planning.plan import ceiling

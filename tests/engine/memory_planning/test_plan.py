@@ -19,8 +19,7 @@ from engine.methods import find_method
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest, build_request
 from engine.runtime.device import Device
-from engine.runtime.memory_planner import SizeLine
-from engine.runtime.runtime import Runtime
+from engine.runtime.runtime import Runtime, SizeLine
 from engine.worker.admission import admit
 
 NETS, PICTURE = 1000 * 2**20, 4000 * 2**20

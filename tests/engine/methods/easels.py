@@ -12,8 +12,8 @@ import numpy as np
 
 from engine.catalogue import models
 from engine.catalogue import registry as table
-from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.models import MODELS
+from engine.catalogue.registry import Entry, Kind
 from engine.loaders.biggan import BigganNet
 from engine.loaders.vqgan import VqganNet
 from engine.methods import Method, biggan, biggan_clip, clip_diffusion, clipdraw, pixel_art, siren, vqgan_clip

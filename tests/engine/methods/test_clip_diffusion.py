@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from engine.catalogue import registry
-from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import Entry, Kind
 from engine.errors import InvalidRequest
 from engine.guidance.cutouts import NoiseKey
 from engine.guidance.feature_distance import feature_distance

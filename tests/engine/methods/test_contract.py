@@ -10,7 +10,7 @@ import torch
 
 from engine.methods import method_names
 from engine.methods._base import Failed, Finished, Running
-from engine.methods._batches import filled
+from engine.methods._shared import filled
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.requests.request import METHODS
 from tests.engine.methods.easels import EASELS, PROMPT, Easel

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from engine.catalogue import models
 from engine.catalogue import registry as table
-from engine.catalogue.entry import Entry, Kind
 from engine.catalogue.model_builder import build_model
+from engine.catalogue.registry import Entry, Kind
 from engine.errors import InvalidRequest, ModelUnavailable, WeightsError
 from engine.images.tensors import noise
 from engine.loaders.diffusion import DiffusionNet, read_diffusion

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch._dynamo.backends.debugging import aot_eager
 
-from engine.catalogue.entry import Kind
-from engine.catalogue.registry import PUBLISHED
+from engine.catalogue.registry import PUBLISHED, Kind
 from engine.errors import WeightsError
 from engine.loaders.meta_init import v_blueprint
 from engine.nets.v_diffusion.flags import read_v_diffusion_flags

@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.catalogue import registry as table
-from engine.catalogue.entry import Entry, Kind
-from engine.catalogue.registry import PUBLISHED
+from engine.catalogue.registry import PUBLISHED, Entry, Kind
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.lpips import HEADS, VGG, fill_heads, fill_vgg, has_lpips, load_lpips, lpips_blueprint
 from engine.loaders.verify import check_contents

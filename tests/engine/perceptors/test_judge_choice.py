@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.catalogue.clips import clip_named
+from engine.catalogue.registry import clip_named
 from engine.perceptors.judge_choice import choose_grader, guides_of
 from engine.requests.request import build_request
 

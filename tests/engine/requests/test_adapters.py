@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.catalogue import registry
-from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import Entry, Kind
 from engine.errors import InvalidRequest
 from engine.requests.adapters import WeightedAdapter, read_adapters
 from engine.requests.request import ClipDiffusionOptions, build_request, request_from_json, request_to_json

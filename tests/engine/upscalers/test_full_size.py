@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from engine.catalogue import registry as table
-from engine.catalogue.entry import Entry, Kind
-from engine.catalogue.registry import PUBLISHED
+from engine.catalogue.registry import PUBLISHED, Entry, Kind
 from engine.methods._base import Finished
 from engine.runtime.runtime import Runtime
 from engine.upscalers import find_upscaler

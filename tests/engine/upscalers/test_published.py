@@ -15,8 +15,7 @@ import torch
 from PIL import Image
 
 from engine.catalogue import registry as table
-from engine.catalogue.entry import Entry, Kind
-from engine.catalogue.registry import PUBLISHED
+from engine.catalogue.registry import PUBLISHED, Entry, Kind
 from engine.errors import InvalidRequest, ModelUnavailable, WeightsError
 from engine.images.opening import open_own
 from engine.images.pictures import to_png

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from engine.catalogue import registry as table
-from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import Entry, Kind
 from engine.images.tensors import to_image, to_tensor
 from engine.methods._base import Finished
 from engine.runtime.runtime import Runtime

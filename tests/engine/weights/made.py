@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import Entry, Kind
 from engine.nets.adm import build_adm
 from engine.weights.store.folder import Folder
 

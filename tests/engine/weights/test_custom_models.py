@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.catalogue import registry as table
-from engine.catalogue.entry import Kind
 from engine.catalogue.models import MODELS
-from engine.catalogue.registry import entries
+from engine.catalogue.registry import Kind, entries
 from engine.environment import child_environment
 from engine.errors import WeightsError
 from engine.upscalers import upscaler_names

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.catalogue.entry import Entry, Kind
+from engine.catalogue.registry import Entry, Kind
 from engine.errors import ModelUnavailable, WeightsError
 from engine.weights.store import http
 from engine.weights.store.download import Download

@@ -15,8 +15,7 @@ from engine.images.opening import open_own
 from engine.images.pictures import read_text
 from engine.protocol.messages import Cancel, Command, Drain, Embed, Embeddings, Failure, Picture, Ready, Restart, Result
 from engine.protocol.replay_record import read_record, replay_request
-from engine.runtime.memory_planner import SizeLine
-from engine.runtime.runtime import DeviceLost
+from engine.runtime.runtime import DeviceLost, SizeLine
 from engine.upscalers import primer
 from engine.worker.event_loop import Loop
 from tests.engine.workshop import TinyMethod, Workshop

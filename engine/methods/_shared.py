@@ -1,0 +1,131 @@
+"""What several methods share: the init image, batches, lack of memory in a step, offsets of seamless images, Adam."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from engine.catalogue.models import MODELS
+from engine.guidance.targets import power_of_two
+from engine.images.opening import open_own
+from engine.images.pictures import fit
+from engine.images.tensors import to_signed, to_tensor, uniform
+from engine.requests.request import DreamRequest
+from engine.runtime.runtime import NetProvider
+
+
+class Batched(Protocol):
+    """A state whose steps depend on the size of the batch."""
+
+    bucket: int
+    memory_level: int
+
+
+S = TypeVar("S", bound=Batched)
+
+
+def filled(states: Sequence[S], device: torch.device) -> list[S]:
+    """*states*, filled up with copies of the first to the size of the batch.
+
+    On a CPU the size is the number of states. On other devices it is rounded up to a power of two, so that kernels are
+    chosen for few sizes. `State.bucket` is the least size: a replay repeats the batch that an image was painted in.
+    """
+    wanted = len(states) if device.type == "cpu" else power_of_two(len(states))
+    return [*states, *[states[0]] * (max(wanted, states[0].bucket) - len(states))]
+
+
+def score_fewer_cutouts(state: Batched, kind: Hashable, cutouts: int, runtime: NetProvider) -> bool:
+    """Raises the memory level: CLIP scores half as many of all *cutouts* at once. Later images of *kind* begin so.
+
+    A replay gives up its batch first, if that is larger than 1. False if nothing more can be saved.
+    """
+    if state.bucket > 1:
+        state.bucket = 1
+        return True
+    if 1 << state.memory_level >= cutouts:
+        return False
+    state.memory_level += 1
+    runtime.memory.levels[kind] = state.memory_level
+    return True
+
+
+class Seamless(Protocol):
+    """An image whose `options.seamless` is none, down, across or both."""
+
+    seed: int
+    index: int
+    step: int
+    options: Any
+
+
+def seam_offsets(batch: Sequence[Seamless], sides: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
+    """[N] pixels down and across by which to roll images of *sides* (height, width); None if none is seamless."""
+    axes = [state.options.seamless for state in batch]
+    if all(axis == "none" for axis in axes):
+        return None
+    draws = torch.stack([uniform(s.seed, s.index, s.step, "seam", (2,)) for s in batch])
+    down, across = (torch.tensor([axis in (word, "both") for axis in axes]) for word in ("down", "across"))
+    return (draws[:, 0] * sides[0]).long() * down, (draws[:, 1] * sides[1]).long() * across
+
+
+def sides_of(request: DreamRequest) -> tuple[int, int]:
+    """Height and width that the model paints, before its finishing upscale."""
+    scale = MODELS[request.model].scale
+    return request.height // scale, request.width // scale
+
+
+def init_image(request: DreamRequest, images: Mapping[str, bytes], device: torch.device) -> Tensor | None:
+    """The init image, [3, H, W] in [-1, 1]; None if there is none."""
+    return signed_image(request.init_image, images, sides_of(request), device, request.options.init_fit)
+
+
+def signed_image(
+    sha256: str,
+    images: Mapping[str, bytes],
+    sides: tuple[int, int],
+    device: torch.device,
+    how: str = "crop",
+    border: str = "",
+) -> Tensor | None:
+    """The image of that hash, fitted to *sides* as `fit` does: [3, H, W] in [-1, 1]; None for an empty hash."""
+    if not sha256:
+        return None
+    height, width = sides
+    return to_signed(to_tensor(fit(open_own(images[sha256]), width, height, how, border))).to(device)
+
+
+def adam_update(
+    moments: tuple[Tensor, Tensor],
+    gradient: Tensor,
+    counts: Sequence[int],
+    rates: Sequence[float],
+    *,
+    betas: tuple[float, float],
+    epsilon: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What to subtract from the parameters, and their new moments; all [N, …] like *gradient*.
+
+    *moments*: running means of the gradient and of its square. *counts*: each image's step, from 1. *rates*: each
+    image's learning rate.
+    """
+    first, second = betas
+    mean, square = moments[0].lerp(gradient, 1 - first), moments[1].lerp(gradient.square(), 1 - second)
+    count, rate = (torch.tensor(values, dtype=torch.float64) for values in (counts, rates))
+    size, correction = (
+        values.to(gradient).view(-1, *(1,) * (gradient.ndim - 1))
+        for values in (rate / (1 - first**count), (1 - second**count).sqrt())
+    )
+    return size * mean / (square.sqrt() / correction + epsilon), mean, square
+
+
+def decay_in_steps(step: int, steps: int) -> float:
+    """Factor of the learning rate at *step* (from 0) of *steps*: 1, 0.4 after half, 0.1 after three quarters."""
+    return 0.1 if step >= 0.75 * steps else 0.4 if step >= 0.5 * steps else 1.0
+
+
+def cosine_decay(step: int, steps: int) -> float:
+    """Factor of the learning rate at *step* (from 0) of *steps*: falls from 1 to 0 along half a cosine."""
+    return (1 + float(torch.cos(torch.tensor(torch.pi * step / steps, dtype=torch.float64)))) / 2
