@@ -45,7 +45,7 @@ LAYERS = (
     "bot.playground.server.world",
     "bot.playground.server",
     "bot.retry",
-    "bot.failpoints",
+    "bot.retry",
     "bot.text",
     "bot.errors",
     "engine.__main__",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import discord
 
-from bot.actions.existing_results import ExistingResults
+from bot.actions.history import ExistingResults
 from bot.actions.moderate import Moderation
 from bot.config.settings import Config
 from bot.delivery.renderer import MessageRenderer

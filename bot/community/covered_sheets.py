@@ -14,10 +14,9 @@ import discord
 
 from bot.delivery.renderer import MessageRenderer
 from bot.errors import StoreError
-from bot.failpoints import failpoint
 from bot.interactions.message_api import FAILURES, Address, Post, Trouble, is_final, patience_for, trouble_of
 from bot.models.job import JobState, Update
-from bot.retry import wait_for_news
+from bot.retry import failpoint, wait_for_news
 from bot.storage import Store
 from bot.storage.community.covered_sheets import SheetChange
 

@@ -22,7 +22,6 @@ import discord
 
 from bot.community.vote_message import vote_embed, vote_sheet
 from bot.errors import PictureGone, Refused, StoreError
-from bot.failpoints import failpoint
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import (
     FAILURES,
@@ -43,7 +42,7 @@ from bot.pictures.contact_sheet import thumbnail
 from bot.pictures.ranking import ordered
 from bot.policy.server_rules import ServerRules, meant_by
 from bot.policy.word_filter import is_mature
-from bot.retry import pause_after, wait_for_news
+from bot.retry import failpoint, pause_after, wait_for_news
 from bot.storage import Store
 from bot.storage.database import Session
 from bot.text import message_link

@@ -21,7 +21,6 @@ import discord
 
 from bot.delivery.edit_limiter import EditLimiter, MessageKey, Urgency
 from bot.errors import StoreError
-from bot.failpoints import failpoint
 from bot.interactions.message_api import (
     FAILURES,
     MessagePayload,
@@ -34,7 +33,7 @@ from bot.interactions.message_api import (
 )
 from bot.jobs.service import JobService
 from bot.models.job import JobRow, JobState, Update
-from bot.retry import patiently, pause_after
+from bot.retry import failpoint, patiently, pause_after
 from bot.storage import Store
 from bot.storage.messages import Purpose
 from bot.text import mention

@@ -20,12 +20,11 @@ from bot.delivery.edit_limiter import EditBudget, EditLimiter, MessageKey, Urgen
 from bot.delivery.message_updater import MessageUpdater
 from bot.delivery.renderer import MessageRenderer
 from bot.errors import StoreError
-from bot.failpoints import failpoint
 from bot.interactions.message_api import Address, Counted, DeletionResult, Erase, Post, erased
 from bot.interactions.responder import UNSAID, Responder
 from bot.jobs.service import JobService
 from bot.models.job import JobRow, Update
-from bot.retry import supervise
+from bot.retry import failpoint, supervise
 from bot.storage import Store
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator
 
 import discord
 
-from bot.embeds.applied import applied_lines
-from bot.embeds.job import COLOURS, headline
+from bot.embeds.job import COLOURS, applied_lines, headline
 from bot.models.comparison import Comparison, Way
 from bot.models.job import RUNNING, JobRow, PictureRow
 from bot.pictures.ranking import independent_score

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.embeds.applied import applied_note
 from bot.models.comparison import Comparison
-from bot.models.job import RUNNING, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
+from bot.models.job import RUNNING, Applied, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
 from bot.models.vote import Vote
 from bot.pictures.ranking import independent_score, ordered
-from bot.policy.enforced_negative import added_texts
+from bot.policy.enforced_negative import ENFORCED, added_texts
 from bot.text import (
     PROMPT_SHOWN,
     bar,
@@ -43,6 +42,38 @@ from engine.primer.closest import unknown_sentence
 from engine.primer.vocabulary import unknown_words
 from engine.protocol.messages import Progress
 from engine.requests.request import DreamRequest, UpscaleRequest
+
+_VALUE, _LINE = 60, 300
+"""Most characters of one value and of all of them in a message; Info shows all."""
+
+
+def applied_note(job: JobRow) -> list[str]:
+    """One line for the message of a job, or nothing; its footer tells model and method."""
+    said = [_short(one) for one in job.origin.applied if one.what not in ("model", "method")]
+    return [shorten(" · ".join(said), _LINE)] if said else []
+
+
+def applied_lines(applied: Sequence[Applied]) -> str:
+    """One line for each default, with whose it is, for Info."""
+    return "\n".join(_long(one) for one in applied)
+
+
+def _short(one: Applied) -> str:
+    value = plain(shorten(one.value, _VALUE))
+    if one.what == ENFORCED:
+        return f"always avoided in this server: “{value}”"
+    if one.what == "challenge":
+        return f"entry of the challenge “{value}”, which costs no quota"
+    if one.what == "negative":
+        return f"avoided by default in {one.whose}: “{value}”"
+    return f"{one.what} {value}" + (f" ({one.whose})" if one.whose else "")
+
+
+def _long(one: Applied) -> str:
+    if one.what == ENFORCED:
+        return f"negative “{plain(one.value)}”: always added by {one.whose}"
+    return f"{one.what} {plain(one.value)}" + (f": default of {one.whose}" if one.whose else "")
+
 
 COLOURS = {
     JobState.QUEUED: 0x8D99AE,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 
 from bot.config.settings import Config, Standing
 from bot.errors import Blocked, Lapsed, PictureGone, Refused, ShuttingDown, Unconfirmed
-from bot.failpoints import failpoint
 from bot.models.job import JobRequest, JobRow, JobState, Origin, Priority, new_job_id
 from bot.models.style import folded
 from bot.policy.cost_confirmation import ANSWERED
@@ -18,6 +17,7 @@ from bot.policy.limits import check_available, check_cooldown, check_size, check
 from bot.policy.quota import Quota
 from bot.policy.server_rules import NOWHERE, Location, QueuePause, ServerRules, blocked_words, meant_by
 from bot.requests.derive import single_request
+from bot.retry import failpoint
 from bot.storage import Store, files
 from bot.storage.database import Session
 from engine.errors import InvalidRequest

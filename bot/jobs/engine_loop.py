@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import count, takewhile
 
 from bot.errors import PictureGone, SetAside, StoreError
-from bot.failpoints import failpoint
 from bot.jobs.recovery import Recovery
 from bot.jobs.registry import JobRegistry
 from bot.jobs.transitions import JobTransitions
 from bot.models.job import PORTION, JobRow, Update
 from bot.pictures.nsfw_check import NsfwCheck
-from bot.retry import patiently
+from bot.retry import failpoint, patiently
 from bot.storage import Store, files
 from bot.text import listed
 from engine.client.local import Engine

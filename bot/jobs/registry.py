@@ -18,10 +18,9 @@ from bot.models.job import (
     parts_of,
     share_of,
 )
-from bot.scheduling.eta_correction import EtaCorrection
 from bot.scheduling.eta_simulator import Forecast, RunningJob, forecast
 from bot.scheduling.fair_queue import EVERYTHING, FairQueue
-from bot.scheduling.throughput import DurationRange, RemainingWork, ThroughputModel, Workload
+from bot.scheduling.throughput import DurationRange, EtaCorrection, RemainingWork, ThroughputModel, Workload
 from bot.scheduling.ticket import JobNeeds, Ticket
 from bot.scheduling.worker_pool import WorkerPool
 from engine.protocol.messages import Progress, Ready

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bot.config.settings import Config
-from bot.failpoints import failpoint
 from bot.jobs.registry import JobRegistry
 from bot.models.job import RUNNING, JobRow, JobState, owner_of, share_of
 from bot.policy.quota import Quota
 from bot.policy.server_rules import Preferences
+from bot.retry import failpoint
 from bot.storage import Store
 from bot.storage.database import Session
 from bot.text import because

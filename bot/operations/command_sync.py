@@ -19,7 +19,7 @@ from discord import app_commands
 from bot.errors import StoreError
 from bot.interactions.handlers import failure_text
 from bot.interactions.message_api import FAILURES
-from bot.storage.settings import SettingsTable
+from bot.storage.moderation import SettingsTable
 
 Tree: TypeAlias = app_commands.CommandTree[Any]
 

@@ -23,7 +23,7 @@ from bot.policy.days import UTC_NAME, Calendar, Day, local_time
 from bot.storage.database import Session
 from bot.storage.jobs import STEPS_PER_UNIT, pixel_steps
 from bot.storage.ledger import Charge, LedgerRows, Totals
-from bot.storage.settings import Audit
+from bot.storage.moderation import Audit
 
 DAY = 86_400.0
 FREE_JOBS = 5

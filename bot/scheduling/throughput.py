@@ -2,17 +2,17 @@
 
 Jobs on one worker share its time: in every round each of them takes one step. The model learns how long each kind of
 work takes alone (`DurationModel`), how much rendering together saves (`together`; 1 saves nothing), and how much slower
-each device is than the first one.
+each device is than the first one. `EtaCorrection` corrects forecast waits by the outcome of earlier forecasts.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from bot.models.job import JobRequest, parts_of
+from bot.models.job import JobRequest, QueuePosition, parts_of
 from engine.protocol.messages import Request
 from engine.requests.request import ClipDiffusionOptions, DreamRequest
 
@@ -305,3 +305,74 @@ def _rounds(request: Request) -> float:
         return _TILES
     skipped = request.options.skip_steps if isinstance(request.options, ClipDiffusionOptions) else 0
     return max(1, request.options.steps - skipped)
+
+
+_GROUPS = (1, 2, 4, 8, 16)
+"""Groups by the number of jobs ahead: upper bounds; the rest is one more group."""
+_DELAY_MEMORY = 0.08
+_WIDE = 1.3
+"""Standard deviations to either side: about 80 % of a normal distribution."""
+_SHORTEST = 1.0
+"""Seconds; shorter waits are ignored."""
+
+
+@dataclass(slots=True)
+class _Late:
+    """Mean and variance of log(actual wait / forecast wait)."""
+
+    mean: float = 0.0
+    variance: float = 0.15**2
+
+    def learn(self, value: float) -> None:
+        error = value - self.mean
+        self.mean += _DELAY_MEMORY * error
+        self.variance = (1 - _DELAY_MEMORY) * (self.variance + _DELAY_MEMORY * error**2)
+
+
+@dataclass(slots=True)
+class EtaCorrection:
+    """Corrects positions by the outcome of earlier forecasts. Times are unix seconds."""
+
+    _groups: dict[int, _Late] = field(default_factory=dict)
+    _foretold: dict[str, tuple[float, QueuePosition]] = field(default_factory=dict)
+
+    def foretell(self, job_id: str, place: QueuePosition, now: float) -> None:
+        """Remember the first, uncorrected forecast of a job."""
+        if place.starts - now >= _SHORTEST and not place.held:
+            self._foretold.setdefault(job_id, (now, place))
+
+    def forget(self, *job_ids: str) -> None:
+        """Drop forecasts of jobs that ended before their start or were held."""
+        for job_id in job_ids:
+            self._foretold.pop(job_id, None)
+
+    def starts(self, job_id: str, now: float) -> None:
+        asked, place = self._foretold.pop(job_id, (now, None))
+        if place is not None:
+            late = math.log(max(now - asked, _SHORTEST) / (place.starts - asked))
+            self._late(place).learn(min(max(late, -1.5), 1.5))
+
+    def corrected(self, place: QueuePosition, now: float) -> QueuePosition:
+        """*place* with its wait scaled by the learnt error, and its range widened by the spread of that error.
+
+        A job that need not wait keeps its forecast.
+        """
+        wait, rest = place.starts - now, place.ready - now
+        if wait <= 0 or rest <= 0:
+            return place
+        late = self._late(place)
+        unsure = _WIDE * math.sqrt(late.variance) * wait / rest
+        early = math.hypot(math.log(rest / max(place.earliest - now, rest / 100)), unsure)
+        tardy = math.hypot(math.log(max(place.latest - now, rest) / rest), unsure)
+        more = wait * (math.exp(late.mean) - 1)
+        return replace(
+            place,
+            starts=place.starts + more,
+            earliest=now + (rest + more) * math.exp(-early),
+            ready=place.ready + more,
+            latest=now + (rest + more) * math.exp(tardy),
+        )
+
+    def _late(self, place: QueuePosition) -> _Late:
+        group = sum(place.position - 1 >= limit for limit in _GROUPS)
+        return self._groups.setdefault(group, _Late())

@@ -20,7 +20,6 @@ from types import TracebackType
 from bot.errors import StoreError
 from bot.storage import attachments, files, pictures, timelapses
 from bot.storage.attachments import Attachments
-from bot.storage.community.ancestry import Ancestry
 from bot.storage.community.challenges import ChallengeRows
 from bot.storage.community.covered_sheets import CoveredSheetRows
 from bot.storage.community.picture_index import PictureIndex
@@ -32,13 +31,12 @@ from bot.storage.community.votes import VoteRows
 from bot.storage.confirmations import Confirmations
 from bot.storage.database import Database
 from bot.storage.erasure import Erasure
-from bot.storage.jobs import Jobs
+from bot.storage.jobs import Ancestry, Jobs
 from bot.storage.ledger import LedgerRows
 from bot.storage.lock import FolderLock
 from bot.storage.messages import Deliveries, InteractionTokens, JobMessages, Pings, Presses
-from bot.storage.moderation import Blocks, Reports
+from bot.storage.moderation import Audit, Blocks, Reports, SettingsTable
 from bot.storage.pictures import Pictures
-from bot.storage.settings import Audit, SettingsTable
 from bot.storage.timelapses import Frames
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from bot import failpoints
+from bot import retry as failpoints
 from bot.__main__ import main
 
 KILLED = 137

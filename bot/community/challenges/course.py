@@ -20,14 +20,13 @@ import discord
 from bot.community.challenges.poster import ChallengePoster
 from bot.community.votes import Votes, traits_of
 from bot.errors import NotAllowed, PictureGone, Refused, StoreError
-from bot.failpoints import failpoint
 from bot.interactions.context import Invocation
 from bot.jobs.service import JobService
 from bot.models.challenge import MOST_ENTRIES, Challenge, ChallengeEntry, ChallengeState, Rank, Winner
 from bot.models.job import JobRow, JobState, new_job_id, owner_of
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.policy.server_rules import Location, PromptLineage, ServerRules, meant_by
-from bot.retry import wait_for_news
+from bot.retry import failpoint, wait_for_news
 from bot.storage import Store
 from bot.storage.database import Session
 from bot.text import count, in_one_line, message_link, shorten

@@ -11,7 +11,6 @@ import discord
 
 from bot.community.challenges.message import challenge_embed, result_embed
 from bot.errors import PictureGone
-from bot.failpoints import failpoint
 from bot.interactions.message_api import (
     FAILURES,
     Address,
@@ -23,6 +22,7 @@ from bot.interactions.message_api import (
 )
 from bot.models.challenge import Challenge, ChallengeState, Winner
 from bot.pictures.uploads import ImageUpload, result_upload
+from bot.retry import failpoint
 from bot.storage import Store
 from bot.text import shorten
 from engine.errors import UnreadablePicture

@@ -28,7 +28,6 @@ from bot.delivery.edit_limiter import MessageKey
 from bot.delivery.service import Delivery
 from bot.embeds.gallery import starboard_embed
 from bot.errors import StoreError
-from bot.failpoints import failpoint
 from bot.interactions.message_api import (
     FAILURES,
     HISTORY,
@@ -48,7 +47,7 @@ from bot.jobs.takedown import Takedowns
 from bot.models.gallery import IndexedPicture
 from bot.pictures.uploads import result_upload
 from bot.policy.server_rules import ServerRules
-from bot.retry import wait_for_news
+from bot.retry import failpoint, wait_for_news
 from bot.storage import Store, files
 from bot.storage.community.starboard import StarboardEntry
 

@@ -14,7 +14,7 @@ from bot.community.lineage.access import ResultAccess
 from bot.interactions.context import Invocation
 from bot.models.job import JobRow, JobState
 from bot.storage import Store
-from bot.storage.community.ancestry import Descent
+from bot.storage.jobs import Descent
 
 UP, DOWN = 4, 3
 """Generations above and below the result."""

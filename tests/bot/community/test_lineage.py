@@ -19,7 +19,7 @@ from bot.community.lineage.family import DOWN, PER_ROW, UP, Families, Family, Re
 from bot.interactions.context import Invocation
 from bot.models.job import JobRow, JobState, Kind, Origin, owner_of
 from bot.storage import Store
-from bot.storage.community.ancestry import MOST_CHILDREN
+from bot.storage.jobs import MOST_CHILDREN
 from bot.views.community.lineage import lineage_payload
 from engine.images.opening import open_own
 from engine.images.pictures import to_png

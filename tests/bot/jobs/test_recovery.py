@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot import failpoints
+from bot import retry as failpoints
 from bot.jobs.admission import Submission
 from bot.models.job import JobState
 from bot.storage import Store

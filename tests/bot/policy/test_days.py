@@ -16,7 +16,7 @@ from bot.policy.days import Calendar, check_zone, local_time, unix_time, zones
 from bot.policy.quota import Quota, oldest_window
 from bot.storage.database import Database
 from bot.storage.ledger import LedgerRows
-from bot.storage.settings import Audit, SettingsTable
+from bot.storage.moderation import Audit, SettingsTable
 
 OWNER = "discord:1"
 TIMES = st.floats(1_577_836_800.0, 1_893_456_000.0)  # 2020 to 2030

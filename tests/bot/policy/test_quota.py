@@ -18,7 +18,7 @@ from bot.errors import QuotaUsedUp
 from bot.policy.quota import DAY, Quota
 from bot.storage.database import Database
 from bot.storage.ledger import LedgerRows
-from bot.storage.settings import Audit
+from bot.storage.moderation import Audit
 
 NOON = 20_000 * DAY + DAY / 2
 numbers = itertools.count()

@@ -19,9 +19,8 @@ from bot.models.job import job_request_from_json, job_request_to_json
 from bot.policy.limits import check_size
 from bot.policy.server_rules import Location, ServerRules, preferred
 from bot.requests.autocomplete import lists as offered
-from bot.requests.experiment import SETTINGS, plan_comparison, plan_dream, with_style
+from bot.requests.experiment import CURLY, SETTINGS, SQUARE, plan_comparison, plan_dream, read_template, with_style
 from bot.requests.format import compare_command
-from bot.requests.lists import CURLY, SQUARE, read_template
 from bot.requests.parse import ParsedCommand
 from engine.errors import DreamError, PromptError
 from engine.requests.request import DreamRequest, build_request

@@ -10,9 +10,16 @@ import pytest
 
 from bot.models.job import Priority, QueuePosition
 from bot.scheduling import eta_simulator
-from bot.scheduling.eta_correction import EtaCorrection
 from bot.scheduling.eta_simulator import Capacity, RunningJob, forecast
-from bot.scheduling.throughput import DurationModel, DurationRange, PastJob, RemainingWork, ThroughputModel, Workload
+from bot.scheduling.throughput import (
+    DurationModel,
+    DurationRange,
+    EtaCorrection,
+    PastJob,
+    RemainingWork,
+    ThroughputModel,
+    Workload,
+)
 from bot.scheduling.ticket import Ticket
 from engine.requests.request import UpscaleRequest
 from tests.benchmarks.forecast import MACHINES, Day, Machine
