@@ -80,8 +80,10 @@ class DreamTree(app_commands.CommandTree["DreamBot"]):
     """Answers errors of commands to the person who used them."""
 
     async def _call(self, interaction: discord.Interaction[DreamBot]) -> None:
-        """Run a command or an autocompletion as a registered handler; a command passes the gate first."""
+        """Run a command or an autocompletion as a registered handler, once; a command passes the gate first."""
         services, typed = interaction.client.services, interaction.type is discord.InteractionType.application_command
+        if services.handlers.is_repeated(interaction.id):
+            return
         try:
             with services.handlers.running():
                 if typed:

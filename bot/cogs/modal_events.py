@@ -43,10 +43,14 @@ class ModalEvents(commands.Cog):
         """Handle submitted modals and unknown buttons; discord.py passes every interaction."""
         data = cast(dict[str, Any], interaction.data or {})
         custom_id = str(data.get("custom_id", ""))
-        if interaction.type is discord.InteractionType.component and is_unknown(custom_id):
+        unknown = interaction.type is discord.InteractionType.component and is_unknown(custom_id)
+        form = interaction.type is discord.InteractionType.modal_submit and MODAL_ID.fullmatch(custom_id)
+        if not (unknown or form) or self.services.handlers.is_repeated(interaction.id):
+            return
+        if form:
+            await self._submit(interaction, form)
+        else:
             await InteractionResponder.of(interaction, private=True).send_private(UNKNOWN)
-        if interaction.type is discord.InteractionType.modal_submit and (match := MODAL_ID.fullmatch(custom_id)):
-            await self._submit(interaction, match)
 
     async def _submit(self, interaction: AnyInteraction, match: re.Match[str]) -> None:
         action, index = match["action"], match["index"]

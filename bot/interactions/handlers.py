@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
@@ -21,6 +22,8 @@ from bot.text import shorten
 from engine.errors import DreamError, PromptError
 
 log = logging.getLogger(__name__)
+_REMEMBERED = 1000
+"""Interactions that are recognised when they are delivered again."""
 
 
 class Handlers:
@@ -28,9 +31,18 @@ class Handlers:
 
     def __init__(self) -> None:
         self._running = 0
+        self._delivered: deque[int] = deque(maxlen=_REMEMBERED)
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
+
+    def is_repeated(self, interaction_id: int) -> bool:
+        """Whether Discord delivers this interaction again, as it may after a lost connection. Its handler must end."""
+        if interaction_id in self._delivered:
+            log.info("interaction %d was delivered again", interaction_id)
+            return True
+        self._delivered.append(interaction_id)
+        return False
 
     @contextmanager
     def running(self) -> Iterator[None]:

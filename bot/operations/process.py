@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-import traceback
+from traceback import walk_stack
 
 import psutil
 
@@ -87,4 +87,5 @@ class LoopWatch:
             time.sleep(STALL / 4)
             frame = sys._current_frames().get(loop_thread)
             if not self._stack and due == self._due and time.monotonic() > due + STALL / 2 and frame is not None:
-                self._stack = "in:\n" + "".join(traceback.format_stack(frame)).rstrip()
+                stack = [f"\n  {one.f_code.co_filename}:{line} {one.f_code.co_name}" for one, line in walk_stack(frame)]
+                self._stack = "in:" + "".join(stack)

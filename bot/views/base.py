@@ -81,10 +81,12 @@ async def handle(
     access: Access = Access.USUAL,
     doing: str = "",
 ) -> None:
-    """Run *work*; report errors to the person who acted. *modal*: the work may open a modal."""
+    """Run *work* once; report errors to the person who acted. *modal*: the work may open a modal."""
+    services: Services = interaction.client.services  # type: ignore[attr-defined]
+    if services.handlers.is_repeated(interaction.id):
+        return
     responder = InteractionResponder.of(interaction, private=private, form=modal)
     async with report_errors(responder, doing):
-        services: Services = interaction.client.services  # type: ignore[attr-defined]
         with services.handlers.running():
             caller = Invocation.of_interaction(interaction)
             await services.gate.admit(caller, access)

@@ -9,6 +9,7 @@ import pytest
 
 from bot.errors import Refused, StoreError
 from bot.interactions.connector import local_connector
+from bot.playground.server.world.events import Event
 from bot.storage.jobs import Jobs
 from tests.wire.looks import dreamt, is_result, whispered
 from tests.wire.people import Person
@@ -33,6 +34,34 @@ async def test_an_interaction_that_is_delivered_twice_is_one_job(
     [job] = await world.jobs_of(max_)
     assert job.cost == (await world.services.jobs.quota.balance(max_.id)).used
     assert ["This was already accepted."] == refused
+
+
+async def test_whatever_discord_delivers_twice_is_done_once(
+    world: World, max_: Person, olive: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = world.site.hub.publish
+
+    def twice(event: Event) -> None:
+        publish(event)
+        if event.name == "INTERACTION_CREATE":
+            publish(event)
+
+    monkeypatch.setattr(world.site.hub, "publish", twice)
+    owl = await dreamt(max_, "an owl")
+    assert await max_.autocomplete("dream", "method", prompt="an owl", method="")
+    again = await max_.click(owl, "Again")
+    await max_.wait_for(again.message, is_result)
+    await max_.submit(await max_.click(owl, "Remix"), prompt="a fox")
+    await olive.slash("admin grant", user=max_.id, units=7, reason="a prize")
+    await olive.slash("style save", name="ink wash", template="{prompt}, ink wash")
+    await max_.click((await max_.slash("style list", name="ink wash")).message, "Star")
+
+    await world.until(lambda: not world.services.handlers._running)
+    await max_.wait_for_message(lambda shown: "a fox" in shown.text and is_result(shown))
+    assert 3 == len(await world.jobs_of(max_))
+    assert 7 == (await world.services.jobs.quota.balance(max_.id)).credit
+    [guild_id] = world.site.world.guilds
+    assert 1 == (await world.services.styles.find(guild_id, "ink wash")).stars
 
 
 @pytest.mark.bot(delivery={"press_seconds": 60.0})

@@ -60,14 +60,14 @@ def stand_still() -> None:
 async def test_a_pause_of_the_event_loop_is_measured(lags: Timing) -> None:
     await blocked(lags, lambda: lags.total > 0.25)
 
-    assert "loop watch" not in {thread.name for thread in threading.enumerate()}
+    assert lags.count > 0
 
 
 async def test_at_debug_level_the_log_names_the_call_that_blocked(
     lags: Timing, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "bot.operations.process")
-    await blocked(lags, lambda: "in stand_still" in caplog.text)
+    await blocked(lags, lambda: " stand_still" in caplog.text)
 
     assert "the event loop was 0." in caplog.text
     for watcher in [thread for thread in threading.enumerate() if thread.name == "loop watch"]:
