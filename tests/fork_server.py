@@ -1,7 +1,7 @@
 """Starts fake engines by forking one warm process, because importing what they need takes 0.85 CPU seconds each time.
 
 `engine.client.supervisor.start_child` is replaced while tests run: `FAKE` is forked, and so is `ROUTER` with fake
-workers, which that router forks; every other command is executed.
+workers, which that router forks; `REAL` is forked from a process with torch; every other command is executed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 
 from engine.client import supervisor
+from engine.client.child_process import DEFAULT_COMMAND as REAL
 from engine.client.child_process import EngineProcess, start_child
 from engine.client.transport import FD, SocketPair
 from engine.environment import WORKER_VARIABLE
 from engine.router import main as router
 from engine.router.settings import ROUTER_VARIABLE, RouterSettings
+from engine.worker import main as worker
 from tests.fake_engine import serve
+from tests.torch_server import TorchProcess
 
 FAKE = (sys.executable, "-m", "tests.fake_engine")
 ROUTER = (sys.executable, "-m", "engine.router.main")
@@ -60,14 +63,16 @@ class Forked:
 
 
 async def start_fake_or_real(command: Sequence[str], environ: Mapping[str, str]) -> EngineProcess:
-    """`start_child`, which forks the fake engine and the router of fake engines."""
+    """`start_child`, which forks the fake engine, the router of fake engines and the real engine."""
     fakes = tuple(command) == ROUTER and RouterSettings.of(environ).command == FAKE
-    if sys.platform != "linux" or not (fakes or tuple(command) == FAKE):
+    if sys.platform != "linux" or not (fakes or tuple(command) in (FAKE, REAL)):
         return await start_child(command, environ)
 
     def start(sock: int, output: int) -> BaseProcess:
         run = _run_router if fakes else _run
         args = dict(environ), DupFd(sock), DupFd(output)
+        if tuple(command) == REAL:
+            return TorchProcess(target=_run_real, args=args)
         return _context().Process(target=run, args=args, daemon=not fakes)  # a daemon may not fork
 
     return await _forked(start, environ)
@@ -112,6 +117,10 @@ def _context() -> ForkServerContext:
 def _run(environ: dict[str, str], sock: DupFd, output: DupFd) -> None:
     """In the forked process: as if it had been executed with *environ* and these descriptors."""
     _become(environ, sock.detach(), output.detach(), serve)
+
+
+def _run_real(environ: dict[str, str], sock: DupFd, output: DupFd) -> None:
+    _become(environ, sock.detach(), output.detach(), lambda: sys.exit(worker.main()))
 
 
 def _run_router(environ: dict[str, str], sock: DupFd, output: DupFd) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -15,6 +14,7 @@ from PIL import Image
 
 from bot import cogs
 from engine.weights.store.custom_models import read_custom_models
+from tests.torch_server import run_python
 from tests.wire.conftest import authority, dreambot_maker, opened  # noqa: F401 (authority is a fixture)
 
 ROOT = Path(__file__).parent.parent
@@ -45,15 +45,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def engine(tree: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "engine", *arguments],
-        env={**os.environ, "PYTHONPATH": str(tree)},
-        cwd=tree,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
+    env = {**os.environ, "PYTHONPATH": str(tree)}
+    done = run_python("-m", "engine", *arguments, cwd=tree, env=env)
     assert 0 == done.returncode, done.stderr
     return done.stdout
 

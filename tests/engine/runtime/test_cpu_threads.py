@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from engine.errors import InvalidRequest
 from engine.runtime.cpu_threads import AGAIN_SECONDS, Threads
+from tests.torch_server import run_python
 
 ROOT = Path(__file__).parents[3]
 
@@ -99,9 +98,9 @@ other = threading.Thread(target=use_threads, args=(1,))
 other.start(); other.join()
 print(torch.get_num_threads())
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = run_python("-c", code, cwd=ROOT)
 
-    assert "2\n" == done.stdout
+    assert (0, "2\n") == (done.returncode, done.stdout), done.stderr
 
 
 def test_a_replay_gets_as_many_threads_as_the_first_time_and_nothing_is_concluded_from_that() -> None:

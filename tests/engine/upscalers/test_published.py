@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +30,7 @@ from engine.weights.store.folder import VARIABLE
 from engine.worker.in_process import InProcessEngine
 from tests.engine.upscalers.published import FULL, SCALES, TINY, srvgg, tensors
 from tests.engine.weights.made import Harm, rezipped, saved
+from tests.torch_server import run_python
 
 pytestmark = pytest.mark.filterwarnings("ignore:torch.meshgrid")  # pytest resets what the loader says
 CPU = torch.device("cpu")
@@ -314,6 +313,6 @@ def test_a_diffusion_model_is_no_upscaler() -> None:
 
 def test_the_engine_starts_without_spandrel() -> None:
     code = "import sys, engine.worker.worker, engine.upscalers._net; print('spandrel' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python("-c", code, cwd=Path.cwd())
 
-    assert "False" == done.stdout.strip()
+    assert (0, "False") == (done.returncode, done.stdout.strip()), done.stderr

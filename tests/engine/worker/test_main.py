@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from engine.client.child_process import UNUSABLE_STATUS
+from engine.client.child_process import DEFAULT_COMMAND, UNUSABLE_STATUS
 from engine.images.opening import open_own
 from engine.images.pictures import to_png
 from engine.protocol.messages import Failure, Job, Picture, Result
@@ -21,6 +21,8 @@ from engine.requests.request import UpscaleRequest
 from tests.engine.client.test_local import Client, is_running, started
 
 ROOT = Path(__file__).parents[3]
+EXECUTED = (sys.executable, "-u", "-m", "engine.worker.main")
+"""The engine as a process of its own, not forked from one with torch."""
 PARENT = """
 import asyncio, sys
 from engine.client.local import LocalEngine
@@ -46,7 +48,7 @@ async def upscale(client: Client, job: str, side: int, scale: int) -> None:
 
 
 async def test_the_real_child_works_whatever_the_terminal_says_and_is_answered_for_when_it_dies() -> None:
-    async with started(command=(sys.executable, "-m", "engine.worker.main"), threads=1) as client:
+    async with started(command=EXECUTED, threads=1) as client:
         await client.until(lambda seen: bool(seen), 60)
         first = client.readies[0]
         for number in (signal.SIGINT, signal.SIGTERM):  # they reach parent and child; they are the parent's to answer
@@ -89,7 +91,7 @@ def test_alone_it_says_that_it_is_started_by_a_client() -> None:
 
 
 async def test_a_device_that_does_not_work_makes_the_engine_unusable_in_words() -> None:
-    async with started(command=(sys.executable, "-m", "engine.worker.main"), device="quantum") as client:
+    async with started(command=DEFAULT_COMMAND, device="quantum") as client:
         await client.until(lambda seen: bool(seen), 60)
 
     assert "The device “quantum” does not work" in client.readies[0].unavailable["engine"]
@@ -97,7 +99,7 @@ async def test_a_device_that_does_not_work_makes_the_engine_unusable_in_words() 
 
 
 async def test_a_command_that_is_no_command_ends_the_child() -> None:
-    async with started(command=(sys.executable, "-m", "engine.worker.main"), threads=1) as client:
+    async with started(command=DEFAULT_COMMAND, threads=1) as client:
         await client.until(lambda seen: bool(seen), 60)
         pid = client.readies[0].pid
         child = client.engine._supervisor.child

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import signal
@@ -16,7 +17,8 @@ import torch
 from engine.errors import NotFinite, WeightsError
 from engine.training.finetune.run import FineTuner
 from engine.training.finetune.saves import saved_states, write_state
-from tests.engine.training.finetune.tiny import curve, tiny_net, tiny_run
+from tests.engine.training.finetune.tiny import curve, run_until, tiny_net, tiny_run
+from tests.torch_server import TorchProcess
 
 STEPS = 6
 
@@ -35,17 +37,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> FineTuner:
 
 def test_a_killed_run_continues_the_same_curve(whole: FineTuner, tmp_path: Path) -> None:
     """SIGKILL comes after the save of step 3 and in the middle of what follows."""
-    program = (
-        "import sys, time; from pathlib import Path; from tests.engine.training.finetune.tiny import tiny_run\n"
-        "run = tiny_run(Path(sys.argv[1])); step = run._step\n"
-        "def held():\n    if run.step == 5: print('here', flush=True); time.sleep(600)\n    return step()\n"
-        "run._step = held; run.run()"
-    )
-    child = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    assert b"here\n" == child.stdout.readline()
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    here, there = multiprocessing.Pipe(duplex=False)
+    child = TorchProcess(target=run_until, args=(tmp_path, 5, there), daemon=True)
+    child.start()
+    there.close()
+    assert "here" == here.recv()
+    child.kill()
+    child.join()
     again = tiny_run(tmp_path)
     assert again.resume()
     assert 3 == again.step

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +50,18 @@ def tiny_run(folder: Path, net: UNetModel | None = None, **options: Any) -> Fine
 
 def curve(run: FineTuner) -> list[float]:
     return [row["loss"] for row in run.log if "loss" in row]
+
+
+def run_until(folder: Path, step: int, told: Connection) -> None:
+    """Run in *folder*; before *step*, tell and wait to be killed."""
+    run = tiny_run(folder)
+    usual = run._step
+
+    def held() -> tuple[float, float]:
+        if run.step == step:
+            told.send("here")
+            threading.Event().wait()
+        return usual()
+
+    run._step = held  # type: ignore[method-assign]
+    run.run()
