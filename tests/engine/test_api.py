@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import runpy
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,11 +29,8 @@ def owl(studio: Studio) -> Dream:
     return studio.dream("a yellow owl", seed=7, **QUICK)
 
 
-def test_importing_the_package_imports_no_torch_and_its_names_are_there() -> None:
-    code = "import sys, engine; print('torch' in sys.modules, 'Studio' in dir(engine))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-
-    assert "False True\n" == done.stdout
+def test_the_packages_names_are_there() -> None:
+    assert {"Dream", "Studio"} <= set(dir(engine))
     assert (ROOT / "engine" / "py.typed").exists()
     with pytest.raises(AttributeError, match="no attribute 'Stduio'"):
         _ = engine.Stduio  # type: ignore[attr-defined]

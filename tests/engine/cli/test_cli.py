@@ -273,13 +273,6 @@ def test_bad_prompt_syntax_points_at_the_character() -> None:
     assert "“-x” is not a number" in error
 
 
-def test_the_shell_answers_without_torch() -> None:
-    code = "import sys, engine.cli.main; print([m for m in ('torch', 'open_clip', 'spandrel') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-
-    assert "[]\n" == done.stdout
-
-
 def test_nothing_is_overwritten_without_a_name(shell: Shell, small: Path) -> None:
     paint = ("dream", "--seed", 7, "--steps", 5, "--method", "pixels")
     for prompt in ("a red circle", "a blue owl", "a green fox"):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -19,7 +16,7 @@ def _same(one: Rendered, other: Rendered) -> bool:
 
 
 def test_pictures_do_not_depend_on_the_number_of_workers() -> None:
-    assert _same(render(600, seed=4, size=16, workers=1), render(600, seed=4, size=16, workers=2))
+    assert _same(render(300, seed=4, size=16, workers=1), render(300, seed=4, size=16, workers=2))
 
 
 def test_picture_i_does_not_depend_on_how_many_are_drawn() -> None:
@@ -53,9 +50,3 @@ def test_a_pair_shows_the_same_scene_at_two_sizes() -> None:
     assert (6, 128, 128, 3) == pair.large.shape
     reduced = pair.large.reshape(6, 32, 4, 32, 4, 3).mean(axis=(2, 4))
     assert np.abs(reduced - pair.images).mean() < 8
-
-
-def test_nothing_here_needs_torch() -> None:
-    imports = "import sys, engine.primer.tasks.dataset, engine.primer.captions.parsing, engine.primer.painter.sheet"
-    code = imports + "\nassert 'torch' not in sys.modules"
-    assert 0 == subprocess.run([sys.executable, "-c", code], check=False).returncode
