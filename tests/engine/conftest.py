@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from engine.catalogue import models, registry
 from engine.cli import main as cli
 from engine.images.pictures import to_png
+from engine.weights.store.custom_models import VARIABLE
 from tests.engine.shell import Said, Shell
 from tests.engine.workshop import TinyMethod
 
@@ -38,3 +41,15 @@ def small(tmp_path: Path) -> Path:
     path = tmp_path / "small.png"
     path.write_bytes(to_png(Image.linear_gradient("L").resize((40, 30))))
     return path
+
+
+@pytest.fixture
+def forget_models(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Models that a command registers in this process are forgotten after the test."""
+    monkeypatch.setenv(VARIABLE, "")
+    before = {*models._models}, {*registry._own}
+    yield
+    for name in {*models._models} - before[0]:
+        del models._models[name]
+    for name in {*registry._own} - before[1]:
+        del registry._own[name]

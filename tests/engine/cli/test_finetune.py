@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.catalogue import models, registry
 from engine.loaders.checkpoint import read_checkpoint
 from engine.methods.clip_diffusion import METHOD
 from engine.training.finetune.options import read_words
 from engine.training.finetune.start import load_start
-from engine.weights.store.custom_models import VARIABLE
 from tests.engine.shell import Said, Shell
 
-
-@pytest.fixture(autouse=True)
-def _only_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Models that are registered in this process are forgotten after the test."""
-    monkeypatch.setenv(VARIABLE, "")
-    before = {*models._models}, {*registry._own}
-    yield
-    for name in {*models._models} - before[0]:
-        del models._models[name]
-    for name in {*registry._own} - before[1]:
-        del registry._own[name]
+pytestmark = pytest.mark.usefixtures("forget_models")
 
 
 def save_scenes(folder: Path, count: int, side: int = 24) -> None:

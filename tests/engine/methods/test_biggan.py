@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,9 +20,8 @@ from engine.requests.prompts import parse_prompts
 from engine.requests.request import build_request, request_from_json, request_to_json
 from tests.engine.loaders.test_biggan import tiny_tensors
 from tests.engine.methods.easels import Easel, biggan_easel
+from tests.engine.shell import Shell
 from tests.engine.weights.made import saved
-
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -113,7 +109,8 @@ def test_it_needs_no_clip_and_a_walk_has_its_length() -> None:
         build_request("an owl", model="biggan-deep-128", method="biggan", init_image="f" * 64)
 
 
-def test_the_shell_films_a_walk_of_ones_own_net_without_a_clip(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("forget_models")
+def test_the_shell_films_a_walk_of_ones_own_net_without_a_clip(shell: Shell, tmp_path: Path) -> None:
     (tmp_path / "net.bin").write_bytes(saved(tiny_tensors()))
     layers = "[[false, 16, 8], [true, 8, 4], [false, 4, 2], [true, 2, 1]]"
     (tmp_path / "config.toml").write_text(
@@ -123,17 +120,10 @@ def test_the_shell_films_a_walk_of_ones_own_net_without_a_clip(tmp_path: Path) -
     )
     order = ["dream", "anything", "--model", "asleep", "--method", "biggan", "--seed", "5", "--out", "a.png"]
     walk = ["--set", "classes=3", "--set", "through=9", "--steps", "8", "--evolution", "a.webp", "--snapshots", "s"]
-    for more in (["weights", "verify", "--trust", "asleep"], [*order, *walk], ["dream", "--replay", "a.png"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "engine", *more],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "DREAMBOT_WEIGHTS": str(tmp_path / "none")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert 0 == done.returncode, done.stderr
-    assert "Equal" in done.stderr
+    for words in (["weights", "verify", "--trust", "asleep"], [*order, *walk], ["dream", "--replay", "a.png"]):
+        said = shell(*words)
+        assert 0 == said.status, said.err
+    assert "Equal" in said.err
     with Image.open(tmp_path / "a.webp") as film:
         assert (16, 16) == film.size and film.n_frames in (7, 8)  # type: ignore[attr-defined]
     assert 7 == len(list((tmp_path / "s").iterdir())), "a preview of every step but the last"

@@ -255,7 +255,7 @@ def test_an_init_picture_is_held_on_to_unless_somebody_says_otherwise() -> None:
 
 
 def submit(shop: Workshop, job: str, seed: int = 7, count: int = 1) -> None:
-    request = job_of(PROMPT, {**QUICK, "steps": "50"}, model="tiny", seed=seed, count=count).request
+    request = job_of(PROMPT, {**QUICK, "steps": "16"}, model="tiny", seed=seed, count=count).request
     shop.handle(Submit(Job(job, 1, "somebody", request), {}))
 
 

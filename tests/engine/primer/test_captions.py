@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 import numpy as np
+import pytest
 
 from engine.primer.captions.captions import MAX_WORDS, caption, caption_pair, describe, hard_negative
 from engine.primer.captions.contradictions import contradict
@@ -16,8 +17,10 @@ from engine.primer.vocabulary import tokenise, unknown_words
 _ALL = Plan(frozenset({"colour", "background", "count", "articles", "relation", "style", "size", "position"}), 0)
 
 
-def _pairs(count: int) -> list[tuple[Scene, str, str]]:
-    scenes = [scene_at(8, i) for i in range(count)]
+@pytest.fixture(scope="module")
+def pairs() -> list[tuple[Scene, str, str]]:
+    """Scenes, their captions and their hard negatives."""
+    scenes = [scene_at(8, i) for i in range(3000)]
     return [(scene, *caption_pair(scene, np.random.default_rng(i))) for i, scene in enumerate(scenes)]
 
 
@@ -45,28 +48,27 @@ def test_articles_and_plurals_are_right() -> None:
     assert "three blue butterflies on pink" == put(Scene((Thing("butterfly", "blue", 3),), background=("pink",)), _ALL)
 
 
-def test_captions_are_short_and_every_word_is_known() -> None:
-    for _, right, wrong in _pairs(3000):
+def test_captions_are_short_and_every_word_is_known(pairs: list[tuple[Scene, str, str]]) -> None:
+    for _, right, wrong in pairs:
         for text in (right, wrong):
             assert 1 <= len(text.split()) <= MAX_WORDS
             assert () == unknown_words(text)
             assert 2 < np.count_nonzero(tokenise(text))
 
 
-def test_most_captions_name_the_thing_and_its_colour() -> None:
-    singles = [(scene, text) for scene, text, _ in _pairs(3000) if len(scene.things) == 1 and scene.style != "ink"]
+def test_most_captions_name_the_thing_and_its_colour(pairs: list[tuple[Scene, str, str]]) -> None:
+    singles = [(scene, text) for scene, text, _ in pairs if len(scene.things) == 1 and scene.style != "ink"]
     named = sum(scene.things[0].colour in text.split() for scene, text in singles)
     assert 0.75 < named / len(singles) < 0.98
 
 
-def test_a_hard_negative_reads_differently_to_the_model() -> None:
-    assert [] == [(right, wrong) for _, right, wrong in _pairs(3000) if tokenise(right) == tokenise(wrong)]
+def test_a_hard_negative_reads_differently_to_the_model(pairs: list[tuple[Scene, str, str]]) -> None:
+    assert [] == [(right, wrong) for _, right, wrong in pairs if tokenise(right) == tokenise(wrong)]
 
 
-def test_a_hard_negative_differs_in_exactly_one_respect() -> None:
+def test_a_hard_negative_differs_in_exactly_one_respect(pairs: list[tuple[Scene, str, str]]) -> None:
     everything = Plan(frozenset({*_ALL.tells, "place", "time", "extras"}), 0)
-    for i in range(3000):
-        scene = scene_at(8, i)
+    for i, (scene, _, _) in enumerate(pairs):
         other = contradict(scene, everything, np.random.default_rng(i))
         if scene.place == "space" and other.place != "space":
             continue  # leaving space takes its eternal night along

@@ -30,7 +30,7 @@ def test_a_caption_is_asked_for_everything_that_it_says() -> None:
 
 @pytest.fixture(scope="module")
 def lessons() -> tuple[torch.Tensor, list[str]]:
-    captions = [caption_pair(scene_at(5, i, "tidy"), np.random.default_rng(i))[0] for i in range(3000)]
+    captions = [caption_pair(scene_at(5, i, "tidy"), np.random.default_rng(i))[0] for i in range(600)]
     tokens = torch.from_numpy(np.stack([tokenise(caption) for caption in captions]))
     return load_guide().encode_text(tokens), captions
 
