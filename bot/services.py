@@ -21,6 +21,7 @@ from bot.community.challenges.poster import ChallengePoster
 from bot.community.covered_sheets import CoveredSheets
 from bot.community.defaults import Defaults
 from bot.community.experiments import Experiments
+from bot.community.films import Films
 from bot.community.gallery.embedder import PictureEmbedder
 from bot.community.gallery.favorites import Favorites
 from bot.community.gallery.finder import Finder
@@ -128,6 +129,7 @@ class Services:
     challenges: Challenges
     defaults: Defaults
     experiments: Experiments
+    films: Films
     look: Callable[[], Awaitable[Status]]
     """Reads the state of the whole bot, for `/engine`, /metrics and /health."""
 
@@ -229,6 +231,7 @@ def build_services(
         challenges=Challenges(client, store, jobs, votes, poster, clock),
         defaults=defaults,
         experiments=Experiments(defaults, styles),
+        films=Films(defaults),
         picture_requests=PictureRequests(defaults),
         access=access,
         families=Families(store, access),

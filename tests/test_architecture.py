@@ -90,6 +90,9 @@ CIRCLES: set[str] = set()
 BOT_MAY_USE = {
     "engine.client",
     "engine.errors",
+    "engine.film.camera",
+    "engine.film.plan",
+    "engine.film.scenes",
     "engine.perceptors.judge_choice",
     "engine.images.decoder",
     "engine.images.foreign",

@@ -24,6 +24,7 @@ from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import Responder
 from bot.jobs.admission import Once, Submission
 from bot.jobs.service import JobService
+from bot.models.film import FilmRequest
 from bot.models.job import Applied, JobRequest, JobRow, JobState, Kind, Origin, PictureRow, Update
 from bot.pictures.ranking import best
 from bot.policy.cost_confirmation import question_words
@@ -358,13 +359,12 @@ class JobActions:
         """Raise Refused for a job that may outlast the interaction's token where the bot is only a guest."""
         if caller.resident:
             return
-        at_once = self._config.limits.max_count
-        if isinstance(request, DreamRequest) and request.count > at_once:
-            raise Refused(
-                f"I am not a member here, so I can only answer for 15 minutes, and {request.count} pictures may take "
-                f"longer. Ask for up to {at_once}, or invite me to this server."
-            )
-        if waiting := [place for job, place in self._jobs.registry.waiting() if not job.is_batch]:
+        at_once, film = self._config.limits.max_count, isinstance(request, FilmRequest)
+        if film or (isinstance(request, DreamRequest) and request.count > at_once):
+            what, else_ = ("a film", "") if film else (f"{request.count} pictures", f"Ask for up to {at_once}, or ")
+            why = f"I am not a member here, so I can only answer for 15 minutes, and {what} may take longer."
+            raise Refused(f"{why} {else_ or 'You may '}invite me to this server.")
+        if waiting := [place for job, place in self._jobs.registry.waiting() if not job.in_background]:
             caller.check_time(waiting[-1].latest - self._delivery.now())
 
     def _once(self, action: str, caller: Invocation) -> Once:

@@ -1,11 +1,13 @@
-"""`/help words` and `/help styles`: what the small model reads, and what styles do, with pictures."""
+"""`/help words`, `/help styles`, `/help films`: what the small model reads, what styles do, how to ask for a film."""
 
 from __future__ import annotations
 
 from discord import app_commands
 from discord.ext import commands
 
+from bot.embeds.film import films_help
 from bot.interactions.commands import everywhere
+from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.services import BotClient
 from bot.views.community.styles import help_payload
@@ -16,6 +18,9 @@ _CHOICES = [app_commands.Choice(name=group, value=group) for group in GROUPS]
 
 
 class Help(commands.Cog):
+    def __init__(self, bot: BotClient) -> None:
+        self.services = bot.services
+
     topics = everywhere(app_commands.Group(name="help", description="Help with prompts."))
 
     @topics.command(name="words", description="What the small model can paint, with pictures.")
@@ -31,6 +36,12 @@ class Help(commands.Cog):
         responder = InteractionResponder.of(interaction, private=True)
         await responder.send_private_payload(await help_payload())
 
+    @topics.command(name="films", description="How to ask for a film: scenes, camera and cost.")
+    async def films(self, interaction: AnyInteraction) -> None:
+        responder = InteractionResponder.of(interaction, private=True)
+        embed = films_help(self.services.config.limits.max_film)
+        await responder.send_private_payload(EphemeralPayload("", (embed,)))
+
 
 async def setup(bot: BotClient) -> None:
-    await bot.add_cog(Help())
+    await bot.add_cog(Help(bot))

@@ -36,6 +36,7 @@ from bot.interactions.message_api import (
 )
 from bot.jobs.service import JobService
 from bot.models.comparison import SEED, WAY, Comparison
+from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState, new_job_id, parts_of
 from bot.models.vote import MOST_CANDIDATES, PROMPT, Candidate, Trait, Vote, VotePlace
 from bot.pictures.contact_sheet import thumbnail
@@ -313,6 +314,8 @@ class Votes:
 
 def candidates_of(job: JobRow) -> tuple[Candidate, ...]:
     """The pictures of a finished job that are on disk, at most the best 25. Raises Refused for fewer than two."""
+    if isinstance(job.request, FilmRequest):
+        raise Refused("A vote needs pictures; this is a film.")
     pictures = [picture for picture in ordered(job).pictures if picture.path is not None]
     if job.state is not JobState.DONE or len(pictures) < 2:
         raise Refused("A vote needs a result with at least two pictures that are still stored.")

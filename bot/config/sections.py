@@ -236,6 +236,7 @@ class LimitsSection(Section):
     max_compare: int = Field(
         default=16, ge=2, le=25, description="Pictures of one comparison, or of one prompt with lists."
     )
+    max_film: int = Field(default=240, ge=0, le=2000, description="Frames of a film; 0 = no films.")
     max_upscaled: int = Field(default=4096, ge=256, le=16_384, description="Longest side after an upscale, in pixels.")
 
 

@@ -32,6 +32,7 @@ from bot.interactions.message_api import (
     trouble_of,
 )
 from bot.jobs.service import JobService
+from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState, Update
 from bot.retry import failpoint, patiently, pause_after
 from bot.storage import Store
@@ -334,6 +335,8 @@ class MessageUpdater:
         """Ping a person who waited long, in one attempt: a lost ping is better than two."""
         job, why = self.job, "there is no message to reply to"
         what = "your picture is" if job.request.count == 1 else "your pictures are"
+        if isinstance(job.request, FilmRequest):
+            what = "your film is"
         if self.message_id is not None and not self._by_token:
             failpoint("pinging")
             try:

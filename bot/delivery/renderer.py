@@ -14,9 +14,11 @@ from bot.embeds.job import Parent, captions, embed_for
 from bot.errors import PictureGone
 from bot.interactions.message_api import MessagePayload
 from bot.models.comparison import Comparison
+from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState, Update, parts_of
 from bot.models.vote import Vote
 from bot.pictures.contact_sheet import thumbnail
+from bot.pictures.films import film_upload, newest_frame
 from bot.pictures.ranking import ordered
 from bot.pictures.uploads import (
     ImageUpload,
@@ -29,7 +31,7 @@ from bot.pictures.uploads import (
 )
 from bot.storage import Store
 from bot.text import message_link
-from engine.errors import UnreadablePicture
+from engine.errors import InvalidRequest, UnreadablePicture
 from engine.requests.request import DreamRequest
 
 ANCESTORS = 20
@@ -80,7 +82,7 @@ class MessageRenderer:
         try:
             upload = await self._upload(update, upload_limit, vote)
             notes = [upload.note] if upload and upload.note else []
-        except (PictureGone, UnreadablePicture) as error:
+        except (PictureGone, UnreadablePicture, InvalidRequest) as error:  # invalid: no encoder for videos any more
             upload, notes = None, [str(error)]
         return await self._payload(update, upload, notes, job, vote)
 
@@ -96,7 +98,8 @@ class MessageRenderer:
             update,
             now=self._clock(),
             parent=await self._parent(job),
-            picture="" if upload is None or covered else upload.name,  # an embed cannot cover its picture
+            # an embed cannot cover its picture, and shows no video
+            picture="" if upload is None or covered or upload.name.endswith(".mp4") else upload.name,
             notes=notes,
             vote=vote,
         )
@@ -111,6 +114,8 @@ class MessageRenderer:
         job = update.job
         if job.in_parts and vote:
             return await self._blind_upload(job, vote, limit)
+        if isinstance(job.request, FilmRequest):
+            return await self._film_upload(job, job.request, limit)
         if job.in_parts:
             return await self._sheet_upload(job, limit)
         if job.state is JobState.DONE and job.pictures:
@@ -125,6 +130,15 @@ class MessageRenderer:
         pngs = {one: await self._store.pictures.png(one.job_id, one.index) for one in vote.candidates}
         cells = [await asyncio.to_thread(thumbnail, png) for png in pngs.values()]
         return await blind_upload(job.id, cells, [one.letter for one in pngs], limit)
+
+    async def _film_upload(self, job: JobRow, film: FilmRequest, limit: int) -> ImageUpload | None:
+        """The film as far as it is painted, once the job is over; until then its newest frame."""
+        if not job.pictures or job.state in (JobState.FAILED, JobState.CANCELLED):
+            return None
+        if job.state is JobState.DONE and len(job.pictures) > 1:
+            return await film_upload(job.id, film, job.pictures, limit)
+        png = await self._store.pictures.png(job.id, job.pictures[-1].index)
+        return await (result_upload(job.id, [png], limit) if job.state is JobState.DONE else newest_frame(job.id, png))
 
     async def _sheet_upload(self, job: JobRow, limit: int) -> ImageUpload | None:
         """The contact sheet of a batch or a comparison; thumbnails are cached until the job ends."""
@@ -158,7 +172,8 @@ class MessageRenderer:
         where = parent.origin
         link = message_link(where.guild_id, where.channel_id, parent.message_id) if parent.message_id else ""
         words = await self._words_of(parent, job.origin.parent_index)
-        sheet = "comparison" if isinstance(parent.request, Comparison) else "batch"
+        kinds = {Comparison: "comparison", FilmRequest: "film"}
+        sheet = next((name for kind, name in kinds.items() if isinstance(parent.request, kind)), "batch")
         return Parent(where.user_id, link, words, parent.request.count, sheet)
 
     async def _words_of(self, job: JobRow, index: int) -> DreamRequest | None:

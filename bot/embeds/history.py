@@ -7,6 +7,7 @@ from collections.abc import Collection
 import discord
 
 from bot.embeds.job import COLOURS, show_request
+from bot.models.film import FilmRequest
 from bot.models.history import HistoryLine, HistoryPage
 from bot.models.job import JobRow, JobState, share_of
 from bot.text import count, link, message_link, number, plain, relative, shorten
@@ -57,7 +58,8 @@ def _state(line: HistoryLine) -> str:
             return "Cancelled"
     if line.kept is None:
         return "Done; the files have expired"
-    painted = f"Done: {count(len(job.pictures), 'picture')}{f' · {STAR} {line.stars}' if line.stars else ''}"
+    what = "frame" if isinstance(job.request, FilmRequest) else "picture"
+    painted = f"Done: {count(len(job.pictures), what)}{f' · {STAR} {line.stars}' if line.stars else ''}"
     if line.undelivered:
         return f"{painted}, but I could not post it in its channel. Open it below."
     return painted

@@ -8,10 +8,12 @@ import discord
 
 from bot.embeds.job import COLOURS, applied_lines, headline
 from bot.models.comparison import Comparison, Way
+from bot.models.film import FilmRequest
 from bot.models.job import RUNNING, JobRow, PictureRow
 from bot.pictures.ranking import independent_score
-from bot.requests.format import compare_command, shell_command, slash_command
+from bot.requests.format import compare_command, film_command, film_in_shell, shell_command, slash_command
 from bot.text import count, duration, has_invisible, listed, mention, plain, shorten, units
+from engine.film.plan import FilmSettings
 from engine.requests.request import DreamRequest, UpscaleRequest
 
 _FIELD = 1000
@@ -44,12 +46,18 @@ def info_embed(
             embed.add_field(name=name, value=what, inline=False)
     elif isinstance(request, Comparison):
         embed.add_field(name="Compared", value=shorten("\n".join(map(_way, request.ways)), _FIELD), inline=False)
+    elif isinstance(request, FilmRequest):
+        embed.add_field(name="Film", value=_film(request), inline=False)
     else:
         text = f"{request.width}×{request.height}, {request.scale}×, with {_upscaler(job, request)}"
         embed.add_field(name="Upscaled from", value=text, inline=False)
     if job.pictures:
-        lines = "\n".join(_picture(job, picture) for picture in job.pictures)
-        embed.add_field(name="Pictures", value=shorten(lines, _FIELD), inline=False)
+        if isinstance(request, FilmRequest):
+            one, size = job.pictures[0], sum(picture.size for picture in job.pictures) / 1024
+            name, lines = "Frames", f"{len(job.pictures)} of {request.count} · {one.width}×{one.height} · {size:.0f} kB"
+        else:
+            name, lines = "Pictures", "\n".join(_picture(job, picture) for picture in job.pictures)
+        embed.add_field(name=name, value=shorten(lines, _FIELD), inline=False)
         if file:
             embed.add_field(name=THE_FILE, value=file, inline=False)
         embed.add_field(name="Starred", value=_starred(job, people, user_id), inline=False)
@@ -96,6 +104,16 @@ def _way(way: Way) -> str:
     return f"{plain(way.label)}: {asked.options.steps} steps · {asked.method} · {asked.model} · {units(asked.cost)}"
 
 
+def _film(request: FilmRequest) -> str:
+    """Motion and length in words, and how every frame is painted."""
+    usual, settings = FilmSettings(), request.settings
+    names = ("zoom", "angle", "x", "y", "edges", "fade", "keep", "frame_steps", "hold", "hold_by")
+    own = [f"{name} {getattr(settings, name)}" for name in names if getattr(settings, name) != getattr(usual, name)]
+    motion, first = plain(" · ".join(own)) or "usual motion", request.first
+    length = f"{request.count} frames at {request.fps} per second"
+    return f"{length} · {motion} · {first.options.steps} steps · {first.method} · {first.model}"
+
+
 def _upscaler(job: JobRow, request: UpscaleRequest) -> str:
     """The upscaler that was used; the request may have left the choice to the engine."""
     for picture in job.pictures:
@@ -118,6 +136,12 @@ def _lines(job: JobRow) -> dict[str, str]:
         if not any(prompt.image for prompt in job.request.prompts):  # a shell cannot blend
             lines["Shell command"] = shell_command(job.request)
         return lines
+    if isinstance(job.request, FilmRequest):
+        placed = bool(job.origin.applied)
+        return {
+            "Discord command": film_command(job.request, placed=placed),
+            "Shell command": film_in_shell(job.request),
+        }
     return {"Discord command": compare_command(job.request)} if isinstance(job.request, Comparison) else {}
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import discord
 
 from bot.models.comparison import Comparison
+from bot.models.film import FilmRequest
 from bot.models.job import RUNNING, Applied, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
 from bot.models.vote import Vote
 from bot.pictures.ranking import independent_score, ordered
@@ -30,6 +31,7 @@ from bot.text import (
     link,
     mention,
     message_link,
+    number,
     plain,
     plain_lines,
     relative,
@@ -149,7 +151,7 @@ def _blind(job: JobRow, parent: Parent | None, vote: Vote) -> str:
 
 def headline(job: JobRow, parent: Parent | None) -> str:
     """The prompt, or that of the parent of an upscale."""
-    if not isinstance(job.request, DreamRequest) and parent and parent.dream:
+    if isinstance(job.request, UpscaleRequest) and parent and parent.dream:
         return shorten(show_prompts(parent.dream.prompts), HEADLINE)
     return shorten(show_request(job.request), HEADLINE)
 
@@ -188,8 +190,9 @@ def _queued(update: Update) -> str:
         cost = "" if update.job.origin.kind == "entry" else f" · {units(update.job.cost)}"
         where = "Next in line" if place.position == 1 else f"Number {place.position} of {place.waiting} in the queue"
         lines.append(f"{where} · ready {relative(place.latest)}{cost}")
-        if update.job.is_batch:
-            lines.append(f"-# {update.job.request.count} pictures run in the background, one after another.")
+        if update.job.in_background:
+            what = "frames" if isinstance(update.job.request, FilmRequest) else "pictures"
+            lines.append(f"-# {update.job.request.count} {what} run in the background, one after another.")
     return "\n".join(lines) or "Waiting for the engine …"
 
 
@@ -198,21 +201,22 @@ def _paused(place: QueuePosition) -> str:
 
 
 def _parts(update: Update, now: float) -> str:
-    """The progress of a batch or comparison."""
-    job = update.job
+    """The progress of a batch, a comparison or a film."""
+    job, film = update.job, isinstance(update.job.request, FilmRequest)
     painted, wanted = len(job.pictures), job.request.count
-    lines = [f"{bar(painted / wanted)} {painted} of {wanted} painted"]
+    at = f"frame {min(painted + 1, wanted)} of {wanted}" if film else f"{painted} of {wanted} painted"
+    lines = [f"{bar(painted / wanted)} {at}"]
     if update.parting:
         lines.append("The bot is restarting. This job continues afterwards.")
     elif job.crash_count and job.state is JobState.QUEUED:
-        lines.append("The engine is restarting. Finished pictures are kept.")
+        lines.append(f"The engine is restarting. Finished {'frames' if film else 'pictures'} are kept.")
     elif update.place and update.place.held:
         lines.append(_paused(update.place))
     elif update.progress and update.progress.steps and job.state is JobState.RUNNING:
         left = (update.progress.steps - update.progress.step) * update.progress.seconds_per_step
         lines[0] += f" · ready {relative(math.ceil((now + left) / COARSE) * COARSE)}"
-    others = "Runs in the background. " if job.is_batch else ""
-    lines.append(f"-# {others}Cancel any time; you only pay for finished pictures.")
+    others = "Runs in the background. " if job.in_background else ""
+    lines.append(f"-# {others}Cancel any time; you only pay for finished {'frames' if film else 'pictures'}.")
     return "\n".join(lines)
 
 
@@ -240,6 +244,9 @@ def _lineage(job: JobRow, parent: Parent | None) -> list[str]:
     if parent is None:
         return []
     here = _linked(f"image {job.origin.parent_index + 1}" if parent.pictures > 1 else "picture", parent)
+    if parent.sheet == "film":
+        frame = f"frame {job.origin.parent_index + 1} of the film"
+        here = _linked("film" if isinstance(job.request, FilmRequest) else frame, parent)
     whose = "" if parent.user_id == job.origin.user_id else f" by {mention(parent.user_id)}"
     asked = f" · requested by {mention(job.origin.user_id)}"
     match job.origin.kind:
@@ -298,6 +305,9 @@ def footer(job: JobRow) -> str:
     request = job.request
     if isinstance(request, DreamRequest):
         facts = [seeds(request), size, count(request.options.steps, "step"), request.method, request.model]
+    elif isinstance(request, FilmRequest):
+        frames = f"{count(len(job.pictures), 'frame')}, {number(round(len(job.pictures) / request.fps, 1))} s"
+        facts = [f"seed {request.seed}", frames, size, request.first.method, request.first.model, units(job.cost)]
     elif isinstance(request, Comparison):
         what = "picture" if request.source else "way"
         seed = "" if request.has_seeds else f"seed {request.seed}"
@@ -346,7 +356,7 @@ def _seconds(picture: PictureRow) -> float:
 def scores(job: JobRow) -> str:
     """``CLIP 0.31``, or ``CLIP 0.27–0.31`` for a batch, by a CLIP that did not guide; empty without one."""
     known = [value for picture in job.pictures if (value := independent_score(job, picture)) is not None]
-    if isinstance(job.request, Comparison):  # different models may have scored them
+    if isinstance(job.request, Comparison | FilmRequest):  # different models, or changing prompts
         return ""
     if job.is_batch and len(known) > 1:
         return f"CLIP {min(known):.2f}–{max(known):.2f}"
@@ -366,8 +376,8 @@ def took(job: JobRow) -> str:
 
 def show_request(request: JobRequest) -> str:
     """A request in one line: its prompts, the lists of a comparison as typed, or the upscale."""
-    if isinstance(request, Comparison) and request.source:
-        lists = f" · {plain(shorten(request.lists, PROMPT_SHOWN))}" if request.lists else ""
+    if isinstance(request, FilmRequest) or (isinstance(request, Comparison) and request.source):
+        lists = f" · {plain(shorten(said, PROMPT_SHOWN))}" if (said := getattr(request, "lists", "")) else ""
         return plain(shorten(request.source, PROMPT_SHOWN)) + lists
     if isinstance(request, DreamRequest | Comparison):
         return show_prompts(request.prompts)
@@ -381,6 +391,8 @@ def words_notes(request: JobRequest, added: Collection[str] = ()) -> list[str]:
     """
     if isinstance(request, Comparison):
         return list(dict.fromkeys(note for way in request.ways for note in words_notes(way.request, added)))
+    if isinstance(request, FilmRequest):
+        return words_notes(request.first.model_copy(update={"prompts": request.texts}), added)
     if not isinstance(request, DreamRequest) or not MODELS[request.model].limited_words:
         return []
     written = [one for one in request.prompts if one.weight > 0 or one.text.casefold() not in added]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.config.settings import Config, Standing
 from bot.errors import Blocked, Lapsed, PictureGone, Refused, ShuttingDown, Unconfirmed
+from bot.models.film import FilmRequest
 from bot.models.job import JobRequest, JobRow, JobState, Origin, Priority, new_job_id
 from bot.models.style import folded
 from bot.policy.cost_confirmation import ANSWERED
@@ -71,8 +72,9 @@ class Admission:
         check_available(request, ready)
         check_bytes(submission.images)
         standing = self._config.standing(origin.user_id, submission.roles)
-        batch = isinstance(request, DreamRequest) and request.count > self._config.limits.max_count
-        job = _new_job(request, origin, standing, Priority.BACKGROUND if batch else standing.priority, now)
+        many = isinstance(request, DreamRequest) and request.count > self._config.limits.max_count
+        behind = many or isinstance(request, FilmRequest)
+        job = _new_job(request, origin, standing, Priority.BACKGROUND if behind else standing.priority, now)
         async with self._store.transaction() as session:
             await self._check_repetition(session, submission, now)
             job = await self._by_the_rules(session, job, submission.location, now, submission.images)

@@ -7,19 +7,28 @@ import contextlib
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count, takewhile
 
 from bot.errors import PictureGone, SetAside, StoreError
 from bot.jobs.recovery import Recovery
 from bot.jobs.registry import JobRegistry
 from bot.jobs.transitions import JobTransitions
+from bot.models.film import FilmRequest, frame_costs
 from bot.models.job import PORTION, JobRow, Update
 from bot.pictures.nsfw_check import NsfwCheck
 from bot.retry import failpoint, patiently
 from bot.storage import Store, files
 from bot.text import listed
 from engine.client.local import Engine
-from engine.errors import Cancelled, EngineRestarting, EngineUnusable, NotFinite, error_from_code
+from engine.errors import (
+    Cancelled,
+    EngineRestarting,
+    EngineUnusable,
+    NotFinite,
+    UnreadablePicture,
+    error_from_code,
+)
 from engine.protocol.messages import Event, Failure, Job, Picture, Progress, Ready, Request, Result
 from engine.requests.request import DreamRequest
 
@@ -160,12 +169,22 @@ class EngineLoop:
         if part is None:  # the previous run stored all pictures but crashed before it stored the end
             await patiently(lambda: self._transitions.done(job, Result(job.id, job.attempt, len(job.pictures))))
             return
+        request = part.request
+        if isinstance(job.request, FilmRequest) and part.first:
+            try:
+                request, own = await patiently(partial(self._frame, job, job.request, part.first))
+            except (PictureGone, UnreadablePicture) as error:
+                await patiently(partial(self._transitions.failed, job, error))
+                return
+            if self._registry.row(job.id, job.attempt) is None:  # cancelled in the meantime
+                return
+            images |= own
         self._parts[job.id] = part
         name = worker.state.name if worker else ""
         try:
             if not self._accepts:
                 raise EngineRestarting("The engine is about to restart.")
-            await self._engine.submit(Job(job.id, job.attempt, job.owner, part.request, job.is_batch, name), images)
+            await self._engine.submit(Job(job.id, job.attempt, job.owner, request, job.in_background, name), images)
         except (EngineRestarting, EngineUnusable) as error:
             log.info("job %s could not be handed over: %s", job.id, error)
             self._down = True  # until the engine reports that it is ready
@@ -174,6 +193,11 @@ class EngineLoop:
         failpoint("handed over")
         if self._registry.row(job.id, job.attempt) is None:  # cancelled during the hand-over
             await self.cancel(job)
+
+    async def _frame(self, job: JobRow, film: FilmRequest, index: int) -> tuple[DreamRequest, dict[str, bytes]]:
+        """Frame *index*, and the moved frame before it. Raises PictureGone or UnreadablePicture."""
+        before = await self._store.pictures.png(job.id, index - 1)
+        return await asyncio.to_thread(film.film.request, index, before)
 
     async def _images(self, job: JobRow) -> dict[str, bytes] | None:
         """SHA-256 → bytes of every image that the request names; None if one is gone."""
@@ -229,7 +253,10 @@ class EngineLoop:
 
     async def _end(self, job: JobRow, part: Portion, event: Result | Failure) -> None:
         self._parts.pop(job.id, None)
-        if job.in_parts and (isinstance(event, Result) or event.error == NotFinite.__name__):
+        finite = isinstance(event, Result) or (
+            event.error == NotFinite.__name__ and not isinstance(job.request, FilmRequest)
+        )
+        if job.in_parts and finite:
             await self._go_on(job, part, event)
         elif isinstance(event, Result):
             await self._transitions.done(job, event)
@@ -272,8 +299,9 @@ class Portion:
     """The part of a job that the engine gets at a time: *request* renders its pictures from index *first* on.
 
     Picture *i* of a batch equals the single picture of its prompt with seed + *i*, so a portion of a batch is the same
-    request with another seed and fewer pictures; of a comparison it is the next way. Finished pictures are durable and
-    are not rendered again after a crash. *before*: number of pictures that were stored already.
+    request with another seed and fewer pictures; of a comparison it is the next way, of a film the next frame.
+    Finished pictures are durable and are not rendered again after a crash. *before*: number of pictures that were
+    stored already.
     """
 
     request: Request
@@ -317,12 +345,22 @@ def of_the_whole(
     if isinstance(event, Picture):
         return replace(event, index=part.first + event.index)
     if isinstance(event, Progress):
-        painted, all_of_them = part.request.count, job.request.count
+        before, painted, wanted = _amounts(job, part)
         return replace(
             event,
-            step=part.before * event.steps + painted * event.step,
-            steps=all_of_them * event.steps,
+            step=round(before * event.steps + painted * event.step),
+            steps=round(wanted * event.steps),
             seconds_per_step=event.seconds_per_step / painted,
             snapshots={},
         )
     return event
+
+
+def _amounts(job: JobRow, part: Portion) -> tuple[float, float, float]:
+    """Pictures of *job* that were finished before, are in *part*, and are wanted; of a film in frames like *part*."""
+    if not isinstance(job.request, FilmRequest):
+        return part.before, part.request.count, job.request.count
+    first, later = frame_costs(job.request)  # the first frame takes more steps than the others
+    each = later if part.first else first
+    finished = first + (part.first - 1) * later if part.first else 0.0
+    return finished / each, 1, job.request.cost / each

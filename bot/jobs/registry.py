@@ -320,7 +320,7 @@ class JobRegistry:
             priority=job.priority,
             running_limit=job.running_limit,
             server=job.origin.server_id or 0,
-            isolated=job.crash_count > (1 if job.is_batch else 0),  # a batch would wait for an idle worker too long
+            isolated=job.crash_count > (1 if job.in_background else 0),  # it would wait for an idle worker too long
             shuns=self._crashed.get(job.id, frozenset()),
             needs=JobNeeds.of(request),
         )

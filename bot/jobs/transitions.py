@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.config.settings import Config
 from bot.jobs.registry import JobRegistry
+from bot.models.film import FilmRequest
 from bot.models.job import RUNNING, JobRow, JobState, owner_of, share_of
 from bot.policy.quota import Quota
 from bot.policy.server_rules import Preferences
@@ -148,7 +149,8 @@ class JobTransitions:
         async with self._store.transaction() as session:
             pictures = await self._store.pictures.of_job(job.id, session)
             if job.in_parts and pictures:
-                end = end.cut_short(len(pictures), job.request.count)
+                what = "frames" if isinstance(job.request, FilmRequest) else "pictures"
+                end = end.cut_short(len(pictures), job.request.count, what)
             if not await self._store.jobs.end(
                 session, job.id, attempt, end.state, now, error_code=end.code, error_text=end.text, seconds=end.seconds
             ):
@@ -187,12 +189,12 @@ class _End:
     text: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
 
-    def cut_short(self, painted: int, wanted: int) -> _End:
-        """The end of a job with *painted* of *wanted* pictures: they stay, so it is done."""
+    def cut_short(self, painted: int, wanted: int, what: str) -> _End:
+        """The end of a job with *painted* of *wanted* pictures or frames (*what*): they stay, so it is done."""
         if self.state is JobState.DONE:
             return self
         how = "Cancelled" if self.state is JobState.CANCELLED else "This ended"
-        words = f"{how} after {painted} of {wanted} pictures; you only pay for those."
+        words = f"{how} after {painted} of {wanted} {what}; you only pay for those."
         return _End(JobState.DONE, self.code, f"{words} {self.text}".strip())
 
 

@@ -15,11 +15,12 @@ from typing import Literal, NamedTuple, TypeAlias
 from pydantic import ValidationError
 
 from bot.models.comparison import Comparison
+from bot.models.film import FilmRequest, frame_costs, frames_of
 from engine.errors import DreamError, InvalidRequest, PromptError
 from engine.protocol.messages import Progress, Request
 from engine.requests.request import DreamRequest, request_from_json, request_to_json
 
-JobRequest: TypeAlias = Request | Comparison
+JobRequest: TypeAlias = Request | Comparison | FilmRequest
 """The request of a job."""
 
 
@@ -30,6 +31,12 @@ class Part:
     request: Request
     first: int = 0
     label: str = ""
+    units: float | None = None
+    """Its cost, if that is not the one of the request."""
+
+    @property
+    def cost(self) -> float:
+        return self.request.cost if self.units is None else self.units
 
     @property
     def indices(self) -> range:
@@ -37,9 +44,12 @@ class Part:
 
 
 def parts_of(request: JobRequest) -> tuple[Part, ...]:
-    """One part per way of a comparison, else one."""
+    """One part per way of a comparison and per frame of a film, else one."""
     if isinstance(request, Comparison):
         return tuple(Part(way.request, index, way.label) for index, way in enumerate(request.ways))
+    if isinstance(request, FilmRequest):
+        costs = frame_costs(request)
+        return tuple(Part(frame, i, units=costs[min(i, 1)]) for i, frame in enumerate(frames_of(request)))
     return (Part(request),)
 
 
@@ -65,7 +75,7 @@ def share_of(request: JobRequest, indices: Collection[int]) -> float:
     parts = parts_of(request)
     if len(parts) == 1:
         return min(len(indices) / request.count, 1.0)
-    return min(sum(part.request.cost for part in parts if part.first in indices) / request.cost, 1.0)
+    return min(sum(part.cost for part in parts if part.first in indices) / request.cost, 1.0)
 
 
 _PARSED: dict[str, JobRequest] = {}
@@ -76,7 +86,7 @@ _LOCK = Lock()
 
 def job_request_to_json(request: JobRequest) -> str:
     """The stored form; `job_request_from_json` reads it back."""
-    raw = request.model_dump_json() if isinstance(request, Comparison) else request_to_json(request)
+    raw = request.model_dump_json() if isinstance(request, Comparison | FilmRequest) else request_to_json(request)
     _remember(raw, request)
     return raw
 
@@ -99,10 +109,13 @@ def _remember(raw: str, request: JobRequest) -> None:
 
 def _parse(raw: str) -> JobRequest:
     try:
-        if json.loads(raw).get("kind") == "compare":
+        kind = json.loads(raw).get("kind")
+        if kind == "compare":
             return Comparison.model_validate_json(raw)
+        if kind == "film":
+            return FilmRequest.model_validate_json(raw)
     except (ValueError, AttributeError, ValidationError) as error:
-        raise InvalidRequest("This comparison was stored by another version.") from error
+        raise InvalidRequest("This comparison or film was stored by another version.") from error
     return request_from_json(raw)
 
 
@@ -135,7 +148,7 @@ class Priority(IntEnum):
     """Order among owners of equal cost; `bot.scheduling.fair_queue` gives each its weight."""
 
     BACKGROUND = -1
-    """A batch: all other jobs go first, even while it runs."""
+    """A batch or a film: all other jobs go first, even while it runs."""
     BATCH = 0
     NORMAL = 1
     ROLE = 2
@@ -237,18 +250,22 @@ class JobRow:
         return sum(picture.path is not None for picture in self.pictures) if self.state is JobState.DONE else 0
 
     @property
+    def in_background(self) -> bool:
+        return self.priority is Priority.BACKGROUND
+
+    @property
     def is_batch(self) -> bool:
         """Many pictures that are rendered in the background, in portions of up to `PORTION`."""
-        return self.priority is Priority.BACKGROUND
+        return self.in_background and isinstance(self.request, DreamRequest)
 
     @property
     def in_parts(self) -> bool:
         """Whether it has several parts; a finished part stays, whatever happens to the others."""
-        return self.is_batch or len(parts_of(self.request)) > 1
+        return self.in_background or isinstance(self.request, Comparison)
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """One per way of a comparison and one per picture of a batch, else one."""
+        """One per way of a comparison, per picture of a batch and per frame of a film, else one."""
         whole = parts_of(self.request)
         if not self.is_batch or not isinstance(whole[0].request, DreamRequest):
             return whole

@@ -24,8 +24,8 @@ MAX_BODY = 32 * 2**20
 KEEP_ALIVE = 15.0
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-        "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self'; "
+        "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -34,7 +34,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_INLINE = {"image/png", "image/jpeg", "image/gif", "image/webp"}
+_INLINE = {"image/png", "image/jpeg", "image/gif", "image/webp", "video/mp4"}
 """Other uploads are served for download only: an SVG or HTML file could run scripts as the page."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from bot.config.settings import Config
 from bot.errors import Lapsed, NotAllowed, Unconfirmed
+from bot.models.film import FilmRequest
 from bot.models.job import JobRequest, Origin, new_job_id, owner_of
 from bot.policy.limits import worth_asking
 from bot.policy.quota import Quota
@@ -91,6 +92,8 @@ def question_words(request: JobRequest, left: float, seconds: float) -> str:
 def _ask(request: JobRequest) -> str:
     if isinstance(request, UpscaleRequest):
         return "Upscale to {}×{}?".format(*request.result)
+    if isinstance(request, FilmRequest):
+        return f"Paint the film of {request.count} frames?"
     return "Paint it?" if request.count == 1 else f"Paint all {request.count} pictures?"
 
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from bot.errors import Refused
 from bot.models.comparison import Comparison
+from bot.models.film import FilmRequest
 from bot.models.job import Applied, JobRequest, JobRow
 from bot.text import plain, shorten
 from engine.errors import DreamError
@@ -47,6 +48,8 @@ def _with_negative(request: JobRequest, negative: str) -> JobRequest:
     if isinstance(request, Comparison):
         ways = (way.model_copy(update={"request": _dream(way.request, negative)}) for way in request.ways)
         return request.model_copy(update={"ways": tuple(ways)})
+    if isinstance(request, FilmRequest):
+        return request.with_first(_dream(request.first, negative))
     return _dream(request, negative) if isinstance(request, DreamRequest) else request
 
 

@@ -10,6 +10,7 @@ from bot.config.sections import LimitsSection, QueueSection, QuotaSection
 from bot.config.settings import Standing
 from bot.errors import CoolingDown, NoRoom, QueueFull, TooLarge
 from bot.models.comparison import Comparison
+from bot.models.film import FilmRequest
 from bot.models.job import JobRequest, named, parts_of
 from bot.text import count
 from engine.catalogue.models import MODELS
@@ -22,6 +23,12 @@ def check_size(request: JobRequest, limits: LimitsSection) -> None:
     """Raise TooLarge for a part that exceeds the host's *limits*, or for too many parts."""
     if isinstance(request, Comparison) and request.count > limits.max_compare:
         raise TooLarge(f"This makes {request.count} pictures; the limit for one comparison is {limits.max_compare}.")
+    if isinstance(request, FilmRequest) and request.count > limits.max_film:
+        raise TooLarge(
+            f"This film has {request.count} frames; the limit here is {limits.max_film}."
+            if limits.max_film
+            else "This bot paints no films."
+        )
     for part in parts_of(request):
         with named(part.label):
             _check_size(part.request, limits)

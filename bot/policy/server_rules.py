@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.config.sections import LimitsSection
 from bot.errors import BlockedWords, Refused
-from bot.models.comparison import PLACES
+from bot.models.comparison import PLACES, Comparison
 from bot.models.job import JobRequest, JobRow, parts_of
 from bot.policy.word_filter import about_minors, first_found, is_mature, is_sexual
 from bot.storage import Store
@@ -330,5 +330,4 @@ async def _source(store: Store, session: Session, sha256: str, parent_job: str) 
 
 
 def _painter(job: JobRow, index: int) -> JobRequest:
-    parts = parts_of(job.request)
-    return job.request if len(parts) == 1 else parts[index].request
+    return job.request.ways[index].request if isinstance(job.request, Comparison) else job.request

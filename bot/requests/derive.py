@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from bot.errors import PictureGone, Refused
 from bot.models.comparison import Comparison
+from bot.models.film import FilmRequest
 from bot.models.job import JobRequest, JobRow, PictureRow, picture_of
 from engine.requests.request import AUTO, MAX_SEED, USUAL_SCALE, DreamRequest, UpscaleRequest, best_upscaler
 
@@ -24,6 +25,8 @@ def dream_of(job: JobRow, index: int | None = None) -> DreamRequest:
         return job.request.ways[index].request
     if isinstance(job.request, Comparison):
         raise Refused("This is a comparison. Pick one of its pictures first, then use the buttons there.")
+    if isinstance(job.request, FilmRequest):
+        raise Refused("This is a film. Use the buttons under it.")
     if not isinstance(job.request, DreamRequest):
         raise Refused("This is an upscaled picture. Use the buttons of the original.")
     return job.request
@@ -31,7 +34,12 @@ def dream_of(job: JobRow, index: int | None = None) -> DreamRequest:
 
 def single_request(job: JobRow, index: int) -> DreamRequest:
     """The request that renders one picture of a batch or a comparison by itself. Raises Refused for an upscale."""
-    if job.in_parts and index < job.request.count and isinstance(request := job.part(index).request, DreamRequest):
+    if (
+        isinstance(job.request, DreamRequest | Comparison)
+        and job.in_parts
+        and index < job.request.count
+        and isinstance(request := job.part(index).request, DreamRequest)
+    ):
         return request
     return picture_of(dream_of(job), index)
 
@@ -42,6 +50,8 @@ def again(job: JobRow) -> JobRequest:
         return job.request
     if isinstance(job.request, Comparison):
         return job.request.with_seed(new_seed())
+    if isinstance(job.request, FilmRequest):
+        return job.request.with_first(job.request.first.model_copy(update={"seed": new_seed()}))
     return job.request.model_copy(update={"seed": new_seed()})
 
 

@@ -6,19 +6,26 @@ Only pictures cannot be typed; a person who started from one has to attach it ag
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 
 from pydantic import ValidationError
 
 from bot.models.comparison import PLACES, WAY, Comparison, Way
+from bot.models.film import FilmRequest
 from bot.models.style import NO_STYLE
 from bot.policy.server_rules import NO_NEGATIVE, NO_PROFILE
 from bot.requests.parse import USUAL, ParsedCommand, parse_label, parse_way
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import DreamError, PromptError
+from engine.film.plan import FilmSettings
 from engine.images.icons.spec import PREFIX
 from engine.requests.prompts import MAX_WEIGHT, Prompt, format_prompts, parse_prompts
 from engine.requests.request import METHODS, NEGATIVE_WEIGHT, DreamRequest, build_options, option_text, profiles_of
+
+FILM_OPTIONS = ("zoom", "angle", "x", "y", "edges", "fade", "keep")
+"""Settings of a film with an option of their own; others are typed into `more`."""
 
 
 def slash_command(request: DreamRequest, *, placed: bool = False) -> str:
@@ -95,6 +102,63 @@ def _experiment_command(comparison: Comparison) -> str:
     if len(sizes) == 1 and "size=" not in comparison.lists:
         parts.append(f"size:{sizes.pop()}")
     return " ".join(parts if comparison.has_seeds else [*parts, f"seed:{comparison.seed}"])
+
+
+def film_command(film: FilmRequest, *, placed: bool = False) -> str:
+    """The `/film` that asks for the same frames; *placed*: also where channel or server have a style or negative."""
+    first = film.first
+    negative = _always(film)
+    parts = [f"/film prompt:{story_text(film)}"]
+    parts += [f"{name}:{option_text(value)}" for name, value in _motion(film).items() if name in FILM_OPTIONS]
+    parts.append(f"frames:{film.count} fps:{film.fps} file:{film.file}")
+    if negative or placed:
+        parts.append(f"negative:{negative or NO_NEGATIVE}")
+    if placed:
+        parts.append(f"style:{NO_STYLE}")
+    parts += [f"{name}:{value}" for name, value in _ways(first).items()]
+    parts.append(f"size:{_size(first)} steps:{first.options.steps} seed:{first.seed}")
+    rare = {name: option_text(value) for name, value in _motion(film).items() if name not in FILM_OPTIONS}
+    if more := _settings(needed_options(first) | rare):
+        parts.append(f"more:{more}")
+    return " ".join(parts)
+
+
+def film_in_shell(film: FilmRequest) -> str:
+    """The same film in a shell, beside the engine."""
+    first, negative = film.first, _always(film)
+    parts = ["python -m engine film", _quoted(story_text(film))]
+    parts += [f"--{name.replace('_', '-')} {shlex.quote(option_text(value))}" for name, value in _motion(film).items()]
+    if negative:
+        parts.append(f"--negative {_quoted(negative)}")
+    parts.append(f"--frames {film.count} --fps {film.fps}")
+    parts.append(f"--size {_size(first)} --steps {first.options.steps} --seed {first.seed}")
+    parts += [f"--{name} {value}" for name, value in unusual_ways(first).items()]
+    parts += [f"--set {key}={value}" for key, value in needed_options(first).items()]
+    if first.init_image:
+        parts.append("--init PICTURE.png")
+    return " ".join([*parts, f"--out film{film.file}"])
+
+
+def story_text(film: FilmRequest) -> str:
+    """The scenes as a prompt: divided by ``^`` where they are equally long, else with their frames."""
+    scenes, frames = film.scenes, film.count
+    if all(scene.start == i * frames // len(scenes) for i, scene in enumerate(scenes)):
+        return " ^ ".join(format_prompts(scene.prompts).replace("^", r"\^") for scene in scenes)
+    timed = [prompt.model_copy(update={"since": scene.start}) for scene in scenes for prompt in scene.prompts]
+    return format_prompts(timed).replace("^", r"\^")
+
+
+def _always(film: FilmRequest) -> str:
+    """The negative prompt, which holds in all scenes."""
+    found = _split_parts(film.first.prompts, len(film.scenes[0].prompts))
+    return found[1] if found else ""
+
+
+def _motion(film: FilmRequest) -> dict[str, object]:
+    """Settings of a film that differ from the usual ones, without its length."""
+    usual = FilmSettings()
+    named = {field.name: getattr(film.settings, field.name) for field in fields(usual) if field.name != "frames"}
+    return {name: value for name, value in named.items() if value != getattr(usual, name)}
 
 
 def shell_command(request: DreamRequest) -> str:

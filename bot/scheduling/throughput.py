@@ -149,8 +149,9 @@ class Workload:
         """The workload of a request, or of its pictures *missing* (indices) only."""
         parts = parts_of(request)
         if len(parts) > 1:
-            left = [part.request for part in parts if missing is None or part.first in missing]
-            return cls(tuple((kind_of(one), one.cost) for one in left), sum(map(_rounds, left)) or 1.0)
+            left = [part for part in parts if missing is None or part.first in missing]
+            costs = tuple((kind_of(part.request), part.cost) for part in left)
+            return cls(costs, sum(_rounds(part.request) for part in left) or 1.0)
         whole, share = parts[0].request, 1.0 if missing is None else min(len(missing) / request.count, 1.0)
         return cls(((kind_of(whole), whole.cost * share),), _rounds(whole), whole.count)
 

@@ -22,7 +22,8 @@ from engine.protocol.messages import Picture
 FOLDER = "pictures"
 _IDLE = """
     SELECT *, EXISTS (
-        SELECT 1 FROM stars WHERE stars.job_id = pictures.job_id AND stars.idx = pictures.idx
+        SELECT 1 FROM stars JOIN jobs ON jobs.id = stars.job_id WHERE stars.job_id = pictures.job_id
+        AND (stars.idx = pictures.idx OR json_extract(jobs.request, '$.kind') = 'film')
     ) AS kept FROM pictures
     WHERE path IS NOT NULL
     AND job_id NOT IN (SELECT job_id FROM deliveries WHERE state = 'pending')

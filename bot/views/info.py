@@ -12,6 +12,7 @@ from bot.community.gate import Access
 from bot.embeds.info import THE_FILE, THE_LINES, about_file, info_embed, long_lines
 from bot.errors import PictureGone
 from bot.interactions.message_api import EphemeralPayload
+from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState, PictureRow
 from bot.storage import files
 from bot.views.base import JobButton, Press, template
@@ -72,7 +73,8 @@ async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
     """The facts about a job, with the presser's buttons."""
     services, user_id = press.services, press.caller.user_id
     watchable, stars = await services.timelapses.has(job), await services.store.stars.of_job(job.id)
-    entry = await entry_button(services, job, press.caller) if job.on_disk else None
+    film = isinstance(job.request, FilmRequest)
+    entry = await entry_button(services, job, press.caller) if job.on_disk and not film else None
     people = frozenset(star.user_id for star in stars)
     ancestry = services.store.ancestry
     remixes, relatives = await ancestry.remixes(job.id), await ancestry.parents([job.id])
@@ -89,7 +91,7 @@ async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
         if user_id in people:
             view.add_item(UnstarButton(job.id))
         elif job.on_disk:
-            view.add_item(StarButton(job.id) if len(job.pictures) == 1 else StarOneButton(job.id))
+            view.add_item(StarButton(job.id) if film or len(job.pictures) == 1 else StarOneButton(job.id))
         if entry is not None:
             view.add_item(entry(job.id))
         return view

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from discord import ui
 
+from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState
 from bot.views.audit_log import LogNewerButton, LogOlderButton
 from bot.views.base import IdButton, JobButton, Press
@@ -178,7 +179,7 @@ def buttons_for(job: JobRow, reports: bool = False, challenge: bool = False, vot
     public: list[type[JobButton]] = [] if not job.state.over else [DeleteButton]
     if reports and job.state is JobState.DONE and job.origin.guild_id is not None:
         public.append(ReportButton)
-    if challenge and job.state is JobState.DONE and job.origin.guild_id is not None:
+    if challenge and job.state is JobState.DONE and job.origin.guild_id is not None and not _is_film(job):
         public.append(entry)
     layout = _layout(job)
     if entry in public and not layout.more and len(layout.rows[-1]) + len(public) > PER_ROW:
@@ -195,7 +196,8 @@ def buttons_for(job: JobRow, reports: bool = False, challenge: bool = False, vot
 def private_buttons_for(job: JobRow, own: bool, starred: Collection[int]) -> ui.View:
     """A fresh view for an ephemeral message. *own*: the reader owns the job; *starred*: pictures that they starred."""
     layout, extra = _layout(job), _plain(*([] if job.state.over else [RefreshButton]))
-    if len(job.pictures) > 1 and job.on_disk and job.state is JobState.DONE and not _is_sheet(job):
+    grid = len(job.pictures) > 1 and not _is_sheet(job) and not _is_film(job)
+    if grid and job.on_disk and job.state is JobState.DONE:
         extra += _plain(StarOneButton)
         layout.stars = False
     if starred:
@@ -239,7 +241,11 @@ def _view(job: JobRow, layout: _Layout, *, menus: bool = True) -> ui.View:
 
 def _is_sheet(job: JobRow) -> bool:
     """Whether *job* shows a batch or comparison from which images can be chosen."""
-    return job.in_parts and job.state is JobState.DONE and len(job.pictures) > 1
+    return job.in_parts and job.state is JobState.DONE and len(job.pictures) > 1 and not _is_film(job)
+
+
+def _is_film(job: JobRow) -> bool:
+    return isinstance(job.request, FilmRequest)
 
 
 def _layout(job: JobRow) -> _Layout:
@@ -250,6 +256,8 @@ def _layout(job: JobRow) -> _Layout:
         return _Layout([_plain(CancelButton)])
     if job.state is not JobState.DONE:
         return _Layout([_plain(AgainButton, *remix)])
+    if _is_film(job):
+        return _Layout([_plain(AgainButton, StarButton, InfoButton)])
     vote: list[type[JobButton]] = [VoteButton] if job.origin.guild_id is not None else []
     if _is_sheet(job):
         if painted:

@@ -105,9 +105,11 @@ class Film:
         prompts = self.story.prompts_at(frame)
         if not frame:
             return self.first.model_copy(update={"prompts": prompts})
-        seed = (self.first.seed + frame) % (MAX_SEED + 1)
-        changes = {"prompts": prompts, "seed": seed, "init_image": init_image, "init_icon": "", "options": self.later()}
-        return DreamRequest.model_validate({**dict(self.first), **changes})
+        changes = {"prompts": prompts, "seed": self.seed(frame), "init_image": init_image, "init_icon": ""}
+        return DreamRequest.model_validate({**dict(self.first), **changes, "options": self.later()})
+
+    def seed(self, frame: int) -> int:
+        return (self.first.seed + frame) % (MAX_SEED + 1)
 
     def request(self, frame: int, before: bytes = b"") -> tuple[DreamRequest, dict[str, bytes]]:
         """The request of *frame* and its images (SHA-256 → bytes). *before*: the PNG of the frame before it."""

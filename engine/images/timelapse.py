@@ -13,7 +13,7 @@ import math
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ SMALLEST_SIDE = 64
 FPS = 25
 FILM_FPS, MOST_FPS = 12, 60
 """Usual and largest frames per second of a film."""
+QUALITIES: Mapping[str, tuple[int, ...]] = {".mp4": (18, 24, 30), ".webp": (85, 65, 45), ".gif": (256, 64)}
+"""CRF of H.264, quality of WebP, colours of a GIF; the best first."""
 NO_VIDEO = "MP4 needs ffmpeg, or the package “av”: pip install 'dreambot[video]', or choose .gif or .webp."
 
 
@@ -44,8 +46,13 @@ def check_kind(suffix: str) -> None:
     """Raise InvalidRequest unless files with this *suffix* can be encoded."""
     if suffix.lower() not in LARGEST_SIDE:
         raise InvalidRequest(f"Unknown film format “{suffix}”. Available: {', '.join(LARGEST_SIDE)}.")
-    if suffix.lower() == ".mp4" and importlib.util.find_spec("av") is None and shutil.which("ffmpeg") is None:
+    if suffix.lower() == ".mp4" and not has_video():
         raise InvalidRequest(NO_VIDEO)
+
+
+def has_video() -> bool:
+    """Whether MP4 can be encoded here."""
+    return importlib.util.find_spec("av") is not None or shutil.which("ffmpeg") is not None
 
 
 def animate(pictures: Sequence[Image.Image], suffix: str, max_bytes: int = MAX_BYTES) -> bytes:
@@ -63,7 +70,7 @@ def animate(pictures: Sequence[Image.Image], suffix: str, max_bytes: int = MAX_B
     while True:
         size = _scaled(pictures[-1].size, side)
         fitted = [fit(picture, *size) for picture in (*snapshots, pictures[-1])]
-        data = _ENCODERS[kind](fitted, pace(len(snapshots)), FPS)
+        data = _ENCODERS[kind](fitted, pace(len(snapshots)), FPS, QUALITIES[kind][0])
         if len(data) <= max_bytes or side <= SMALLEST_SIDE:
             return data
         shrink = min(math.sqrt(max_bytes / len(data)), LEAST_SHRINK)
@@ -76,7 +83,32 @@ def film_of(frames: Iterable[Image.Image], suffix: str, fps: int) -> bytes:
     Sides of an MP4 are cut to even numbers. Raises InvalidRequest for another suffix, or without the video library.
     """
     check_kind(suffix)
-    return _ENCODERS[suffix.lower()]((frame.convert("RGB") for frame in frames), repeat(1000 / fps), fps)
+    kind = suffix.lower()
+    return _ENCODERS[kind]((frame.convert("RGB") for frame in frames), repeat(1000 / fps), fps, QUALITIES[kind][0])
+
+
+def film_within(
+    frames: Callable[[], Iterable[Image.Image]], suffix: str, fps: int, max_bytes: int
+) -> tuple[bytes, tuple[int, int]]:
+    """Encode as `film_of`, in at most *max_bytes*: with less quality, then with smaller sides.
+
+    *frames* starts from the first frame at each call. Returns the file, and width and height in it; a film of
+    `SMALLEST_SIDE` pixels may still be too large.
+    """
+    check_kind(suffix)
+    kind, full = suffix.lower(), next(iter(frames())).size
+    size, longest, qualities = full, max(full), iter(QUALITIES[kind])
+    quality = next(qualities)
+    while True:
+        fitted = (fit(frame.convert("RGB"), *size) for frame in frames())
+        data = _ENCODERS[kind](fitted, repeat(1000 / fps), fps, quality)
+        if len(data) <= max_bytes or longest <= SMALLEST_SIDE:
+            return data, size
+        if (lower := next(qualities, None)) is not None:
+            quality = lower
+            continue
+        longest = max(int(longest * min(math.sqrt(max_bytes / len(data)), LEAST_SHRINK)), SMALLEST_SIDE)
+        size = _scaled(full, longest)
 
 
 def pace(snapshots: int) -> list[int]:
@@ -99,12 +131,12 @@ def _scaled(size: tuple[int, int], side: int) -> tuple[int, int]:
     return width, height
 
 
-def _gif(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int) -> bytes:
-    return _pillow((picture.quantize(256) for picture in pictures), "GIF", durations)
+def _gif(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int, quality: int) -> bytes:
+    return _pillow((picture.quantize(quality) for picture in pictures), "GIF", durations)
 
 
-def _webp(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int) -> bytes:
-    return _pillow(pictures, "WEBP", durations, quality=85, method=4)
+def _webp(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int, quality: int) -> bytes:
+    return _pillow(pictures, "WEBP", durations, quality=quality, method=4)
 
 
 def _pillow(pictures: Iterable[Image.Image], name: str, durations: Iterable[float], **options: object) -> bytes:
@@ -116,12 +148,12 @@ def _pillow(pictures: Iterable[Image.Image], name: str, durations: Iterable[floa
     return buffer.getvalue()
 
 
-def _mp4(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int) -> bytes:
+def _mp4(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int, quality: int) -> bytes:
     """H.264 in yuv420p, which browsers and Discord play, with the index first for streaming."""
     shown = _repeated(pictures, durations, fps)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
-        (_by_av if importlib.util.find_spec("av") else _by_ffmpeg)(shown, path, fps)
+        (_by_av if importlib.util.find_spec("av") else _by_ffmpeg)(shown, path, fps, quality)
         return path.read_bytes()
 
 
@@ -133,10 +165,10 @@ def _repeated(pictures: Iterable[Image.Image], durations: Iterable[float], fps: 
             yield even
 
 
-def _by_av(pictures: Iterator[Image.Image], path: Path, fps: int) -> None:
+def _by_av(pictures: Iterator[Image.Image], path: Path, fps: int, crf: int) -> None:
     av: Any = importlib.import_module("av")
     with av.open(str(path), "w", options={"movflags": "faststart"}) as film:
-        stream = film.add_stream("libx264", rate=fps, options={"crf": "18"})
+        stream = film.add_stream("libx264", rate=fps, options={"crf": str(crf)})
         stream.pix_fmt = "yuv420p"
         for number, picture in enumerate(pictures):
             if not number:
@@ -145,12 +177,12 @@ def _by_av(pictures: Iterator[Image.Image], path: Path, fps: int) -> None:
         film.mux(stream.encode())
 
 
-def _by_ffmpeg(pictures: Iterator[Image.Image], path: Path, fps: int) -> None:
+def _by_ffmpeg(pictures: Iterator[Image.Image], path: Path, fps: int, crf: int) -> None:
     """Raises InvalidRequest if ffmpeg fails, for example without H.264."""
     first = next(pictures)
     size = f"{first.width}x{first.height}"
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(fps), "-i", "-"]
-    target = ["-c:v", "libx264", "-crf", "18", "-pix_fmt", "yuv420p", "-movflags", "faststart", "-y", str(path)]
+    target = ["-c:v", "libx264", "-crf", str(crf), "-pix_fmt", "yuv420p", "-movflags", "faststart", "-y", str(path)]
     with subprocess.Popen(  # noqa: S603 -- fixed words
         [shutil.which("ffmpeg") or "ffmpeg", "-loglevel", "error", *source, *target],
         stdin=subprocess.PIPE,
@@ -167,7 +199,7 @@ def _by_ffmpeg(pictures: Iterator[Image.Image], path: Path, fps: int) -> None:
         raise InvalidRequest(f"ffmpeg could not write the MP4: {said.splitlines()[0] if said else 'it failed'}.")
 
 
-_ENCODERS: dict[str, Callable[[Iterable[Image.Image], Iterable[float], int], bytes]] = {
+_ENCODERS: dict[str, Callable[[Iterable[Image.Image], Iterable[float], int, int], bytes]] = {
     ".gif": _gif,
     ".webp": _webp,
     ".mp4": _mp4,

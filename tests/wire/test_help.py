@@ -22,6 +22,13 @@ async def test_words_are_shown_with_pictures_and_pages_turn(max_: Person) -> Non
     assert page.files["words.png"]
 
 
+async def test_films_are_explained_with_the_host_s_limit(max_: Person) -> None:
+    said = (await max_.slash("help films")).message
+
+    assert said.ephemeral
+    assert "/film prompt:an owl ^ a castle" in said.text and "At most 240 frames." in said.text
+
+
 async def test_the_prompt_s_last_word_is_completed(max_: Person) -> None:
     offered = await max_.autocomplete("dream", "prompt", prompt="a blue dra")
     assert "a blue dragon" in [choice["value"] for choice in offered]

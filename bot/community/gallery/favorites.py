@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from bot.config.sections import RetentionSection
 from bot.errors import PictureGone, Refused
 from bot.interactions.context import Invocation
+from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState
 from bot.pictures.ranking import best
 from bot.storage import Store
@@ -73,6 +74,8 @@ class Favorites:
         here = [picture for picture in pictures if picture.path is not None]
         if job.state is not JobState.DONE or not here:
             raise PictureGone("This picture has expired. Only Discord has a copy, so it cannot be starred.")
+        if isinstance(job.request, FilmRequest):  # its first frame stands for it
+            return {here[0].index}
         if not indices:
             return {best(here).index}
         if gone := set(indices) - {picture.index for picture in here}:

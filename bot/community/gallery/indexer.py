@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections.abc import Callable
 
+from bot.models.film import FilmRequest
 from bot.models.job import JobRow, PictureRow
 from bot.policy.server_rules import ANCESTORS, PromptLineage, meant_by, wanted_texts
 from bot.policy.word_filter import is_mature
@@ -75,7 +76,7 @@ class PictureIndexer:
                 mature or bool(picture.facts.get("covered")),
                 (await self._words(session, job, picture, meant))[:MOST_TEXT],
             )
-            for picture in job.pictures
+            for picture in (job.pictures[:1] if isinstance(job.request, FilmRequest) else job.pictures)
         ]
         await self._store.picture_index.add(session, job.id, entries)
 
@@ -92,6 +93,8 @@ class PictureIndexer:
 
     async def _words(self, session: Session, job: JobRow, picture: PictureRow, meant: PromptLineage) -> str:
         """The wanted texts of the prompt that painted it; an upscaled picture has its parent's."""
+        if isinstance(job.request, FilmRequest):
+            return ", ".join(wanted_texts(job.request))
         request = job.part(picture.index).request
         if isinstance(request, DreamRequest):
             return ", ".join(wanted_texts(request))

@@ -94,7 +94,7 @@ def test_every_key_is_described() -> None:
         (
             "[limits]\nzzz = 3",
             "FILE, [limits] zzz: there is no such key; "
-            "available: max_batch, max_compare, max_count, max_size, max_steps, max_upscaled.",
+            "available: max_batch, max_compare, max_count, max_film, max_size, max_steps, max_upscaled.",
         ),
         (
             '[queue]\nper_user = "three"',

@@ -14,7 +14,7 @@ from PIL import Image
 
 from engine.errors import InvalidRequest
 from engine.images import timelapse as evolution
-from engine.images.timelapse import FINISHED_MS, FRAME_MS, MOST_FRAMES, animate, check_kind, film_of, pace
+from engine.images.timelapse import FINISHED_MS, FRAME_MS, MOST_FRAMES, animate, check_kind, film_of, film_within, pace
 
 
 def way(count: int, size: tuple[int, int] = (64, 48)) -> list[Image.Image]:
@@ -137,3 +137,18 @@ def test_ffmpeg_writes_the_video_where_the_library_is_missing(tmp_path: Path, mo
             assert "-s 64x48 -r 12 -i -" in words and "-c:v libx264" in words and "-pix_fmt yuv420p" in words
     with pytest.raises(InvalidRequest, match=r"ffmpeg could not write the MP4: Unknown encoder 'libx264'\."):
         film_of(way(3), ".mp4", 12)
+
+
+@pytest.mark.parametrize("kind", [".gif", ".webp", ".mp4"])
+def test_a_film_loses_quality_before_it_becomes_smaller_until_it_fits(kind: str) -> None:
+    if kind == ".mp4":
+        pytest.importorskip("av")
+    pictures = way(6, (320, 240))
+
+    full, whole = film_within(lambda: pictures, kind, 12, 10**7)
+    coarse, same = film_within(lambda: pictures, kind, 12, len(full) - 1)
+    small, size = film_within(lambda: pictures, kind, 12, len(full) // 6)
+
+    assert (film_of(pictures, kind, 12), (320, 240), (320, 240)) == (full, whole, same)
+    assert len(coarse) < len(full) and len(small) <= len(full) // 6
+    assert size[0] < 320 and size[0] * 240 == pytest.approx(size[1] * 320, rel=0.05)

@@ -15,6 +15,9 @@ import { clockTime } from "./timestamps.js";
 const isPicture = (attachment) =>
   (attachment.content_type ?? "").startsWith("image/") || /\.(png|jpe?g|webp|gif)$/i.test(attachment.filename);
 
+/** @param {Attachment} attachment */
+const isVideo = (attachment) => attachment.content_type === "video/mp4";
+
 /** @param {Media} media @param {string} [name] @returns {Picture} */
 export function pictureOf(media, name = "") {
   const url = media.proxy_url || media.url || "";
@@ -26,7 +29,7 @@ export function pictureOf(media, name = "") {
 export function drawAttachments(attachments, frame) {
   const pictures = attachments.filter(isPicture);
   const files = attachments.filter((attachment) => !isPicture(attachment));
-  const parts = files.map(drawFile);
+  const parts = files.map((file) => isVideo(file) ? drawVideo(file) : drawFile(file));
   if (pictures.length) parts.unshift(gallery(pictures.map((each) => frame(pictureOf(each, each.filename)))));
   return parts;
 }
@@ -34,6 +37,13 @@ export function drawAttachments(attachments, frame) {
 /** @param {HTMLElement[]} frames */
 export function gallery(frames) {
   return el("div", { class: "gallery", data: { count: String(Math.min(frames.length, 5)) } }, ...frames);
+}
+
+/** The film, and the file below it: not every browser plays H.264. @param {Attachment} attachment @returns {HTMLElement} */
+function drawVideo(attachment) {
+  const source = localPath(attachment.url);
+  return el("div", { class: "video" },
+    el("video", { src: source, controls: true, loop: true, preload: "metadata", title: attachment.filename }), drawFile(attachment));
 }
 
 /** @param {Attachment} attachment @returns {HTMLElement} */
