@@ -165,7 +165,7 @@ class AdminCog(commands.Cog):
     @admin.command(name="grant", description="Give a person extra units; a negative number takes them back.")
     @app_commands.describe(
         user="The person.",
-        units="How many units; a default picture costs 1.64.",
+        units="How many units; a default picture costs 0.98.",
         reason="The reason, shown to everyone.",
     )
     async def grant(

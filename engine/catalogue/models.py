@@ -27,7 +27,7 @@ PRIMER = Model(
     reads=True,
     limited_words=True,
     defaults={
-        "clip_diffusion": {"clamp_max": 0.0, "shift_max": 0.1},
+        "clip_diffusion": {"steps": 15, "clamp_max": 0.0, "shift_max": 0.1},
         "clipdraw": {},
         "pixel_art": {},
         "pixels": {},

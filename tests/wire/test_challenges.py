@@ -163,7 +163,7 @@ async def test_painted_entries_have_a_limit_of_their_own_that_withdrawing_does_n
     assert "Withdraw" in (await max_.click(entry, "Info")).message.buttons
     assert "no longer entered" in whispered(await max_.click(entry, "Withdraw"))
     info = (await max_.click(entry, "Info")).message
-    assert "1.64 units, not charged" in info.text
+    assert "0.98 units, not charged" in info.text
     assert "which is the limit" in whispered(await max_.slash("challenge enter", prompt="a fox"))
     assert "is entered" in whispered(await max_.click(info, "Enter challenge"))
 

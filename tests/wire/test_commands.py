@@ -51,9 +51,9 @@ async def test_the_quota_shows_what_is_left_and_what_it_was_spent_on(max_: Perso
 
     text = whispered(await max_.slash("quota"))
 
-    assert "▰▰▰▰▰▰▰▰▱▱ **8.36** of 10 units left" in text
+    assert "▰▰▰▰▰▰▰▰▰▱ **9.02** of 10 units left" in text
     assert "More becomes available <t:" in text
-    assert "1.64 spent on [an owl](https://discord.com/channels/" in text
+    assert "0.98 spent on [an owl](https://discord.com/channels/" in text
 
 
 @pytest.mark.bot(quota={"units": 0.0})
@@ -67,11 +67,11 @@ async def test_info_has_commands_that_paint_the_same_again(max_: Person, mo: Per
     text = whispered(await mo.click(message, "Info"))
 
     ways = "method:clip_diffusion model:primer profile:none"
-    slash = f"/dream prompt:castle:2 | it's foggy negative:people {ways} size:256x256 steps:25 seed:7 more:eta=0.5"
+    slash = f"/dream prompt:castle:2 | it's foggy negative:people {ways} size:256x256 steps:15 seed:7 more:eta=0.5"
     assert f"```\n{slash}\n```" in text
-    assert "--size 256x256 --steps 25 --seed 7 --set eta=0.5\n```" in text
+    assert "--size 256x256 --steps 15 --seed 7 --set eta=0.5\n```" in text
     assert re.search(r"256×256 · seed 7 · \d+ kB · pixels `[0-9a-f]{12}`", text)
-    assert "1.64 units" in text
+    assert "0.98 units" in text
 
 
 async def test_a_line_that_is_too_long_for_info_is_handed_over_whole(max_: Person, mo: Person) -> None:
@@ -82,6 +82,6 @@ async def test_a_line_that_is_too_long_for_info_is_handed_over_whole(max_: Perso
     assert "Discord command: See the file commands.txt." in info.text
     said = info.files["commands.txt"].decode()
     assert "Discord command:\n/dream prompt:an owl\\: ```ooo" in said
-    assert "ooo method:clip_diffusion model:primer profile:none size:256x256 steps:25 seed:7\n" in said
+    assert "ooo method:clip_diffusion model:primer profile:none size:256x256 steps:15 seed:7\n" in said
     assert "Unstar" in (await mo.click(info, "Star")).message.buttons
     assert said == info.files["commands.txt"].decode()

@@ -11,7 +11,7 @@ from tests.wire.people import Answer, Person, Shown, upload
 from tests.wire.protocol_bot import picture
 from tests.wire.world import World
 
-pytestmark = pytest.mark.bot(quota={"units": 20.0, "confirm_cost": 1.0})
+pytestmark = pytest.mark.bot(quota={"units": 20.0, "confirm_cost": 0.5})
 BUTTONS = ["Paint", "Don't"]
 
 
@@ -40,7 +40,7 @@ async def spent(world: World, person: Person) -> tuple[float, float]:
 
 async def test_the_question_names_cost_rest_and_time_and_yes_paints(world: World, max_: Person, mo: Person) -> None:
     question = await asked(max_)
-    assert question.content.startswith("This costs 1.64 units of the 20 you have left and takes about ")
+    assert question.content.startswith("This costs 0.98 units of the 20 you have left and takes about ")
     assert question.content.endswith(" Paint it?")
     assert (0.0, 0.0) == await spent(world, max_)
     assert [] == mo.sees()
@@ -50,7 +50,7 @@ async def test_the_question_names_cost_rest_and_time_and_yes_paints(world: World
     result = await max_.wait_for(answer.message, is_result)
     assert [result.id] == [message.id for message in mo.sees()]
     assert question.gone
-    assert (1.64, 0.0) == await spent(world, max_)
+    assert (0.98, 0.0) == await spent(world, max_)
 
 
 async def test_no_paints_nothing_and_costs_nothing(world: World, max_: Person) -> None:
@@ -73,7 +73,7 @@ async def test_two_presses_at_once_pay_once(world: World, max_: Person) -> None:
     whispers = [answer.message.text for answer in answers if answer.message.ephemeral]
     assert ["You have already answered that."] == whispers
     await max_.wait_for_message(is_result)
-    assert (1.64, 0.0) == await spent(world, max_)
+    assert (0.98, 0.0) == await spent(world, max_)
 
 
 @pytest.mark.parametrize("button", BUTTONS)
@@ -168,11 +168,11 @@ async def test_private_results_are_asked_about_before_a_direct_message_is_writte
 
 
 @pytest.mark.slow
-@pytest.mark.bot(quota={"units": 1.0, "confirm_cost": 1.0})
+@pytest.mark.bot(quota={"units": 0.9, "confirm_cost": 0.5})
 async def test_what_cannot_be_paid_is_refused_and_not_asked_about(max_: Person) -> None:
-    assert "This costs 1.64 units and you have 1 of 1 left" in whispered(await max_.slash("dream", prompt="an owl"))
+    assert "This costs 0.98 units and you have 0.9 of 0.9 left" in whispered(await max_.slash("dream", prompt="an owl"))
     await max_.slash("settings mine", private=True)
-    assert "This costs 1.64 units and you have 1 of 1 left" in whispered(await max_.slash("dream", prompt="an owl"))
+    assert "This costs 0.98 units and you have 0.9 of 0.9 left" in whispered(await max_.slash("dream", prompt="an owl"))
 
 
 @pytest.mark.slow
@@ -185,12 +185,12 @@ async def test_a_yes_that_is_refused_can_be_said_once_more(world: World, max_: P
     await max_.wait_for((await max_.click(question, "Paint")).message, is_result)
 
 
-@pytest.mark.bot(quota={"units": 5.0})
+@pytest.mark.bot(quota={"units": 3.0})
 async def test_the_small_model_never_asks_as_it_comes(world: World, max_: Person) -> None:
     for _ in range(3):
         await dreamt(max_, "an owl")
 
-    assert (4.92, 0.0) == await spent(world, max_)
+    assert (2.95, 0.0) == await spent(world, max_)
 
 
 @pytest.mark.slow

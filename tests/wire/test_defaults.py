@@ -44,7 +44,7 @@ async def test_what_a_person_types_goes_before_a_channels_defaults(world: World,
     shown = await dreamt(max_, "an owl", size="256x256", style="none", negative="none", method="clip_diffusion")
 
     assert [("an owl", 1.0)] == await prompts_of(world, max_)
-    assert "256×256 · 25 steps · clip_diffusion" in shown.text
+    assert "256×256 · 15 steps · clip_diffusion" in shown.text
     await dreamt(max_, "an owl", style="neon", negative="people")
     assert [("an owl, neon", 1.0), ("people", -0.3)] == await prompts_of(world, max_)
 
@@ -122,7 +122,7 @@ async def test_shapes_become_the_nearest_size_which_is_said(world: World, max_: 
     for shape, size in (("16:9", "448×256"), ("square", "256×256"), ("portrait", "256×384"), ("100:1", "512×192")):
         shown = await dreamt(max_, "an owl", size=shape)
         assert f"size {shape} → {size}" in bare(shown.text)
-        assert f"{size} · 25 steps" in shown.text
+        assert f"{size} · 15 steps" in shown.text
     assert "3:2 · 384x256" in (await max_.autocomplete("dream", "size", prompt="an owl", size="3:2"))[0]["name"]
     offered = await max_.autocomplete("dream", "size", prompt="an owl", size="por")
     assert ["portrait"] == [choice["value"] for choice in offered]

@@ -19,7 +19,7 @@ async def test_a_dream_is_one_message_that_ends_as_a_picture(max_: Person) -> No
         message.buttons
     )
     assert "**a fox in fog**" in message.text
-    assert "seed 7 · 256×256 · 25 steps · clip_diffusion · primer · " in message.text
+    assert "seed 7 · 256×256 · 15 steps · clip_diffusion · primer · " in message.text
     assert "CLIP" not in message.text
 
 

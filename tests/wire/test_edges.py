@@ -104,7 +104,7 @@ async def test_mature_words_of_the_original_stay_in_restricted_channels(world: W
     assert "only allowed in 18+ channels" in whispered(await max_.click(shown, "Zoom out"))
 
 
-@pytest.mark.bot(quota={"units": 2.0})
+@pytest.mark.bot(quota={"units": 1.2})
 async def test_no_canvas_is_drawn_for_what_is_refused(
     world: World, max_: Person, mo: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

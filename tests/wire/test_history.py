@@ -57,11 +57,11 @@ async def test_the_newest_come_first_with_state_cost_and_a_thumbnail(world: Worl
     first, second, third = page.state.embeds
     assert "Your 3 jobs, newest first. Only you can see this." == page.content
     assert "**hang a fox**\nRunning\n" in first["description"]
-    assert "1.64 units held" in first["description"]
+    assert "0.98 units held" in first["description"]
     assert "**broken**\nFailed: " in second["description"]
     assert "nothing charged" in second["description"]
     assert "**an owl**\nDone: 1 picture\n" in third["description"]
-    assert f"1.64 units · [message]({link(world, owl)}) · job {job_id(owl)}" in third["description"]
+    assert f"0.98 units · [message]({link(world, owl)}) · job {job_id(owl)}" in third["description"]
     assert [f"{job_id(owl)}.webp"] == list(page.files)
     assert f"/{job_id(owl)}.webp" in page.raw["embeds"][2]["thumbnail"]["url"]
 

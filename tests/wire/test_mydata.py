@@ -179,14 +179,14 @@ async def test_messages_are_deleted_over_restarts(world: World, max_: Person, mo
     await nothing_left_to_remove(world)
 
 
-@pytest.mark.bot(quota={"units": 2.0})
+@pytest.mark.bot(quota={"units": 1.5})
 async def test_being_forgotten_pays_for_no_picture(world: World, olive: Person, max_: Person) -> None:
     await olive.slash("admin grant", user=max_.id, units=5, reason="a prize")
     await dreamt(max_, "an owl", count=2)
     await forgotten(max_)
 
     text = whispered(await max_.slash("quota"))
-    assert "**0** of 2 units left" in text
+    assert "**0** of 1.5 units left" in text
     assert "a deleted job" in text
     assert "a prize" not in text
     world.forward(86_400)

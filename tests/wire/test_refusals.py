@@ -28,7 +28,7 @@ async def test_a_mistake_in_a_timeline_is_pointed_at(world: World, max_: Person)
     broken = await max_.slash("dream", prompt='{0: "a seed", 4: a tree}')
 
     assert (
-        "Step 400 is never reached: there are 25 steps. A share of the steps is written as 0.4 or 40%."
+        "Step 400 is never reached: there are 15 steps. A share of the steps is written as 0.4 or 40%."
         "\n```\n0: a seed | 400: a tree\n            ^\n```" == whispered(late)
     )
     assert "here a text in quotes is missing" in whispered(broken)
@@ -86,14 +86,14 @@ async def test_a_permission_taken_away_later_is_noticed_at_the_reaction(world: W
     await max_.wait_for_message(lambda m: "without the permission Embed Links." in m.text, channel="dm")
 
 
-@pytest.mark.bot(quota={"units": 2.0})
+@pytest.mark.bot(quota={"units": 1.2})
 async def test_a_used_up_quota_says_when_it_comes_back(world: World, max_: Person) -> None:
     await dreamt(max_, "an owl")
 
     answer = await max_.slash("dream", prompt="another owl")
 
     assert whispered(answer).startswith(
-        "This costs 1.64 units and you have 0.362 of 2 left; there will be enough again at 00:00 UTC"
+        "This costs 0.983 units and you have 0.217 of 1.2 left; there will be enough again at 00:00 UTC"
     )
 
 
@@ -167,7 +167,7 @@ async def test_in_direct_messages_everything_works(max_: Person, world: World) -
     await max_.wait_for_message(lambda m: m.id > message.id and is_result(m), channel="dm")
 
 
-@pytest.mark.bot(quota={"units": 2.0})
+@pytest.mark.bot(quota={"units": 1.2})
 async def test_the_attachment_of_a_caller_who_may_not_ask_is_not_fetched(
     world: World, olive: Person, max_: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

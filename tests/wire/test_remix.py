@@ -105,7 +105,7 @@ async def test_a_variation_starts_from_the_chosen_picture(world: World, max_: Pe
     await max_.wait_for(answer.message, is_result)
     child, original = await world.jobs_of(max_)
     assert (original.pictures[1].sha256,) == child.request.images
-    assert (12, 1) == (child.request.options.skip_steps, child.request.count)
+    assert (7, 1) == (child.request.options.skip_steps, child.request.count)
 
 
 async def test_a_prompt_full_of_colons_fits_into_the_form_and_comes_back_as_it_was(world: World, max_: Person) -> None:

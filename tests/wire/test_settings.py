@@ -33,7 +33,7 @@ async def test_what_is_usual_for_me_is_used_where_i_say_nothing_else(world: Worl
     other = await dreamt(max_, "an owl", size="256x256", method="clip_diffusion")
 
     assert "320×256 · 80 steps · pixels · primer" in usual.text
-    assert "256×256 · 25 steps · clip_diffusion" in other.text
+    assert "256×256 · 15 steps · clip_diffusion" in other.text
 
 
 async def test_my_usual_profile_is_used_where_it_can_be_and_where_i_name_no_other(world: World, max_: Person) -> None:
@@ -46,22 +46,23 @@ async def test_my_usual_profile_is_used_where_it_can_be_and_where_i_name_no_othe
 
     assert "256×256 · 15 steps" in draft.text
     assert "256×256 · 12 steps" in other.text
-    assert "256×256 · 25 steps" in none.text
+    assert "256×256 · 15 steps" in none.text
     assert "80 steps · pixels" in pixels.text
     jobs = await world.jobs_of(max_)
     assert ["padded", "xstart"] == [jobs[2].request.options.cut_kind, jobs[3].request.options.gradient]
+    assert "xstart" != jobs[1].request.options.gradient
 
 
 async def test_the_servers_usual_profile_holds_for_who_has_none_and_outlives_a_restart(
     world: World, max_: Person, mo: Person, olive: Person
 ) -> None:
-    await olive.slash("settings server", profile="draft")
+    await olive.slash("settings server", profile="fast")
     await mo.slash("settings mine", profile="none")
     await world.restart_bot()
 
-    assert "15 steps" in (await dreamt(max_, "an owl")).text
-    assert "25 steps" in (await dreamt(mo, "an owl")).text
-    assert "Default model, method, size, profile: draft" in whispered(await max_.slash("settings server"))
+    assert "25 steps" in (await dreamt(max_, "an owl")).text
+    assert "15 steps" in (await dreamt(mo, "an owl")).text
+    assert "Default model, method, size, profile: fast" in whispered(await max_.slash("settings server"))
     assert "Default model, method, size, profile: no profile" in whispered(await mo.slash("settings mine"))
 
 
@@ -175,9 +176,9 @@ async def test_a_change_is_said_to_everybody_and_kept_in_the_record(world: World
 
 @pytest.mark.slow
 async def test_the_limits_of_a_server_are_tighter_than_the_hosts(olive: Person, max_: Person) -> None:
-    await olive.slash("settings server", max_steps=20, max_size=256, max_count=1)
+    await olive.slash("settings server", max_steps=12, max_size=256, max_count=1)
 
-    assert "25 steps are too many; the limit here is 20." == await refusal(max_)
+    assert "15 steps are too many; the limit here is 12." == await refusal(max_)
     assert "320 pixels is too large; the limit here is 256." in await refusal(max_, steps=5, size="320x256")
     assert "up to 1 picture at once here." in await refusal(max_, steps=5, count=2)
     await olive.slash("settings server", max_steps=0, max_size=0, max_count=0)
@@ -296,28 +297,28 @@ async def test_what_was_painted_for_adults_cannot_be_posted_elsewhere(max_: Pers
     assert "is only allowed in 18+ channels" in whispered(answer)
 
 
-@pytest.mark.bot(quota={"server_units": 3.0})
+@pytest.mark.bot(quota={"server_units": 1.8})
 async def test_a_server_has_an_allowance_for_all_its_members_together(max_: Person, mo: Person) -> None:
     await dreamt(max_, "an owl")
 
     assert (
-        "This costs 1.64 units, and this server has 1.36 of its 3 left, shared by all members. "
+        "This costs 0.983 units, and this server has 0.817 of its 1.8 left, shared by all members. "
         "The next day begins at 00:00 UTC"
     ) in await refusal(mo)
-    assert "This server: 1.36 of 3 units left, shared by all members" in whispered(await mo.slash("quota"))
+    assert "This server: 0.82 of 1.8 units left, shared by all members" in whispered(await mo.slash("quota"))
     assert "This server" not in whispered(await mo.slash("quota", channel=dm(mo)))
     failed = await mo.slash("dream", prompt="broken", steps=10)
     await mo.wait_for(failed.message, is_over)
-    await dreamt(mo, "an owl", steps=20)
+    await dreamt(mo, "an owl", steps=12)
     await dreamt(mo, "an owl", channel=dm(mo))
 
 
 async def test_the_cost_and_the_time_are_known_before_anything_is_spent(max_: Person) -> None:
     offered = await max_.autocomplete("dream", "size", prompt="an owl", count=2)
 
-    assert offered[0]["name"].startswith("256x256 usual · 3.28 units, about ")
+    assert offered[0]["name"].startswith("256x256 usual · 1.97 units, about ")
     await begun(max_, "hang an owl")
-    assert "1.64 units" in (await max_.slash("dream", prompt="a fox")).message.text
+    assert "0.98 units" in (await max_.slash("dream", prompt="a fox")).message.text
 
 
 async def test_a_usual_size_that_the_usual_model_cannot_paint_is_said(olive: Person, max_: Person) -> None:

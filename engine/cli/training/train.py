@@ -15,7 +15,8 @@ Pictures = Annotated[int, typer.Option(min=500, help="Number of painted training
 
 def train(
     net: Annotated[
-        str, typer.Argument(help="clip, grader, classifier, diffusion, upscaler or vqgan.", show_default=False)
+        str,
+        typer.Argument(help="clip, composer, grader, classifier, diffusion, upscaler or vqgan.", show_default=False),
     ],
     minutes: Minutes = 0.0,
     pictures: Pictures = 150_000,

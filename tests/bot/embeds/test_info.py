@@ -33,7 +33,7 @@ def test_the_commands_of_a_picture_that_started_from_another_say_what_else_they_
     started = done(request=build_request("an owl", seed=7, init_image="f" * 64))
 
     assert "image:" in fields(info_embed(started))["Starting picture"]
-    assert "more:skip_steps=12" in fields(info_embed(started))["Discord command"]
+    assert "more:skip_steps=7" in fields(info_embed(started))["Discord command"]
 
 
 def test_a_file_that_had_to_be_made_smaller_is_told_of_and_a_png_is_not() -> None:

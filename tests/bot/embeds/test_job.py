@@ -75,11 +75,11 @@ def test_a_result_speaks_through_its_picture() -> None:
 
     assert "**an owl in fog**" == embed.description
     assert "attachment://abc123def4.png" == embed.image.url
-    assert "seed 7 · 256×256 · 25 steps · clip_diffusion · primer · 8.0\u00a0s" == embed.footer.text
+    assert "seed 7 · 256×256 · 15 steps · clip_diffusion · primer · 8.0\u00a0s" == embed.footer.text
 
 
 def test_a_grid_names_all_seeds_and_scores() -> None:
-    assert "seeds 7–9 · 256×256 · 25 steps · clip_diffusion · primer · 8.0\u00a0s" == footer(done(pictures=3))
+    assert "seeds 7–9 · 256×256 · 15 steps · clip_diffusion · primer · 8.0\u00a0s" == footer(done(pictures=3))
 
 
 def test_a_score_that_nobody_measured_is_left_out() -> None:

@@ -155,10 +155,10 @@ def test_lines_say_ways_and_what_is_not_usual() -> None:
 
     assert (
         "/dream prompt:owl:2 | it's fog negative:people method:clip_diffusion model:primer profile:none "
-        "size:256x256 steps:25 seed:7 count:2 more:eta=0.5" == slash_command(request)
+        "size:256x256 steps:15 seed:7 count:2 more:eta=0.5" == slash_command(request)
     )
     assert (
-        "python -m engine dream 'owl:2 | it'\"'\"'s fog | people:-0.3' --size 256x256 --steps 25 --seed 7 --count 2 "
+        "python -m engine dream 'owl:2 | it'\"'\"'s fog | people:-0.3' --size 256x256 --steps 15 --seed 7 --count 2 "
         "--set eta=0.5" == shell_command(request)
     )
     assert "owl:2 | it's fog | people:-0.3" == shlex.split(shell_command(request))[4]

@@ -45,7 +45,7 @@ def test_an_upscale_that_failed_is_tried_as_it_was() -> None:
 def test_a_variation_is_one_picture_painted_over_the_chosen_one() -> None:
     request = variation(done(pictures=3), 2)
 
-    assert (f"{2:064d}", 1, 12) == (request.init_image, request.count, request.options.skip_steps)  # type: ignore[union-attr]
+    assert (f"{2:064d}", 1, 7) == (request.init_image, request.count, request.options.skip_steps)  # type: ignore[union-attr]
 
 
 def test_a_variation_of_a_method_without_steps_to_skip_starts_from_the_picture_all_the_same() -> None:
@@ -126,7 +126,7 @@ def test_options_of_every_kind_come_back_from_a_form(settings: str) -> None:
 
 
 def test_a_negative_prompt_comes_back_as_one() -> None:
-    assert ("owl:2", "people", "size=256x256 steps=25 seed=7") == form_of(
+    assert ("owl:2", "people", "size=256x256 steps=15 seed=7") == form_of(
         build_request("owl:2", negative="people", seed=7)
     )
 
