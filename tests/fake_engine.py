@@ -10,6 +10,7 @@ painted together, the others wait. Words in the prompt steer it:
     stall       the whole process stands still  die always  … on every attempt
     broken      an unknown error of the engine
 
+SIGUSR1 makes every step take ten times as long, SIGUSR2 as long as before.
 The pictures' colours follow from prompt and seed, so that equal requests give equal pictures.
 """
 
@@ -19,6 +20,8 @@ import contextlib
 import hashlib
 import os
 import queue
+import signal
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -83,9 +86,13 @@ class FakeEngine:
         self.draining = False
         self.step_seconds = float(os.environ.get("DREAMBOT_FAKE_STEP", "0.02"))
         self.slots = int(os.environ.get("DREAMBOT_FAKE_SLOTS", "4"))
+        self.slower = 1
         self.upscalers = tuple(os.environ.get("DREAMBOT_FAKE_UPSCALERS", "lanczos,primer").split(","))
 
     def run(self) -> None:
+        if sys.platform != "win32":
+            signal.signal(signal.SIGUSR1, lambda *_: setattr(self, "slower", 10))
+            signal.signal(signal.SIGUSR2, lambda *_: setattr(self, "slower", 1))
         threading.Thread(target=self.read, daemon=True).start()
         self.send_ready()
         while not (self.draining and not self.paintings):
@@ -96,7 +103,8 @@ class FakeEngine:
                 self.handle(command)
                 if self.draining and not self.paintings:
                     return
-            time.sleep(self.step_seconds)
+            for _ in range(self.slower):
+                time.sleep(self.step_seconds)
             self.tick()
 
     def read(self) -> None:

@@ -77,7 +77,7 @@ class EngineLoop:
     def ready(self) -> Ready | None:
         """What the engine can do, or why it cannot start; None while it restarts."""
         if self._engine.ready is not None:
-            return self._engine.ready
+            return self._registry.judged(self._engine.ready)
         return self._last if self._last is not None and "engine" in self._last.unavailable else None
 
     def wake(self) -> None:
@@ -143,6 +143,7 @@ class EngineLoop:
     def _next(self) -> JobRow | None:
         if self._paused or self._stopping or self._down or not self._accepts:
             return None
+        self._registry.look_at_lag()
         ticket = self._registry.queue.next()
         return None if ticket is None else self._registry.row(ticket.job_id)
 
@@ -225,6 +226,8 @@ class EngineLoop:
     async def _take(self, job: JobRow, part: Portion, event: JobEvent) -> None:
         if isinstance(event, Progress):
             self._registry.advanced(job, event)
+            if self._registry.look_at_lag():
+                self.wake()
         elif isinstance(event, Picture):
             await self._keep(job, event)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
@@ -20,10 +21,13 @@ from bot.models.job import (
 )
 from bot.scheduling.eta_simulator import Forecast, RunningJob, forecast
 from bot.scheduling.fair_queue import EVERYTHING, FairQueue
+from bot.scheduling.lag import LagWatch
 from bot.scheduling.throughput import DurationRange, EtaCorrection, RemainingWork, ThroughputModel, Workload
 from bot.scheduling.ticket import JobNeeds, Ticket
 from bot.scheduling.worker_pool import WorkerPool
 from engine.protocol.messages import Progress, Ready
+
+log = logging.getLogger(__name__)
 
 Subscriber = Callable[[Update], None]
 _RESTS = 20.0
@@ -40,11 +44,16 @@ class JobRegistry:
 
     def __init__(self, clock: Callable[[], float], ticks: Callable[[], float] | None = None) -> None:
         self.throughput = ThroughputModel()
-        self.workers = WorkerPool(lambda: self.throughput.together, self.throughput.durations.slow)
+        self.workers = WorkerPool(
+            lambda: self.throughput.together, self.throughput.durations.slow, lambda: self._lag.lagging(self._ticks())
+        )
         self.queue = FairQueue(self.workers)
         self.eta_correction = EtaCorrection()
         self._clock = clock
         self._ticks = ticks or clock
+        self._lag = LagWatch()
+        self._lagging: frozenset[str] = frozenset()
+        """Workers of which the log says that they lag."""
         self._shared: set[str] = set()
         """Running jobs that shared their worker with others."""
         self._crashed: dict[str, frozenset[str]] = {}
@@ -160,9 +169,11 @@ class JobRegistry:
         """A job has ended; the share that was not rendered does not count against its owner."""
         if job.id not in self._rows:  # failed before it was registered
             return
+        worker = self.workers.worker_of(job.id)
         if not self.queue.remove(job.id):
             self.queue.ended(job.id, 1.0 if job.state is JobState.DONE else self._painted(job.id))
-        self.throughput.stopped(job.id, self._ticks(), finished=job.state is JobState.DONE)
+        typical = not self._lag.suspects(worker)
+        self.throughput.stopped(job.id, self._ticks(), finished=job.state is JobState.DONE and typical)
         self.eta_correction.forget(job.id)
         self._shared.discard(job.id)
         del self._rows[job.id]
@@ -177,6 +188,7 @@ class JobRegistry:
         if before is not None and before.attempt == progress.attempt:
             progress = replace(progress, snapshots={**before.snapshots, **progress.snapshots})
         self._progress[job.id] = progress
+        self._measure_step(job.id)
         self.tell(Update(job, progress))
 
     def picture_stored(self, job: JobRow, picture: PictureRow) -> None:
@@ -202,8 +214,35 @@ class JobRegistry:
 
     def set_capacity(self, ready: Ready) -> None:
         """Update the workers and their slots."""
+        former = {load.state.name: load.state.pid for load in self.workers}
         self.workers.update(ready)
+        for load in self.workers:
+            if former.get(load.state.name) != load.state.pid:
+                self._lag.forget(load.state.name)
         self._stale = True
+
+    def look_at_lag(self) -> bool:
+        """Log which workers lag or have recovered; returns whether that has changed."""
+        now = self._lag.lagging(self._ticks())
+        for name in sorted(now.keys() ^ self._lagging):
+            log.warning(
+                "Worker %s %s.", name, f"accepts no jobs: {_lags(now[name])}" if name in now else "accepts jobs"
+            )
+        changed, self._lagging = self._lagging != now.keys(), frozenset(now)
+        return changed
+
+    def judged(self, ready: Ready) -> Ready:
+        """*ready*, in which workers that lag accept no jobs if other workers do."""
+        lagging = self._lag.lagging(self._ticks())
+        if not lagging or not any(not worker.trouble and worker.name not in lagging for worker in ready.workers):
+            return ready
+        workers = tuple(
+            replace(worker, trouble=_lags(lagging[worker.name]))
+            if worker.name in lagging and not worker.trouble
+            else worker
+            for worker in ready.workers
+        )
+        return replace(ready, workers=workers, slots=sum(worker.free for worker in workers if not worker.trouble))
 
     def subscribe(self, callback: Subscriber) -> Callable[[], None]:
         """Call *callback* on the event loop after each change of any job; returns a function that unsubscribes.
@@ -300,6 +339,15 @@ class JobRegistry:
             return RunningJob(ticket, self._expect(ticket), 1.0, worker)
         return RunningJob(ticket, left, 1 - painted, worker)
 
+    def _measure_step(self, job_id: str) -> None:
+        """Compare the latest step of a job with the expectation, if there is another worker to prefer."""
+        load = self.workers.load_of(job_id)
+        if load is None or load.background or len(self.workers) < 2:
+            return
+        longer = self.throughput.stepped(job_id, self._painted(job_id), self._ticks(), len(load.jobs))
+        if longer is not None:
+            self._lag.step(load.state.name, longer, self._ticks())
+
     def _painted(self, job_id: str) -> float:
         progress = self._progress.get(job_id)
         return min(1.0, progress.step / progress.steps) if progress and progress.steps else 0.0
@@ -324,3 +372,7 @@ class JobRegistry:
             shuns=self._crashed.get(job.id, frozenset()),
             needs=JobNeeds.of(request),
         )
+
+
+def _lags(times: float) -> str:
+    return f"its steps take {times:.0f} times longer than expected"

@@ -66,6 +66,7 @@ class MetricsServer:
             "disk": status.has_room,
             "engine": status.engine_state == "up",
             "engine_state": status.engine_state,
+            "workers": {worker.name: worker.trouble or "ok" for worker in status.ready.workers} if status.ready else {},
             "waiting": status.waiting,
             "running": status.running,
         }

@@ -63,7 +63,7 @@ class FairQueue:
     """Waiting and running jobs. Costs and virtual times are in units."""
 
     def __init__(self, workers: WorkerPool | None = None) -> None:
-        self.workers = workers or WorkerPool()
+        self.workers = WorkerPool() if workers is None else workers
         self._lines: dict[str, list[_WaitingJob]] = {}
         self._waiting: dict[str, _WaitingJob] = {}
         self._virtual: dict[str, float] = {}

@@ -26,6 +26,7 @@ _KNOWN = math.log(1.1)
 _ONCE = math.log(1.6)
 _UNKNOWN = math.log(2.5)
 """Standard deviations of the logarithm: the smallest, after one observation, and without any."""
+_SEVERAL = 3
 _GUESS = 3.0
 """Seconds per unit before any observation: a small CPU."""
 
@@ -68,6 +69,12 @@ class DurationModel:
         self._per_unit: dict[Kind, DurationRange] = {}
         self._devices: dict[str, _Rate] = {}
         """Device → log of its slowness. The first device is the reference and stays at 0."""
+
+    def knows(self, kind: Kind, device: str) -> bool:
+        """Whether several observations of that kind and on *device* agree."""
+        rate, known = self._rates.get(kind), self._devices.get(device)
+        agree = rate is not None and rate.seen >= _SEVERAL and rate.variance <= _ONCE**2
+        return agree and known is not None and (known.seen >= _SEVERAL or next(iter(self._devices)) == device)
 
     def slow(self, device: str) -> float:
         """How many times longer a step takes on *device* than on the first one; 1 for an unknown one."""
@@ -194,6 +201,8 @@ class _Member:
     present: float = 0.0
     crowd: float = 0.0
     """Seconds, and the integral over them of the logarithm of the pictures rendered together."""
+    reported: tuple[float, float] = 0.0, 0.0
+    """Rounds that were done at the latest progress, and those that should have been."""
 
 
 @dataclass(slots=True)
@@ -234,6 +243,18 @@ class ThroughputModel:
         company = self._where[job_id] = self._companies.setdefault(worker, _Company())
         company.advance(at, self.together)
         company.members[job_id] = _Member(load, self.work(load).times(self.durations.slow(device)), device)
+
+    def stepped(self, job_id: str, painted: float, at: float, jobs: int) -> float | None:
+        """Duration since the last call over the expected one; None if unknown, or if its worker has not *jobs* known ones."""
+        company = self._where.get(job_id)
+        if company is None or len(company.members) != jobs:
+            return None
+        company.advance(at, self.together)
+        member = company.members[job_id]
+        (then, due), member.reported = member.reported, (painted * member.work.rounds, member.expected)
+        done = member.reported[0] - then
+        known = all(self.durations.knows(kind, member.device) for kind, _ in member.load.costs)
+        return (member.expected - due) / done if known and then > 0 and done > 0 else None
 
     def stopped(self, job_id: str, at: float, *, finished: bool) -> None:
         """The engine renders the job no more; a *finished* one teaches the duration of its kind of work."""

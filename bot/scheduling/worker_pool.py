@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
@@ -109,12 +109,18 @@ class WorkerLoad:
 
 
 class WorkerPool:
-    """*together*: see `bot.scheduling.throughput`. *slow*: device → how many times longer its steps take."""
+    """*together*: see `bot.scheduling.throughput`. *slow*: device → how many times longer its steps take.
+
+    *lagging*: workers that are the last choice.
+    """
 
     def __init__(
-        self, together: Callable[[], float] = lambda: 1.0, slow: Callable[[str], float] = lambda _: 1.0
+        self,
+        together: Callable[[], float] = lambda: 1.0,
+        slow: Callable[[str], float] = lambda _: 1.0,
+        lagging: Callable[[], Collection[str]] = frozenset,
     ) -> None:
-        self._together, self._slow = together, slow
+        self._together, self._slow, self._lagging = together, slow, lagging
         self._loads: dict[str, WorkerLoad] = {"": WorkerLoad(WorkerState("", 0, "", 1, 1))}
         self._usable = list(self._loads.values())
         """Workers that accept jobs."""
@@ -125,11 +131,16 @@ class WorkerPool:
         """Worker → whether not even background jobs may use it, during one choice."""
         self._open: list[WorkerLoad] = []
         """Usable workers that are not reserved, during one choice; the one with the most free slots first."""
+        self._avoided: frozenset[str] = frozenset()
+        """Workers that lag, during one choice."""
         self._room = 1
         """Pictures of the largest job that fits into an open worker, during one choice."""
 
     def __iter__(self) -> Iterator[WorkerLoad]:
         return iter(self._loads.values())
+
+    def __len__(self) -> int:
+        return len(self._loads)
 
     def update(self, ready: Ready) -> None:
         """What the engine reports. A single process without a list of workers has as many slots as it ever had free."""
@@ -161,6 +172,7 @@ class WorkerPool:
     def begin_choice(self) -> None:
         """Clear all reservations."""
         self._reserved.clear()
+        self._avoided = frozenset(self._lagging())
         self._open = sorted(self._usable, key=_FREE, reverse=True)
         self._measure()
 
@@ -224,13 +236,15 @@ class WorkerPool:
     def capacities(self) -> Mapping[str, Capacity]:
         """The capacity of each worker that accepts jobs; of all workers if none does."""
         loads = [load for load in self if not load.state.trouble] or list(self)
+        lagging = self._lagging()
+        loads = [load for load in loads if load.state.name not in lagging] or loads
         return {load.state.name: Capacity(max(load.state.slots, 1), self._slow(load.state.device)) for load in loads}
 
     def _candidates(self, ticket: Ticket) -> list[WorkerLoad]:
         """Workers that accept jobs, can paint this one and are not reserved for another.
 
-        A worker that crashed under the job is the last choice. A job that no worker can paint goes to any of them,
-        whose error then says why.
+        A worker that lags or crashed under the job is the last choice. A job that no worker can paint goes to any of
+        them, whose error then says why.
         """
         found = self._open
         if ticket.background:
@@ -238,8 +252,9 @@ class WorkerPool:
         able = self._able.get(ticket.needs) or self._find_able(ticket.needs)
         if len(able) < len(self._loads):
             found = [load for load in found if load.state.name in able]
-        if ticket.shuns and any(load.state.name in able - ticket.shuns for load in self._usable):
-            found = [load for load in found if load.state.name not in ticket.shuns]
+        avoided = self._avoided | ticket.shuns
+        if avoided and any(load.state.name in able - avoided for load in self._usable):
+            found = [load for load in found if load.state.name not in avoided]
         return found
 
     def _fitting(self, ticket: Ticket) -> list[WorkerLoad]:

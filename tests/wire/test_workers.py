@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from bot.models.job import JobState
+from bot.scheduling import lag
 from engine.protocol.messages import RESTARTS, WorkerState
 from tests.wire.looks import begun, dreamt, is_painting, is_result, whispered
 from tests.wire.people import Person
@@ -210,6 +212,49 @@ async def test_only_a_host_restarts_the_engine(world: World, olive: Person) -> N
 
     assert "Only the bot's hosts can restart the engine." == whispered(await olive.slash("admin restart"))
     assert former == {state.pid for state in workers(world).values()}
+
+
+@pytest.mark.bot(workers=2, queue={"running_per_user": 3})
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_worker_that_becomes_slow_finishes_its_jobs_and_gets_no_others(
+    world: World, max_: Person, mo: Person, olive: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("LAG_SECONDS", 0.5), ("STEPS", 4), ("_LEAST", 2)):  # a fake dream has eight steps
+        monkeypatch.setattr(lag, name, value)
+    await all_up(world, 2)
+    world.make_host(olive)
+    for _ in range(4):  # the usual speed
+        await dreamt(max_, "slowly an owl")
+    shown = [(person, await person.slash("dream", prompt="slowly a cat")) for person in (max_, mo, olive)]
+    for person, answer in shown:
+        await person.wait_for(answer.message, is_painting)
+    [(slow, _)] = Counter(where(world).values()).most_common(1)
+    [other] = workers(world).keys() - {slow}
+
+    os.kill(workers(world)[slow].pid, signal.SIGUSR1)
+    await world.until(lambda: slow in lagging(world), 120, what="the lag")
+    said = whispered(await olive.slash("engine"))
+    fox = await max_.slash("dream", prompt="hang a fox", count=3)
+    [job, *_] = await world.jobs_of(max_)
+    await world.until(lambda: job.id in where(world), what="the fox to begin")
+    hen = await mo.slash("dream", prompt="a hen")
+
+    assert f"{slow}: CPU (fake), process" in said
+    assert "**accepts no jobs: its steps take" in said
+    assert other == where(world)[job.id]
+    assert "Next in line" in hen.message.text  # although the slow worker has two free slots
+    os.kill(workers(world)[slow].pid, signal.SIGUSR2)
+    for person, answer in shown:
+        await person.wait_for(answer.message, is_result, seconds=60)
+    await max_.click(fox.message, "Cancel")
+    await mo.wait_for(hen.message, is_result)
+
+
+def lagging(world: World) -> set[str]:
+    """Workers that the bot has taken out because they are slow."""
+    ready = world.services.jobs.ready
+    return {state.name for state in ready.workers if "longer than expected" in state.trouble} if ready else set()
 
 
 @TWO
