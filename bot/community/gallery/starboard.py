@@ -106,6 +106,7 @@ class Starboard:
                     check_at = time.monotonic() + CHECK_SECONDS
                     await self.check_next()
             except StoreError as error:
+                resumed = False  # a message may have been sent that is not stored
                 log.error("the starboard is continued later: %s", error)
             await wait_for_news(self._news, POLL_SECONDS)
 
@@ -136,7 +137,7 @@ class Starboard:
             channel_id = entry.channel_id if entry else rules.starboard
             needed = (rules.stars + 1) // 2 if entry else rules.stars
             wanted = picture.stars >= needed and self._may_show(picture, server_id, channel_id, known=entry is not None)
-            if entry is not None and not wanted:
+            if entry is not None and not wanted and entry.message_id is not None:
                 await rows.remove(session, job_id, index)
             elif entry is not None and entry.stars != picture.stars:
                 await rows.editing(session, job_id, index)
@@ -145,10 +146,10 @@ class Starboard:
                     job_id, index, server_id, channel_id, None, "", picture.stars, False, self._clock()
                 )
                 await rows.add(session, new)
-        if entry is not None and not wanted:
+        if (shown := entry or new) is not None and (wanted or shown.message_id is None):
+            await self._show(shown, picture, wanted=wanted, fresh=entry is None)
+        elif shown is not None:
             self._removed()
-        elif (shown := entry or new) is not None:
-            await self._show(shown, picture, fresh=entry is None)
 
     def _may_show(self, picture: IndexedPicture, server_id: int, channel_id: int, *, known: bool) -> bool:
         """Whether the picture is still shown, and whether everyone who sees the starboard may see it.
@@ -163,11 +164,16 @@ class Starboard:
         seen = opens(guild, picture.channel_id, board)
         return (not mature or is_restricted(self._client, channel_id)) and (known if seen is None else seen)
 
-    async def _show(self, entry: StarboardEntry, picture: IndexedPicture, *, fresh: bool) -> None:
-        """Post or edit the message of an entry."""
+    async def _show(self, entry: StarboardEntry, picture: IndexedPicture, *, wanted: bool, fresh: bool) -> None:
+        """Post or edit the message of an entry; remove one that is not *wanted* and whose message is not known."""
         post = Post(self._client, Address(entry.server_id, entry.channel_id, picture.owner))
         try:
-            if entry.message_id is None:
+            if not wanted:
+                if (found := await self._find(entry, post)) is not None:
+                    await self._store.starboard.posted(replace(entry, message_id=found[0], file=found[1]))
+                await self._drop(entry)
+                self._removed()
+            elif entry.message_id is None:
                 await self._post(entry, picture, post, fresh=fresh)
             elif entry.stars != picture.stars:
                 await self._edit(entry, picture, post)
@@ -176,7 +182,7 @@ class Starboard:
             await self._failed(entry, error)
 
     async def _post(self, entry: StarboardEntry, picture: IndexedPicture, post: Post, *, fresh: bool) -> None:
-        found = None if fresh else await self._find(entry, post)
+        found, stars = None if fresh else await self._find(entry, post), -1
         if found is None:
             if await self._is_gone(picture):
                 return
@@ -187,8 +193,8 @@ class Starboard:
             failpoint("starboard posting")
             message_id = await post.send(payload, nonce(f"{entry.job_id}:{entry.index}", "star"))
             failpoint("starboard posted")
-            found = message_id, payload.files[0][0]
-        stored = replace(entry, message_id=found[0], file=found[1], stars=picture.stars)
+            found, stars = (message_id, payload.files[0][0]), picture.stars
+        stored = replace(entry, message_id=found[0], file=found[1], stars=stars)
         await self._store.starboard.posted(stored)
         await self._store.starboard.queue(entry.job_id, entry.index)  # stars may have changed in the meantime
 
