@@ -245,7 +245,7 @@ class ThroughputModel:
         company.members[job_id] = _Member(load, self.work(load).times(self.durations.slow(device)), device)
 
     def stepped(self, job_id: str, painted: float, at: float, jobs: int) -> float | None:
-        """Duration since the last call over the expected one; None if unknown, or if its worker has not *jobs* known ones."""
+        """Duration since the last call over the expected one; None if unknown, or unless all *jobs* there are known."""
         company = self._where.get(job_id)
         if company is None or len(company.members) != jobs:
             return None
