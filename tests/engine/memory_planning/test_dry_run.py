@@ -9,7 +9,7 @@ import torch
 
 from engine.catalogue import registry
 from engine.catalogue.registry import Entry, Kind, find_entry
-from engine.memory_planning.dry_run import DryRunRuntime, UnknownShape, dry_run
+from engine.memory_planning.dry_run import DryRun, DryRunRuntime, UnknownShape, dry_run
 from engine.memory_planning.meta_memory import LiveBytes
 from engine.memory_planning.plan import ceiling
 from engine.methods import find_method
@@ -98,25 +98,30 @@ def test_a_schedule_takes_as_much_as_its_largest_step() -> None:
     assert counted_step(most) == pytest.approx(counted_step(changing), rel=0.01)
 
 
-def test_a_published_network_needs_no_weights_for_a_dry_run() -> None:
-    found = dry_run(find_method("clip_diffusion"), request_for("bedrooms", cutouts="8"), torch.float32)
-
-    assert {"diffusion:bedrooms", "perceptor:ViT-B/32"} == set(found.models)
-    assert find_entry("bedrooms").size == pytest.approx(found.models["diffusion:bedrooms"], rel=0.02)
-    assert 151_277_313 * 4 == pytest.approx(found.models["perceptor:ViT-B/32"], rel=0.001), "parameters, as published"
-    assert found.step > 2 * 10**9
+@pytest.fixture(scope="module")
+def bedrooms() -> DryRun:
+    return dry_run(find_method("clip_diffusion"), request_for("bedrooms", cutouts="8"), torch.float32)
 
 
-def test_a_net_with_an_adapter_is_counted_beside_the_one_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_published_network_needs_no_weights_for_a_dry_run(bedrooms: DryRun) -> None:
+    models = bedrooms.models
+
+    assert {"diffusion:bedrooms", "perceptor:ViT-B/32"} == set(models)
+    assert find_entry("bedrooms").size == pytest.approx(models["diffusion:bedrooms"], rel=0.02)
+    assert 151_277_313 * 4 == pytest.approx(models["perceptor:ViT-B/32"], rel=0.001), "parameters, as published"
+    assert bedrooms.step > 2 * 10**9
+
+
+def test_a_net_with_an_adapter_is_counted_beside_the_one_without(
+    bedrooms: DryRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = {"ink": Entry("ink", Kind.ADAPTER, "ink", "/w", "free.", adapts="bedrooms")}
     monkeypatch.setattr(registry, "_own", own)
-    plain, adapted = (
-        dry_run(find_method("clip_diffusion"), request_for("bedrooms", **settings), torch.float32)
-        for settings in ({"cutouts": "1"}, {"cutouts": "1", "adapter": "ink:0.5"})
-    )
+    request = request_for("bedrooms", cutouts="8", adapter="ink:0.5")
+    adapted = dry_run(find_method("clip_diffusion"), request, torch.float32)
 
-    assert plain.models["diffusion:bedrooms"] == adapted.models["diffusion:bedrooms+ink:0.5"]
-    assert plain.step == adapted.step
+    assert bedrooms.models["diffusion:bedrooms"] == adapted.models["diffusion:bedrooms+ink:0.5"]
+    assert bedrooms.step == adapted.step
 
 
 @pytest.mark.slow

@@ -115,7 +115,7 @@ def shipped_easel(name: str) -> Iterator[Easel]:
         "siren": (siren.METHOD, {"steps": "6", "cutouts": "2", "layers": "2", "width": "16"}),
         "clipdraw": (clipdraw.METHOD, {"steps": "6", "cutouts": "2", "strokes": "5", "curves": "1"}),
     }[name]
-    yield Easel(method, tiny_runtime(), {"method": name}, settings)
+    yield Easel(method, tiny_runtime(), {"method": name, "size": "192x192"}, settings)
 
 
 EASELS = {

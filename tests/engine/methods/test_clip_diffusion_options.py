@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -21,6 +23,8 @@ from engine.runtime.runtime import Runtime
 from tests.engine.tiny import gaussian_runtime, job_of, paint, tiny_perceptor, tiny_runtime
 
 PROMPT = "a red circle on a blue background"
+SMALL = "192x192"
+"""Painted at 48×48."""
 SAMPLERS = (
     "sampler=ddim",
     "sampler=ddpm",
@@ -78,13 +82,32 @@ def alone(runtime: Runtime, settings: str, **request: object) -> NDArray[np.int_
     return pixels(paint(METHOD, [state], runtime)[0])
 
 
+@pytest.fixture(scope="module")
+def expected(runtime: Runtime) -> Callable[[str], NDArray[np.int_]]:
+    """The small image of given settings, painted once."""
+    return functools.cache(lambda settings: alone(runtime, settings, size=SMALL))
+
+
+@pytest.fixture(scope="module")
+def failing() -> Runtime:
+    """Its CLIP never has enough memory."""
+
+    class Short(Perceptor):
+        def encode_image(self, images: torch.Tensor) -> torch.Tensor:
+            raise torch.OutOfMemoryError("out of memory")
+
+    found, short = tiny_runtime(), tiny_perceptor()
+    short.__class__ = Short
+    found.cache._entries["perceptor:primer"].value = short
+    return found
+
+
 @pytest.mark.parametrize("settings", KINDS)
 def test_between_neighbours_at_other_steps_a_picture_stays_as_it_was_to_the_bit(
-    runtime: Runtime, settings: str
+    runtime: Runtime, settings: str, expected: Callable[[str], NDArray[np.int_]]
 ) -> None:
-    expected = alone(runtime, settings)
-    (watched,) = begin(runtime, settings)
-    company = [begin(runtime, f"{settings} steps={n}", seed=n, prompt="an owl | a boat")[0] for n in (4, 7)]
+    (watched,) = begin(runtime, settings, size=SMALL)
+    company = [begin(runtime, f"{settings} steps={n}", seed=n, prompt="an owl | a boat", size=SMALL)[0] for n in (4, 7)]
     for state in (watched, *company):
         state.bucket = 2
     last: object = None
@@ -96,33 +119,28 @@ def test_between_neighbours_at_other_steps_a_picture_stays_as_it_was_to_the_bit(
         strangers = [s for s in company if s.step < s.steps and s not in group]
         if strangers:
             METHOD.advance(strangers[:1], runtime)
-    assert np.array_equal(expected, pixels(last))
+    assert np.array_equal(expected(settings), pixels(last))
 
 
 @pytest.mark.parametrize("settings", SAMPLERS)
-def test_a_step_that_fails_has_changed_nothing_whatever_the_sampler(runtime: Runtime, settings: str) -> None:
-    expected = alone(runtime, settings)
-
-    class Short(Perceptor):
-        def encode_image(self, images: torch.Tensor) -> torch.Tensor:
-            raise torch.OutOfMemoryError("out of memory")
-
-    poor, short = tiny_runtime(), tiny_perceptor()
-    short.__class__ = Short
-    poor.cache._entries["perceptor:primer"].value = short
-    states = begin(runtime, settings)
+def test_a_step_that_fails_has_changed_nothing_whatever_the_sampler(
+    runtime: Runtime, failing: Runtime, settings: str, expected: Callable[[str], NDArray[np.int_]]
+) -> None:
+    states = begin(runtime, settings, size=SMALL)
     states[0].bucket = 2
     for _ in range(3):
         METHOD.advance(states, runtime)
         kept = (states[0].step, states[0].x.clone(), len(states[0].history))
         with pytest.raises(torch.OutOfMemoryError):
-            METHOD.advance(states, poor)
+            METHOD.advance(states, failing)
         assert (kept[0], True, kept[2]) == (states[0].step, torch.equal(kept[1], states[0].x), len(states[0].history))
-    assert np.array_equal(expected, pixels(paint(METHOD, states, runtime)[0]))
+    assert np.array_equal(expected(settings), pixels(paint(METHOD, states, runtime)[0]))
 
 
-def test_samplers_paint_different_pictures_and_share_no_pass(runtime: Runtime) -> None:
-    pictures = [alone(runtime, settings).tobytes() for settings in SAMPLERS]
+def test_samplers_paint_different_pictures_and_share_no_pass(
+    runtime: Runtime, expected: Callable[[str], NDArray[np.int_]]
+) -> None:
+    pictures = [expected(settings).tobytes() for settings in SAMPLERS]
     assert len(SAMPLERS) == len(set(pictures))
     names = {METHOD.batch_key(begin(runtime, settings)[0]) for settings in SAMPLERS}
     assert 6 == len(names)
@@ -175,8 +193,8 @@ def png(image: Image.Image) -> tuple[str, bytes]:
 
 
 def two_halves(left: str, right: str) -> Image.Image:
-    image = Image.new("RGB", (64, 64), right)
-    ImageDraw.Draw(image).rectangle((0, 0, 31, 63), fill=left)
+    image = Image.new("RGB", (48, 48), right)
+    ImageDraw.Draw(image).rectangle((0, 0, 23, 47), fill=left)
     return image
 
 
@@ -184,15 +202,15 @@ def two_halves(left: str, right: str) -> Image.Image:
 def test_it_is_painted_only_where_the_mask_is_white(runtime: Runtime, settings: str) -> None:
     init, mask = png(two_halves("green", "orange")), png(two_halves("white", "black"))
     pictures = {"init_image": init[0], "mask_image": mask[0], "images": dict((init, mask))}
-    painted = alone(runtime, settings, **pictures)
+    painted = alone(runtime, settings, size=SMALL, **pictures)
     before = np.asarray(two_halves("green", "orange")).astype(int)
-    assert np.abs(painted[:, 32:] - before[:, 32:]).max() <= 1
-    assert np.abs(painted[:, :32] - before[:, :32]).mean() > 10
+    assert np.abs(painted[:, 24:] - before[:, 24:]).max() <= 1
+    assert np.abs(painted[:, :24] - before[:, :24]).mean() > 10
 
 
 @pytest.mark.parametrize(("word", "flips"), [("vertical", (1,)), ("horizontal", (0,)), ("both", (0, 1))])
 def test_halves_mirror_each_other(runtime: Runtime, word: str, flips: tuple[int, ...]) -> None:
-    picture = alone(runtime, f"symmetry={word}")
+    picture = alone(runtime, f"symmetry={word}", size=SMALL)
     for axis in (0, 1):
         assert (axis in flips) == bool(np.array_equal(picture, np.flip(picture, axis)))
 
@@ -283,9 +301,9 @@ def test_edges_of_a_seamless_picture_fit_each_other() -> None:
 
 def test_a_preview_is_there_in_every_step_of_every_sampler(runtime: Runtime) -> None:
     for settings in SAMPLERS:
-        (step,) = METHOD.advance(begin(runtime, settings), runtime)
+        (step,) = METHOD.advance(begin(runtime, settings, size=SMALL), runtime)
         assert isinstance(step, Running) and step.preview is not None
-        assert (64, 64) == step.preview().size
+        assert (48, 48) == step.preview().size
 
 
 def test_skipped_steps_without_an_init_image_begin_with_noise_around_gray(runtime: Runtime) -> None:
