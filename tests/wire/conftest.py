@@ -83,25 +83,27 @@ def mo(world: World) -> Person:
 
 
 def dreambot_maker(options: dict[str, Any]) -> MakeBot:
-    """Makes the project's bot: *options* are sections of its settings, `real_engine`, `environ` and `workers`.
+    """Makes the project's bot: *options* are sections of its settings, `real_engine`, `environ`, `workers` and `ray`.
 
-    *workers*: a router with so many fake engines instead of one.
+    *workers*: a router with so many fake engines instead of one; *ray*: the same as actors of a cluster of its own.
     """
-    real, environ, workers = (
-        options.pop(name, usual) for name, usual in (("real_engine", False), ("environ", {}), ("workers", 0))
+    real, environ, workers, ray = (
+        options.pop(name, usual)
+        for name, usual in (("real_engine", False), ("environ", {}), ("workers", 0), ("ray", 0))
     )
     sections = {name: {**SETTINGS.get(name, {}), **options.get(name, {})} for name in {*SETTINGS, *options}}
 
     def make(world: World, connector: aiohttp.BaseConnector) -> discord.Client:
         config = Config.model_validate({**sections, "data": {"folder": str(world.folder)}})
-        command = ROUTER if workers else REAL_ENGINE if real else FAKE_ENGINE
+        command = ROUTER if workers or ray else REAL_ENGINE if real else FAKE_ENGINE
+        cluster = {"ray": {"address": "local", "workers": ray, "gpus_per_worker": 0}} if ray else {}
         engine = LocalEngine(
             command,
             data=world.folder,
             environ={**os.environ, **environ},
             threads=1,
             device="cpu",
-            variables=router_of(workers) if workers else {},
+            variables=router_of(workers, **cluster) if workers or ray else {},
         )
         bot = make_bot(config, connector=connector, engine=engine, clock=world.site.clock.now)
         bot.drain_seconds = DRAIN_SECONDS

@@ -25,9 +25,9 @@ def workers(world: World) -> dict[str, WorkerState]:
     return {state.name: state for state in ready.workers} if ready else {}
 
 
-async def all_up(world: World, count: int) -> None:
+async def all_up(world: World, count: int, seconds: float = 60) -> None:
     await world.until(
-        lambda: sum(not state.trouble for state in workers(world).values()) == count, 60, what=f"{count} workers"
+        lambda: sum(not state.trouble for state in workers(world).values()) == count, seconds, what=f"{count} workers"
     )
 
 
