@@ -10,16 +10,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 PIECES = 8
 """Line segments per cubic curve."""
 SOFTNESS = 0.4
 """Scale of the sigmoid at the edge of a stroke, in pixels."""
-AT_ONCE = 1 << 24
-"""Maximum number of pixel–segment distances in memory at once."""
+AT_ONCE = 1 << 21
+"""Maximum number of distances from a pixel to a stroke in memory at once, without gradients."""
+TOGETHER = 1 << 16
+"""Distances that are computed together: their tensors stay in the cache."""
 OPAQUE = 0.9999
 """Maximum coverage, so that strokes below an opaque one keep a gradient."""
 
@@ -44,14 +48,14 @@ def draw(strokes: Strokes, paper: Tensor, size: tuple[int, int]) -> Tensor:
     Without gradients, it renders in bands, so that memory does not grow with the size.
     """
     grid = _grid(*size).to(strokes.points)
-    band = len(grid) if torch.is_grad_enabled() else max(AT_ONCE // PIECES // strokes.widths.numel(), 1)
+    band = len(grid) if torch.is_grad_enabled() else max(AT_ONCE // strokes.widths.numel(), 1)
     parts = [_drawn(strokes, paper, part, max(size)) for part in torch.split(grid, band)]
     return torch.cat(parts, dim=2).reshape(-1, 3, *size)
 
 
 def _drawn(strokes: Strokes, paper: Tensor, grid: Tensor, longer: int) -> Tensor:
     """Colours at the pixels *grid* [P, 2]: [N, 3, P]."""
-    distances = _distances(flattened(strokes.points) * longer, grid)
+    distances: Tensor = _Distances.apply(flattened(strokes.points) * longer, grid)  # type: ignore[no-untyped-call]
     cover = torch.sigmoid((strokes.widths[..., None] * longer / 2 - distances) / SOFTNESS)
     veil = torch.log1p(-(cover * strokes.opacities[..., None]).clamp(max=OPAQUE))
     below = veil.sum(1, keepdim=True) - veil.cumsum(1)  # log of the transmittance of later strokes
@@ -67,39 +71,69 @@ def flattened(points: Tensor) -> Tensor:
     return torch.cat([inner.flatten(2, 3), points[:, :, -1:]], dim=2)
 
 
-def _distances(vertices: Tensor, grid: Tensor) -> Tensor:
-    """Distance from each pixel to each chain, in pixels: [N, S, V, 2] and [P, 2] → [N, S, P]."""
-    nearest = _nearest(vertices.detach(), grid)
-    begin, end = (_picked(part, nearest) for part in (vertices[:, :, :-1], vertices[:, :, 1:]))
-    gap = grid - begin - _along(begin, end, grid)[..., None] * (end - begin)
-    return (gap.square().sum(-1) + 1e-8).sqrt()
+class _Distances(torch.autograd.Function):
+    """Distance from each pixel to each chain, in pixels: vertices [N, S, V, 2] and pixels [P, 2] → [N, S, P].
+
+    The nearest point divides its segment in the ratio t : 1 - t. It is nearest, so the distance does not change with t,
+    and the gradient of its two ends is that of the point times 1 - t and t.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, vertices: Tensor, grid: Tensor) -> Tensor:
+        chains = vertices.flatten(0, 1)
+        rows = max(TOGETHER // len(grid), 1)
+        parts = [_nearest(part, grid) for part in torch.split(chains, rows)]
+        square, place, across, down = (torch.cat(planes) for planes in zip(*parts, strict=True))
+        found = square.add_(1e-8).sqrt_()
+        if ctx.needs_input_grad[0]:
+            ctx.save_for_backward(place, across.div_(found), down.div_(found))
+            ctx.shape, ctx.rows = vertices.shape, rows
+        return found.reshape(*vertices.shape[:2], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        place, across, down = ctx.saved_tensors
+        pull = gradients[0].reshape(place.shape)
+        pieces = ctx.shape[2] - 1
+        piece = place.floor().clamp_(max=pieces - 1)
+        share = place - piece
+        pulls = torch.stack([across * pull, down * pull], dim=1)
+        ends = torch.cat([pulls * (1 - share)[:, None], pulls * share[:, None]], dim=1)  # [N * S, 4, P]
+        numbers = torch.arange(pieces).to(piece)
+        each = [
+            part @ (which[..., None] == numbers).to(part)
+            for part, which in zip(torch.split(ends, ctx.rows), torch.split(piece, ctx.rows), strict=True)
+        ]
+        sums = torch.cat(each).transpose(1, 2)  # [N * S, pieces, 4]
+        found = -F.pad(sums[..., :2], (0, 0, 0, 1)) - F.pad(sums[..., 2:], (0, 0, 1, 0))
+        return found.reshape(ctx.shape), None
 
 
-@torch.no_grad()
-def _nearest(vertices: Tensor, grid: Tensor) -> Tensor:
-    """Index of the nearest segment of each stroke to each pixel: [N, S, P]."""
-    strokes = vertices.flatten(0, 1)
-    pieces = strokes.shape[1] - 1
-    rows = max(AT_ONCE // (pieces * len(grid)), 1)
-    found = [_nearest_of(part, grid) for part in torch.split(strokes, rows)]
-    return torch.cat(found).reshape(*vertices.shape[:2], -1)
+def _nearest(chains: Tensor, grid: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The nearest point of each chain [S, V, 2] to each pixel, each [S, P]: squared distance, place, gap in x and y.
 
-
-def _nearest_of(chains: Tensor, grid: Tensor) -> Tensor:
-    begin, end = chains[:, :-1, None], chains[:, 1:, None]
-    gap = grid - begin - _along(begin, end, grid)[..., None] * (end - begin)
-    return gap.square().sum(-1).argmin(1)
-
-
-def _along(begin: Tensor, end: Tensor, grid: Tensor) -> Tensor:
-    """Position of the nearest point on a segment, 0 (begin) to 1 (end)."""
-    line = end - begin
-    return (((grid - begin) * line).sum(-1) / line.square().sum(-1).clamp(min=1e-12)).clamp(0, 1)
-
-
-def _picked(corners: Tensor, which: Tensor) -> Tensor:
-    """[N, S, V, 2] at [N, S, P] → [N, S, P, 2]."""
-    return corners.gather(2, which[..., None].expand(*which.shape, 2))
+    Place: the segment's number plus the point's position on it, 0 to 1.
+    """
+    x, y = grid.unbind(1)
+    found: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
+    for number in range(chains.shape[1] - 1):
+        from_x, from_y = chains[:, number, :1], chains[:, number, 1:]
+        line_x, line_y = chains[:, number + 1, :1] - from_x, chains[:, number + 1, 1:] - from_y
+        length = (line_x.square() + line_y.square()).clamp(min=1e-12)
+        across, down = x - from_x, y - from_y
+        along = torch.addcmul(across * line_x, down, line_y).div_(length).clamp_(0, 1)
+        across.addcmul_(along, line_x, value=-1)
+        down.addcmul_(along, line_y, value=-1)
+        square = torch.addcmul(across * across, down, down)
+        planes = square, along.add_(number), across, down
+        if found is None:
+            found = planes
+        else:
+            nearer = square < found[0]
+            for known, new in zip(found, planes, strict=True):
+                torch.where(nearer, new, known, out=known)
+    assert found is not None
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -103,10 +103,28 @@ def test_a_stroke_that_is_pulled_moves_to_its_place() -> None:
     torch.testing.assert_close(torch.full((4,), 0.7), points[0, 0, :, 1].detach(), atol=0.05, rtol=0)
 
 
+def test_distances_and_their_gradient_are_those_of_all_segments_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    lots = torch.Generator().manual_seed(2)
+    vertices = (torch.rand(2, 3, 9, 2, generator=lots) * 12).requires_grad_()
+    grid = torch.rand(50, 2, generator=lots) * 12
+    begin, end = vertices[:, :, :-1, None], vertices[:, :, 1:, None]
+    along = (((grid - begin) * (end - begin)).sum(-1) / (end - begin).square().sum(-1)).clamp(0, 1)
+    every = (grid - begin - along[..., None] * (end - begin)).square().sum(-1)
+    expected, weights = (every.min(2).values + 1e-8).sqrt(), torch.rand(2, 3, 50, generator=lots)
+    (slope,) = torch.autograd.grad((expected * weights).sum(), vertices)
+
+    for together in (1 << 16, 100):
+        monkeypatch.setattr(module, "TOGETHER", together)
+        found = module._Distances.apply(vertices, grid)
+        torch.testing.assert_close(expected, found)
+        torch.testing.assert_close(slope, torch.autograd.grad((found * weights).sum(), vertices)[0])
+
+
 def test_looking_for_the_nearest_piece_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     crossing = strokes(ACROSS, DOWN, colours=(RED, BLUE), opacity=0.7)
     whole = draw(crossing, WHITE, (16, 16))
     monkeypatch.setattr(module, "AT_ONCE", 200)
+    monkeypatch.setattr(module, "TOGETHER", 50)
     torch.testing.assert_close(whole, draw(crossing, WHITE, (16, 16)))
     with torch.no_grad():
         torch.testing.assert_close(whole, draw(crossing, WHITE, (16, 16)))
