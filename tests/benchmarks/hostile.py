@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
+from bot.operations.process import freeze_memory
 from bot.playground.server.tls import Authority
 from tests.benchmarks.measure import Figure
 from tests.engine.images import hostile
@@ -27,6 +28,7 @@ async def _run() -> list[Figure]:
     settings: dict[str, object] = {"quota": {"units": 0.0}, "queue": {"total": 500}}
     with tempfile.TemporaryDirectory() as folder:
         async with opened(Authority(), Path(folder), dreambot_maker(settings)) as world:
+            freeze_memory()  # as `bot.app` does
             world.allow("429", "10062", "handlers did not finish")
             crowd = asyncio.create_task(
                 attack(world, [[HARMLESS for data in own if data in accepted] for own in files])

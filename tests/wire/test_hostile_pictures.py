@@ -60,8 +60,19 @@ def resident_bytes() -> tuple[int, int]:
     return resident.get(os.getpid(), 0), sum(size for pid, size in resident.items() if is_ours(pid))
 
 
+def queued_seconds() -> float:
+    """How long this thread has waited for a processor since its start. Linux only; else 0."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
 class Peak:
-    """The most memory that was seen, looked at ten times a second; and the longest that the loop stood still."""
+    """The most memory that was seen, looked at ten times a second; and the longest that the loop stood still.
+
+    Time in which the loop waited for a processor does not count, so that a busy machine gives the same.
+    """
 
     def __init__(self) -> None:
         self.before = self.most = resident_bytes()
@@ -69,9 +80,9 @@ class Peak:
 
     async def watch(self) -> None:
         while True:
-            begun = time.perf_counter()
+            begun, queued = time.perf_counter(), queued_seconds()
             await asyncio.sleep(0.1)
-            self.lag = max(self.lag, time.perf_counter() - begun - 0.1)
+            self.lag = max(self.lag, time.perf_counter() - begun - 0.1 - (queued_seconds() - queued))
             own, tree = await asyncio.to_thread(resident_bytes)
             self.most = max(self.most[0], own), max(self.most[1], tree)
 
