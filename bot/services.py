@@ -22,14 +22,13 @@ from bot.community.covered_sheets import CoveredSheets
 from bot.community.defaults import Defaults
 from bot.community.experiments import Experiments
 from bot.community.films import Films
-from bot.community.gallery.embedder import PictureEmbedder
+from bot.community.gallery.embedder import PictureEmbedder, PictureIndexer
 from bot.community.gallery.favorites import Favorites
 from bot.community.gallery.finder import Finder
-from bot.community.gallery.indexer import PictureIndexer
 from bot.community.gallery.message_check import MessageCheck
 from bot.community.gallery.pages import Gallery
 from bot.community.gallery.starboard import Starboard
-from bot.community.gallery.visibility import Visibility, is_restricted
+from bot.community.gallery.visibility import Visibility
 from bot.community.gate import Gate
 from bot.community.held_pictures import HeldPictures
 from bot.community.insights import Insights
@@ -43,6 +42,7 @@ from bot.config.settings import Config
 from bot.delivery.deletion_queue import DeletionQueue
 from bot.delivery.renderer import MessageRenderer
 from bot.delivery.service import Delivery
+from bot.interactions.context import is_restricted
 from bot.interactions.handlers import Handlers
 from bot.interactions.message_api import EphemeralPayload
 from bot.jobs.service import JobService
@@ -178,7 +178,8 @@ def build_services(
     access = ResultAccess(store)
     timelapses = Timelapses(store, partial(has_room, config.folder, config.retention.free_megabytes))
     jobs.registry.subscribe(batch_scorer.hear)
-    indexer, visibility = PictureIndexer(store, partial(is_restricted, client)), Visibility(client, store)
+    indexer = PictureIndexer(store, lambda channel_id: is_restricted(client.get_channel(channel_id)))
+    visibility = Visibility(client, store)
     message_check = MessageCheck(client, jobs.takedowns)
     embedder = PictureEmbedder(store, engine, indexer, config.search.perceptor, lambda: bool(jobs.registry.waiting()))
     jobs.registry.subscribe(embedder.hear)

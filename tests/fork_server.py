@@ -20,8 +20,8 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 
 from engine.client import supervisor
-from engine.client.child_process import DEFAULT_COMMAND as REAL
-from engine.client.child_process import EngineProcess, start_child
+from engine.client.supervisor import DEFAULT_COMMAND as REAL
+from engine.client.supervisor import EngineProcess, start_child
 from engine.client.transport import FD, SocketPair
 from engine.environment import WORKER_VARIABLE
 from engine.router import main as router

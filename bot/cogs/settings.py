@@ -17,8 +17,8 @@ from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.style import NO_STYLE
 from bot.policy.days import UTC_NAME, check_zone, zones
-from bot.policy.enforced_negative import MAX_ENFORCED, check_enforced
 from bot.policy.server_rules import NO_PROFILE, ChannelDefaults, Preferences, ServerRules, profile_setting
+from bot.policy.word_filter import MAX_ENFORCED, check_enforced
 from bot.requests import autocomplete as completion
 from bot.services import BotClient
 from bot.text import clock_date, listed, mention, mention_channel, mention_role

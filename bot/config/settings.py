@@ -5,6 +5,8 @@ Every key has a default, so the bot runs without a file. Secrets come from the e
 
 from __future__ import annotations
 
+import json
+import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +15,7 @@ from typing import Annotated
 import platformdirs
 from pydantic import Field, SecretStr, StringConstraints, ValidationError
 
-from bot.config.loader import as_json, read_tables, usual_places
-from bot.config.messages import explain_all
+from bot.config.messages import explain_all, toml_error
 from bot.config.sections import (
     DataSection,
     DeliverySection,
@@ -36,6 +37,30 @@ from bot.config.sections import (
 from bot.errors import ConfigError
 from bot.models.job import Priority
 from engine.weights.store.custom_models import CustomModel, ModelName
+
+
+def usual_places(app: str) -> tuple[Path, Path]:
+    """Paths that are tried, in order, when neither --config nor DREAMBOT_CONFIG names a file."""
+    return Path("config.toml"), platformdirs.user_config_path(app, False) / "config.toml"
+
+
+def read_tables(path: Path) -> dict[str, object]:
+    """The parsed file, with or without a byte-order mark. Raises ConfigError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(toml_error(path, error)) from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} cannot be read: its lists or tables are nested too deeply.") from error
+    except (OSError, ValueError) as error:  # also numbers of thousands of digits
+        raise ConfigError(f"{path} cannot be read: {error}.") from error
+
+
+def as_json(tables: dict[str, object]) -> str:
+    """*tables* as JSON, for pydantic."""
+    # Pydantic's strict mode takes lists for tuples only when it reads JSON; dates become text, which no key accepts.
+    return json.dumps(tables, default=str)
+
 
 APP = "dreambot"
 TOKEN_VARIABLE = "DISCORD_TOKEN"  # noqa: S105 - the variable's name, not a token

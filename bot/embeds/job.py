@@ -21,7 +21,7 @@ from bot.models.film import FilmRequest
 from bot.models.job import RUNNING, Applied, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
 from bot.models.vote import Vote
 from bot.pictures.ranking import independent_score, ordered
-from bot.policy.enforced_negative import ENFORCED, added_texts
+from bot.policy.word_filter import ENFORCED, added_texts
 from bot.text import (
     PROMPT_SHOWN,
     bar,

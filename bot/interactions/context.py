@@ -70,7 +70,7 @@ class Invocation:
             resident=guild is not None or (interaction.guild_id is None and interaction.context.dm_channel),
             manager=interaction.guild_id is not None and interaction.permissions.manage_guild,
             above=_above(interaction.channel),
-            restricted=_is_restricted(interaction.channel),
+            restricted=is_restricted(interaction.channel),
             interaction_id=interaction.id,
             interaction_token=interaction.token,
             member=member,
@@ -105,7 +105,7 @@ class Invocation:
             resident=True,
             manager=bool(member and guild and member.guild_permissions.manage_guild),
             above=_above(channel),
-            restricted=_is_restricted(channel),
+            restricted=is_restricted(channel),
             member=member,
         )
 
@@ -119,7 +119,7 @@ class Invocation:
 
     def sees_channel(self, channel: discord.abc.GuildChannel | discord.Thread) -> bool:
         """Like `sees`, for a channel that was fetched."""
-        if self.member is None or (_is_restricted(channel) and not self.restricted):
+        if self.member is None or (is_restricted(channel) and not self.restricted):
             return False
         if isinstance(channel, discord.Thread):
             if channel.is_private() and channel.id != self.channel_id:
@@ -203,7 +203,7 @@ def _above(channel: object) -> tuple[int, ...]:
     return tuple(found for found in (parent_id, getattr(parent, "category_id", None)) if found)
 
 
-def _is_restricted(channel: object) -> bool:
+def is_restricted(channel: object) -> bool:
     """Whether the channel is age-restricted; a thread follows its parent. An unknown channel is not restricted."""
     if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
         return False

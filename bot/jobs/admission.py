@@ -13,10 +13,10 @@ from bot.models.film import FilmRequest
 from bot.models.job import JobRequest, JobRow, JobState, Origin, Priority, new_job_id
 from bot.models.style import folded
 from bot.policy.cost_confirmation import ANSWERED
-from bot.policy.enforced_negative import enforced
 from bot.policy.limits import check_available, check_cooldown, check_size, check_waiting, worth_asking
 from bot.policy.quota import Quota
 from bot.policy.server_rules import NOWHERE, Location, QueuePause, ServerRules, blocked_words, meant_by
+from bot.policy.word_filter import enforced
 from bot.requests.derive import single_request
 from bot.retry import failpoint
 from bot.storage import Store, files

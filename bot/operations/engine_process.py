@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bot.config.sections import EngineSection
-from engine.client.child_process import DEFAULT_COMMAND
 from engine.client.local import LocalEngine
-from engine.client.supervisor import SupervisorTimeouts
+from engine.client.supervisor import DEFAULT_COMMAND, SupervisorTimeouts
 from engine.router.settings import RaySettings, RouterSettings, router_timeouts
 
 

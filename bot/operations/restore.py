@@ -12,10 +12,10 @@ from bot.operations.backup_format import FOLDERS, check_archive, in_words
 from bot.storage import DATABASE
 from bot.storage.files import sync_tree
 from bot.storage.lock import FolderLock
-from bot.storage.timelapses import FOLDER as FRAMES
+from bot.storage.pictures import FRAMES_FOLDER
 from bot.text import count
 
-_LIVING = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *FOLDERS, FRAMES)
+_LIVING = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *FOLDERS, FRAMES_FOLDER)
 """What is moved aside. Timelapse frames are in no backup, because they are large and can be spared."""
 
 

@@ -15,7 +15,7 @@ from bot.errors import PictureGone, StoreError
 from bot.models.job import JobRow, JobState, Update
 from bot.pictures.uploads import ImageUpload
 from bot.storage import Store, files
-from bot.storage.timelapses import Frame
+from bot.storage.pictures import Frame
 from engine.errors import UnreadablePicture
 from engine.images.opening import open_own
 from engine.images.pictures import fit, grid, within

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bot.errors import StoreError
-from bot.storage import attachments, files, pictures, timelapses
+from bot.storage import attachments, files, pictures
 from bot.storage.attachments import Attachments
 from bot.storage.community.challenges import ChallengeRows
 from bot.storage.community.covered_sheets import CoveredSheetRows
@@ -36,8 +36,7 @@ from bot.storage.ledger import LedgerRows
 from bot.storage.lock import FolderLock
 from bot.storage.messages import Deliveries, InteractionTokens, JobMessages, Pings, Presses
 from bot.storage.moderation import Audit, Blocks, Reports, SettingsTable
-from bot.storage.pictures import Pictures
-from bot.storage.timelapses import Frames
+from bot.storage.pictures import Frames, Pictures
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +89,7 @@ class Store:
         except OSError as error:
             raise StoreError(f"The data folder {folder} cannot be used: {error.strerror or error}.") from error
         try:
-            for name in (attachments.FOLDER, pictures.FOLDER, timelapses.FOLDER):
+            for name in (attachments.FOLDER, pictures.FOLDER, pictures.FRAMES_FOLDER):
                 files.make_private(folder / name)
             store = cls(folder, lock, await Database.open(folder / DATABASE))
         except BaseException:

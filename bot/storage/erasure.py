@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from bot.storage.database import Database, Session
-from bot.storage.timelapses import frames_path
+from bot.storage.pictures import frames_path
 
 FORGOTTEN = "forgotten"
 """Owner of the charges of forgotten people."""

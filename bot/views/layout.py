@@ -1,4 +1,4 @@
-"""Which buttons and menus a message has in each state of its job."""
+"""Which buttons and menus a message has in each state of its job; the buttons of an unfinished one."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import discord
 from discord import ui
 
+from bot.community.gate import Access
 from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState
 from bot.views.audit_log import LogNewerButton, LogOlderButton
-from bot.views.base import IdButton, JobButton, Press
+from bot.views.base import IdButton, JobButton, Press, template
 from bot.views.community.challenges import (
     ENTRY_FORM,
     BoardButton,
@@ -54,10 +56,19 @@ from bot.views.community.votes import BallotButton, StartVoteButton, VoteButton
 from bot.views.community.words import EXPLAIN, EXPLAIN_HELD, SayButton, submit_explain, submit_held_explain
 from bot.views.confirm_cost import ConfirmButton, DeclineButton
 from bot.views.confirm_erasure import ForgetButton
-from bot.views.history import HistoryMenu, NewerButton, OlderButton, PostButton, SavedNewerButton, SavedOlderButton
+from bot.views.history import (
+    HistoryMenu,
+    NewerButton,
+    OlderButton,
+    PostButton,
+    SavedNewerButton,
+    SavedOlderButton,
+    open_private,
+    refresh_private,
+    refresh_public,
+)
 from bot.views.info import DrawingButton, InfoButton, WatchButton
 from bot.views.menus import MoreMenu, PickMenu, SeedMenu, UpscaleMenu, more_menu, sheet_menus
-from bot.views.progress import CancelButton, RefreshButton
 from bot.views.remix_modal import submit_remix
 from bot.views.report import ReportBlockButton, ReportButton, ReportDeleteButton, ReportDismissButton, submit_report
 from bot.views.result import (
@@ -72,6 +83,48 @@ from bot.views.result import (
 )
 from bot.views.words import WordsButton
 from engine.requests.request import DreamRequest
+
+
+class CancelButton(JobButton, template=template("cancel")):
+    """Cancels a queued or running job and returns its reservation."""
+
+    action = "cancel"
+    access = Access.OPEN
+    label = "Cancel"
+    style = discord.ButtonStyle.danger
+    private = True
+
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        """Cancel the job. Its own message then shows that.
+
+        A message with this button whose job has ended is out of date, and this press updates it. Ephemeral
+        copies are only updated by a press, so they show the result at once.
+        """
+        if await press.shows_copy(job):
+            if not job.state.over:
+                await press.services.jobs.cancel(job.id, press.caller.user_id, press.caller.moderator)
+                job = await press.job(job.id)
+            await refresh_private(press, job)
+            return
+        shown, messages = press.message, press.services.store.messages
+        if job.state.over and shown and await messages.job_id(shown.channel.id, shown.id) == job.id:
+            await refresh_public(press, job)
+        await press.services.jobs.cancel(job.id, press.caller.user_id, press.caller.moderator)
+        await press.responder.defer()
+
+
+class RefreshButton(JobButton, template=template("refresh")):
+    """Updates an ephemeral copy of a job."""
+
+    action = "refresh"
+    access = Access.OPEN
+    label = "Refresh"
+    private = True
+
+    async def pressed(self, press: Press, job: JobRow) -> None:
+        show = refresh_private if await press.shows_copy(job) else open_private
+        await show(press, job)
+
 
 BUTTONS: tuple[type[IdButton], ...] = (
     UpscaleButton,

@@ -1,7 +1,7 @@
 """The models and weights that the engine knows: names, sources, hashes, licences, sizes, settings.
 
     catalogue.toml   the published weights, as data
-    registry         `Entry`: one checkpoint; reads and validates that file; finds an entry by name
+    registry         `Entry` and `Model`; reads and validates that file; finds an entry by name
     model_builder    turns an entry into a `Model`
     models           every model by name
     flops            cost of networks, for quotas

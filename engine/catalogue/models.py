@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from engine.catalogue.model_builder import build_model, paints
-from engine.catalogue.model_info import Model
-from engine.catalogue.registry import PUBLISHED
+from engine.catalogue.registry import PUBLISHED, Model
 
 __all__ = ["DEFAULT_MODEL", "MODELS", "Model", "add_models"]
 

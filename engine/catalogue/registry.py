@@ -1,7 +1,7 @@
 """Every checkpoint by name: those of `catalogue.toml`, OpenAI's nine CLIPs among them, and the host's own.
 
 An `Entry` holds a checkpoint's sources, its hash and its network. The files of the nine CLIPs are TorchScript archives;
-the hash is part of their addresses.
+the hash is part of their addresses. A `Model` is what clients see of weights that a method paints with.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from engine.errors import ModelUnavailable, WeightsError
+from engine.errors import InvalidRequest, ModelUnavailable, WeightsError
 
 MAX_FILE_BYTES = 16 * 2**30
 """Limit for a file of unknown size. No checkpoint of this family is larger."""
@@ -208,3 +208,66 @@ def clip_of_hash(path: Path, sha256: str) -> Entry:
     if found is None:
         raise WeightsError(f"“{path.name}” is none of OpenAI's nine CLIP files: its SHA-256 is {sha256}.")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What one set of weights can paint. Sizes are those of the finished image, in pixels."""
+
+    name: str
+    title: str
+    methods: tuple[str, ...]
+    """Methods that can use it, the usual one first."""
+    size: tuple[int, int]
+    """Default width and height."""
+    multiple: int
+    """Width and height are multiples of this."""
+    smallest: int
+    largest: int
+    scale: int = 1
+    """The network's image is this many times smaller; `finish` upscales it."""
+    finish: str = ""
+    """The upscaler that every image of this model goes through; empty for none."""
+    perceptor: str = "primer"
+    """The default CLIP."""
+    view_share: float = 0.01
+    """Cost of one view through its CLIP over one guided pass at its default size; see `flops`."""
+    train_steps: int = 1000
+    """Timesteps of the diffusion process of its training."""
+    classes: int = 0
+    """Classes of its training; the network needs one of them. 0 = unconditional."""
+    reads: bool = False
+    """Whether its network is conditioned on the prompt."""
+    free_guidance: bool = True
+    """Whether a network that reads was also trained without a prompt, for classifier-free guidance."""
+    limited_words: bool = False
+    """Whether it knows only the words of `engine.primer.vocabulary`."""
+    defaults: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """Method → option → default value."""
+
+    @property
+    def subject(self) -> str:
+        """The title as the beginning of a sentence: “The small model”; names stay as they are written."""
+        return self.title[0].upper() + self.title[1:] if self.title.startswith("the ") else self.title
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raises InvalidRequest, with the nearest possible size, unless the model can paint *width* × *height*."""
+        nearest = tuple(self._nearest(side) for side in (width, height))
+        if nearest != (width, height) and self.smallest == self.largest:
+            raise InvalidRequest(
+                f"{self.subject} cannot paint {width}×{height}; all its pictures are {self.largest}×{self.largest}."
+            )
+        if nearest != (width, height):
+            raise InvalidRequest(
+                f"{self.subject} cannot paint {width}×{height}; the nearest it can is {nearest[0]}×{nearest[1]} "
+                f"(sides are multiples of {self.multiple} from {self.smallest} to {self.largest})."
+            )
+
+    def shrunk(self, width: int, height: int, pixels: int) -> tuple[int, int] | None:
+        """The largest size of about that aspect ratio with at most *pixels* pixels; None if none is so small."""
+        part = min((pixels / (width * height)) ** 0.5, 1.0)
+        wide, high = (max(int(side * part) // self.multiple * self.multiple, self.smallest) for side in (width, height))
+        return (wide, high) if wide * high <= pixels else None
+
+    def _nearest(self, side: int) -> int:
+        return min(max(round(side / self.multiple) * self.multiple, self.smallest), self.largest)

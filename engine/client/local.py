@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.client.child_process import DEFAULT_COMMAND, EngineConnection
-from engine.client.supervisor import StartEngine, Supervisor, SupervisorTimeouts
+from engine.client.supervisor import DEFAULT_COMMAND, EngineConnection, StartEngine, Supervisor, SupervisorTimeouts
 from engine.environment import MemoryRules, child_environment
 from engine.errors import Cancelled, DreamError, EngineRestarting, EngineUnusable
 from engine.protocol.framing import Message, WireError

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.guidance.embeddings import see, views
-from engine.perceptors.perceptor_loader import PRIMER_FILES, load_perceptor
-from engine.perceptors.vocabulary_check import cut_short, understood
+from engine.perceptors.perceptor_loader import PRIMER_FILES, cut_short, load_perceptor, understood
 from engine.requests.prompts import Prompt, last_phase
 from engine.runtime.runtime import NetProvider
 

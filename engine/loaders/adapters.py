@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from engine.catalogue.registry import Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.nets.adm import UNetModel
-from engine.requests.adapters import WeightedAdapter
+from engine.requests.options.clip_views import WeightedAdapter
 from engine.weights.formats.state_dict import SelectedTensors
 from engine.weights.formats.tensors import read_index, read_tensors
 from engine.weights.store.folder import weights_folder

@@ -23,7 +23,7 @@ from engine.nets.adm_flags import AdmFlags
 from engine.nets.primer.composer import Composer, build_composer
 from engine.nets.v_diffusion.flags import VDiffusionFlags
 from engine.nets.v_diffusion.net import VDiffusionNet
-from engine.requests.adapters import WeightedAdapter
+from engine.requests.options.clip_views import WeightedAdapter
 from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors
 from engine.weights.formats.tensors import fit, read_fitting

@@ -23,8 +23,7 @@ from engine.images.tensors import to_image, to_unit
 from engine.methods._base import Finished, Running, Step, not_finite
 from engine.methods._diffusion.state import Phases, PhaseTargets, make_phases, phase_at
 from engine.methods._shared import filled, score_fewer_cutouts
-from engine.perceptors.perceptor_loader import load_perceptor
-from engine.perceptors.vocabulary_check import cut_short, readable
+from engine.perceptors.perceptor_loader import cut_short, load_perceptor, readable
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions, StepLog
 from engine.requests.options.clip_views import Weighted, read_augment

@@ -23,12 +23,18 @@ from engine.loaders.diffusion import DiffusionNet, load_diffusion_net
 from engine.loaders.lpips import HEADS, VGG, has_lpips, load_lpips
 from engine.loaders.secondary import check_sides, load_secondary
 from engine.methods._base import Finished, Running, Step, not_finite
-from engine.methods._diffusion.state import Phases, PhaseTargets, Sample, initial_latents, make_phases, recipe_at
-from engine.methods._diffusion.step import step_together
-from engine.methods._diffusion.text_conditioning import TextCondition, sketched, text_condition, without_nouns
+from engine.methods._diffusion.state import (
+    Phases,
+    PhaseTargets,
+    Sample,
+    TextCondition,
+    initial_latents,
+    make_phases,
+    recipe_at,
+)
+from engine.methods._diffusion.step import sketched, step_together, text_condition, without_nouns
 from engine.methods._shared import filled
-from engine.perceptors.perceptor_loader import load_perceptor
-from engine.perceptors.vocabulary_check import cut_short, readable
+from engine.perceptors.perceptor_loader import cut_short, load_perceptor, readable
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions
 from engine.requests.options.clip_views import Weighted, read_perceptors

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.catalogue import flops as work
-from engine.catalogue.model_info import Model
 from engine.catalogue.models import MODELS
+from engine.catalogue.registry import Model
 from engine.errors import InvalidRequest
 from engine.requests.options.base import Options, guessed, option_text
 from engine.requests.options.biggan_clip import BigganClipOptions

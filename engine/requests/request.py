@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
 from engine.errors import InvalidRequest, PromptError
 from engine.images.icons.spec import MAX_TEXT, read_icon
-from engine.requests.adapters import adapted_model, known_adapters
 from engine.requests.options.base import (
     Options,
     ended,
@@ -30,7 +29,7 @@ from engine.requests.options.base import (
 from engine.requests.options.biggan import BigganOptions
 from engine.requests.options.biggan_clip import BigganClipOptions
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
-from engine.requests.options.clip_views import USUAL, read_perceptors
+from engine.requests.options.clip_views import USUAL, adapted_model, known_adapters, read_perceptors
 from engine.requests.options.clipdraw import ClipdrawOptions
 from engine.requests.options.pixel_art import PixelArtOptions
 from engine.requests.options.pixels import PixelsOptions

@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from engine.client.child_process import UNUSABLE_STATUS
-from engine.client.supervisor import StartEngine
+from engine.client.supervisor import UNUSABLE_STATUS, StartEngine
 from engine.client.transport import BUFFER, take_socket
 from engine.environment import COMPILED_VARIABLE, SHARING_VARIABLE, WORKER_VARIABLE, MemoryRules
 from engine.errors import DreamError

@@ -18,8 +18,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.client.child_process import EXIT_SECONDS, EngineProcess, start_child
-from engine.client.supervisor import StartEngine
+from engine.client.supervisor import EXIT_SECONDS, EngineProcess, StartEngine, start_child
 from engine.client.transport import BUFFER
 from engine.environment import WORKER_VARIABLE, child_environment
 from engine.errors import EngineUnusable, printable

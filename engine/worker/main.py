@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.client.child_process import UNUSABLE_STATUS
+from engine.client.supervisor import UNUSABLE_STATUS
 from engine.client.transport import take_socket
 from engine.environment import COMPILED_VARIABLE, LOCAL, SHARING_VARIABLE, WORKER_VARIABLE, MemoryRules
 from engine.errors import DreamError

@@ -1,36 +1,127 @@
-"""Keeps the vectors of all pictures by one CLIP: of new ones when they are finished, of old ones while nothing waits.
+"""Keeps the search index: words, visibility and maturity of finished pictures, and their vectors by one CLIP.
 
-The perceptor is named by its name and the hash of its weights. When either changes, every picture is embedded again, a
-few at a time, and until then only those with a new vector are found by their look.
+New pictures are embedded when they are finished, old ones while nothing waits. The perceptor is named by its name and
+the hash of its weights. When either changes, every picture is embedded again, a few at a time, and until then only
+those with a new vector are found by their look.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from bot.community.gallery.indexer import PictureIndexer
 from bot.errors import Refused, StoreError
 from bot.models.gallery import IndexedPicture
-from bot.models.job import Update
+from bot.models.film import FilmRequest
+from bot.models.job import JobRow, PictureRow, Update
 from bot.pictures.clip_ranker import SMALL, clip_view
+from bot.policy.server_rules import ANCESTORS, PromptLineage, meant_by, wanted_texts
+from bot.policy.word_filter import is_mature
 from bot.retry import wait_for_news
 from bot.storage import Store, files
+from bot.storage.community.picture_index import IndexEntry
 from bot.storage.community.vector_table import FOLDER, VectorRow, VectorTable
+from bot.storage.database import Session
 from engine.client.local import Engine
 from engine.errors import DreamError, UnreadablePicture
 from engine.images.vector_file import Floats
 from engine.perceptors.judge_choice import choose_grader
 from engine.primer.vocabulary import says_something
 from engine.protocol.messages import Embeddings
+from engine.requests.request import DreamRequest
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 4
+AT_ONCE = 20
+"""Jobs that one transaction indexes."""
+ROUNDS = 5
+"""Transactions that one answer waits for."""
+MOST_TEXT = 4000
+"""Characters of a prompt that are searched."""
+MADE_FROM = ("upscale", "variation", "pick")
+"""Kinds of jobs whose picture was made from one picture of the parent."""
+
+
+class PictureIndexer:
+    """*restricted*: whether a channel is age-restricted now; an unknown one is not."""
+
+    def __init__(self, store: Store, restricted: Callable[[int], bool]) -> None:
+        self._store = store
+        self._restricted = restricted
+        self._turn = asyncio.Lock()
+
+    async def catch_up(self, rounds: int | None = None) -> None:
+        """Index finished jobs that are not indexed yet, also those of earlier versions. Raises StoreError.
+
+        *rounds*: at most so many transactions, for an answer that must not wait for all of an old database.
+        """
+        for _ in itertools.count() if rounds is None else range(rounds):
+            async with self._turn:
+                job_ids = await self._store.picture_index.unindexed(AT_ONCE)
+                if not job_ids:
+                    return
+                async with self._store.transaction() as session:
+                    for job_id in job_ids:
+                        await self._index(session, job_id)
+
+    async def ensure(self, job_id: str) -> None:
+        """Index this job now if it waits for it. Raises StoreError."""
+        async with self._turn, self._store.transaction() as session:
+            if await self._store.picture_index.waits(session, job_id):
+                await self._index(session, job_id)
+
+    async def _index(self, session: Session, job_id: str, depth: int = 0) -> None:
+        job = await self._store.jobs.find(job_id, session)
+        if job is None:
+            log.warning("job %s is not indexed, because this version cannot read it", job_id)
+            await self._store.picture_index.add(session, job_id, [])
+            return
+        meant = await meant_by(self._store, session, job.request, job.origin.parent_job)
+        mature = self._restricted(job.origin.channel_id) or bool(is_mature(meant.texts)) or not meant.known
+        mature |= await self._from_mature(session, job, depth)
+        origin = job.origin
+        entries = [
+            IndexEntry(
+                job.id,
+                picture.index,
+                origin.user_id,
+                None if origin.guest else origin.guild_id,
+                origin.channel_id,
+                mature or bool(picture.facts.get("covered")),
+                (await self._words(session, job, picture, meant))[:MOST_TEXT],
+            )
+            for picture in (job.pictures[:1] if isinstance(job.request, FilmRequest) else job.pictures)
+        ]
+        await self._store.picture_index.add(session, job.id, entries)
+
+    async def _from_mature(self, session: Session, job: JobRow, depth: int) -> bool:
+        """Whether a picture that the job was made from is adult content, by its words or by the safety check."""
+        sources = [(job.origin.parent_job, job.origin.parent_index)] if job.origin.kind in MADE_FROM else []
+        used = [await self._store.pictures.by_sha(sha256, session) for sha256 in job.request.images]
+        sources += [(source.job_id, source.index) for source in used if source is not None]
+        for job_id, _ in sources:
+            if depth < ANCESTORS and await self._store.picture_index.waits(session, job_id):
+                await self._index(session, job_id, depth + 1)
+        found = [await self._store.picture_index.entry(session, *source) for source in sources]
+        return any(entry is not None and entry[1] for entry in found)
+
+    async def _words(self, session: Session, job: JobRow, picture: PictureRow, meant: PromptLineage) -> str:
+        """The wanted texts of the prompt that painted it; an upscaled picture has its parent's."""
+        if isinstance(job.request, FilmRequest):
+            return ", ".join(wanted_texts(job.request))
+        request = job.part(picture.index).request
+        if isinstance(request, DreamRequest):
+            return ", ".join(wanted_texts(request))
+        parent = await self._store.picture_index.entry(session, job.origin.parent_job, job.origin.parent_index)
+        return parent[0] if parent else ", ".join(meant.texts)
+
+
+EMBEDDED_AT_ONCE = 4
 """Pictures that one request embeds."""
 LOADED = 1000
 """Vectors that are read from the database at a time."""
@@ -147,7 +238,7 @@ class PictureEmbedder:
 
     async def _embed_some(self) -> bool:
         """Embed a few pictures; False if none is due or a job waits."""
-        if self._busy() or not (due := await self._store.picture_index.due(AT_ONCE)):
+        if self._busy() or not (due := await self._store.picture_index.due(EMBEDDED_AT_ONCE)):
             return False
         views = [view for picture in due if (view := await self._view(picture)) is not None]
         if not views:

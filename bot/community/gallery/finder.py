@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bot.community.gallery.embedder import PictureEmbedder
-from bot.community.gallery.indexer import ROUNDS, PictureIndexer
+from bot.community.gallery.embedder import ROUNDS, PictureEmbedder, PictureIndexer
 from bot.community.gallery.message_check import MessageCheck
 from bot.community.gallery.pages import CHECKS, PAGE, messages_of
 from bot.community.gallery.visibility import Visibility

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bot.community.gallery.indexer import ROUNDS, PictureIndexer
+from bot.community.gallery.embedder import ROUNDS, PictureIndexer
 from bot.community.gallery.message_check import MessageCheck
 from bot.community.gallery.visibility import Visibility
 from bot.errors import Refused

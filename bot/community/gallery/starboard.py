@@ -22,12 +22,13 @@ from urllib.parse import urlsplit
 
 import discord
 
-from bot.community.gallery.indexer import PictureIndexer
-from bot.community.gallery.visibility import is_restricted, opens
+from bot.community.gallery.embedder import PictureIndexer
+from bot.community.gallery.visibility import opens
 from bot.delivery.edit_limiter import MessageKey
 from bot.delivery.service import Delivery
 from bot.embeds.gallery import starboard_embed
 from bot.errors import StoreError
+from bot.interactions.context import is_restricted
 from bot.interactions.message_api import (
     FAILURES,
     HISTORY,
@@ -160,9 +161,9 @@ class Starboard:
         board = guild.get_channel_or_thread(channel_id) if guild and channel_id else None
         if guild is None or board is None or picture.message_id is None:
             return False
-        mature = picture.mature or is_restricted(self._client, picture.channel_id)
+        mature = picture.mature or is_restricted(self._client.get_channel(picture.channel_id))
         seen = opens(guild, picture.channel_id, board)
-        return (not mature or is_restricted(self._client, channel_id)) and (known if seen is None else seen)
+        return (not mature or is_restricted(self._client.get_channel(channel_id))) and (known if seen is None else seen)
 
     async def _show(self, entry: StarboardEntry, picture: IndexedPicture, *, wanted: bool, fresh: bool) -> None:
         """Post or edit the message of an entry; remove one that is not *wanted* and whose message is not known."""

@@ -63,13 +63,6 @@ class Visibility:
             self._threads.pop(channel_id, None)
 
 
-def is_restricted(client: discord.Client, channel_id: int) -> bool:
-    """Whether a channel or the parent of a thread is age-restricted now; False for an uncached one."""
-    channel = client.get_channel(channel_id)
-    parent = channel.parent if isinstance(channel, discord.Thread) else channel
-    return bool(getattr(parent, "nsfw", False))
-
-
 def opens(guild: discord.Guild, channel_id: int, board: discord.abc.GuildChannel | discord.Thread) -> bool | None:
     """Whether every role that can see *board* can see that channel too; None for a channel that is not cached."""
     channel = guild.get_channel_or_thread(channel_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from engine.catalogue.model_info import Model
+from engine.catalogue.registry import Model
 from engine.diffusion.denoiser import mirrored, q_sample
 from engine.diffusion.perlin import perlin_picture
 from engine.diffusion.samplers import can_begin
@@ -16,7 +16,6 @@ from engine.diffusion.schedules import RespacedSchedule, stack
 from engine.guidance.cutouts import CutRecipe, NoiseKey
 from engine.guidance.objective import ClipTarget, Objective, Scales
 from engine.images.tensors import noise, uniform
-from engine.methods._diffusion.text_conditioning import TextCondition
 from engine.methods._shared import signed_image
 from engine.protocol.replay_record import StepLog
 from engine.requests.options.clip_diffusion import USUAL_ORDER, ClipDiffusionOptions
@@ -82,6 +81,20 @@ def _of_image(
         x = q_sample(begin[None], x[None], coefficients.alpha_bar)[0]
     left_right, up_down = (torch.tensor([wanted]) for wanted in axes(options))
     return InitialLatents(mirrored(x[None], left_right, up_down)[0], init, mask)
+
+
+@dataclass(frozen=True, slots=True)
+class TextCondition:
+    """What the network is conditioned on."""
+
+    wanted: Tensor
+    """[D], unit length."""
+    unwanted: Tensor | None
+    """[D], unit length; None if nothing is unwanted."""
+    aversion: float
+    """How many times the unwanted prediction is subtracted."""
+    sketch: Tensor | None = None
+    """[4, H, W], for a network that sees one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from engine.catalogue.model_info import Model
+from engine.catalogue.registry import Model
 from engine.errors import InvalidRequest
 from engine.requests.prompts import Prompt
 from engine.requests.schedule import number_text

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
-from engine.catalogue.model_info import Model
+from engine.catalogue.registry import Model
 from engine.errors import InvalidRequest
 from engine.requests.options.base import Options, refuse
 from engine.requests.options.biggan_clip import IMAGENET_CLASSES, read_classes

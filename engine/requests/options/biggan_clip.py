@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.catalogue.model_info import Model
+from engine.catalogue.registry import Model
 from engine.errors import InvalidRequest
 from engine.requests.options.generator_methods import GeneratedOptions
 from engine.requests.schedule import Schedule, constant

@@ -8,12 +8,19 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from engine.catalogue.flops import LPIPS, NET, clip_cost, gradient_cost
-from engine.catalogue.model_info import Model
+from engine.catalogue.registry import Model
 from engine.diffusion.spacing import EVEN, respace, step_count
 from engine.errors import InvalidRequest
-from engine.requests.adapters import NONE, WeightedAdapter, check_adapters, read_adapters
 from engine.requests.options.base import Options, option_text
-from engine.requests.options.clip_views import USUAL, Views, read_perceptors
+from engine.requests.options.clip_views import (
+    NONE,
+    USUAL,
+    Views,
+    WeightedAdapter,
+    check_adapters,
+    read_adapters,
+    read_perceptors,
+)
 from engine.requests.schedule import Schedule, WholeSchedule
 
 NOISE_OF: Mapping[str, float] = {"ddpm": 1.0, "plms": 0.0, "dpmpp_2m": 0.0, "ltsp": 0.0, "stsp": 0.0}

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.catalogue.model_info import Model
+from engine.catalogue.registry import Model
 from engine.requests.options.clip_views import read_augment
 from engine.requests.options.optimiser_methods import OptimisedOptions
 

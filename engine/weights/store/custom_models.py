@@ -45,11 +45,10 @@ from pydantic import (
 )
 
 from engine.catalogue.model_builder import build_model, check_flags, paints
-from engine.catalogue.model_info import Model
 from engine.catalogue.models import DEFAULT_MODEL, PRIMER, add_models
-from engine.catalogue.registry import PUBLISHED, Entry, Kind, add_entries
+from engine.catalogue.registry import PUBLISHED, Entry, Kind, Model, add_entries
 from engine.errors import InvalidRequest, WeightsError
-from engine.requests.adapters import NONE
+from engine.requests.options.clip_views import NONE
 from engine.requests.request import AUTO, SHIPPED, build_options
 from engine.weights.store.trained_models import trained_tables
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from engine.catalogue.model_info import Model
-from engine.catalogue.registry import Entry, clip_named, entries
+from engine.catalogue.registry import Entry, Model, clip_named, entries
 from engine.errors import WeightsError
 from engine.weights.store.folder import COMMAND, Folder, weights_folder
 

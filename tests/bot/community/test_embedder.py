@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bot.community.gallery.embedder import PictureEmbedder
-from bot.community.gallery.indexer import PictureIndexer
+from bot.community.gallery.embedder import PictureEmbedder, PictureIndexer
 from bot.models.job import JobState
 from engine.errors import EngineRestarting
 from engine.images.pictures import to_png

@@ -17,9 +17,8 @@ import numpy as np
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from bot.community.gallery.embedder import PictureEmbedder
+from bot.community.gallery.embedder import PictureEmbedder, PictureIndexer
 from bot.community.gallery.finder import Finder
-from bot.community.gallery.indexer import PictureIndexer
 from bot.community.gallery.starboard import Starboard
 from bot.models.gallery import IndexedPicture, Viewer
 from bot.models.job import JobRow, JobState, Origin, Priority, new_job_id, owner_of

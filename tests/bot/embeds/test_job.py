@@ -9,9 +9,9 @@ import pytest
 from bot.embeds.job import Parent, all_notes, embed_for, footer
 from bot.models.job import JobRow, JobState, Kind, Origin, QueuePosition, Update
 from bot.pictures.ranking import best
-from bot.policy.enforced_negative import enforced
+from bot.policy.word_filter import enforced
 from engine.catalogue.models import MODELS
-from engine.perceptors.vocabulary_check import readable
+from engine.perceptors.perceptor_loader import readable
 from engine.requests.request import build_request
 from tests.bot.samples import NOW, done, enlarged, job, picture, progress, running
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bot.errors import Refused
 from bot.models.comparison import Comparison, Way
 from bot.models.job import Applied
-from bot.policy.enforced_negative import ENFORCED, check_enforced, enforced
+from bot.policy.word_filter import ENFORCED, check_enforced, enforced
 from engine.errors import DreamError
 from engine.requests.request import NEGATIVE_WEIGHT, DreamRequest, build_request
 from tests.bot.samples import enlarged, job

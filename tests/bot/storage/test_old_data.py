@@ -13,8 +13,8 @@ from contextlib import closing
 from pathlib import Path
 
 import bot.storage
+from bot.community.gallery.embedder import PictureIndexer
 from bot.community.gallery.favorites import Favorites
-from bot.community.gallery.indexer import PictureIndexer
 from bot.jobs.retention import Retention
 from bot.models.gallery import Viewer
 from bot.models.job import JobState

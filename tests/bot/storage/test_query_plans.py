@@ -33,7 +33,7 @@ from bot.storage.community.starboard import StarboardEntry
 from bot.storage.confirmations import Confirmation
 from bot.storage.database import Database, Session
 from bot.storage.moderation import Block, Voice
-from bot.storage.timelapses import Frames
+from bot.storage.pictures import Frames
 from engine.protocol.messages import Picture
 from tests.bot.core import ANN, BOB, Core, dream, origin, running_core
 

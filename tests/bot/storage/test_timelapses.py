@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.storage import timelapses as module
-from bot.storage.timelapses import Frames, frames_path
+from bot.storage import pictures as module
+from bot.storage.pictures import Frames, frames_path
 
 WAY = [{0: b"a"}, {0: b"b", 1: b"c"}, {0: b"d", 1: b"e"}]
 
@@ -38,7 +38,7 @@ async def test_a_damaged_file_is_as_good_as_gone(tmp_path: Path, damage: bytes |
 
 
 async def test_the_oldest_of_too_many_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 3)
+    monkeypatch.setattr(module, "MOST_FRAMES", 3)
     frames = Frames(tmp_path)
 
     for number in range(5):

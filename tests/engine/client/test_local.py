@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from engine.client.child_process import EngineProcess
 from engine.client.local import LocalEngine, _Run
-from engine.client.supervisor import SupervisorTimeouts
+from engine.client.supervisor import EngineProcess, SupervisorTimeouts
 from engine.client.transport import Loopback
 from engine.environment import child_environment
 from engine.errors import DreamError, EngineRestarting, EngineUnusable
@@ -406,7 +405,7 @@ async def test_a_loopback_connection_needs_the_secret() -> None:
 
 
 async def test_a_child_joins_over_loopback_where_nothing_can_be_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.client.child_process.offer", Loopback.make)
+    monkeypatch.setattr("engine.client.supervisor.offer", Loopback.make)
     async with started(command=EXECUTED) as client:
         await client.until(lambda seen: bool(seen))
         await client.submit("a")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.loaders.diffusion import load_diffusion_net
-from engine.methods._diffusion.text_conditioning import sketched, without_nouns
+from engine.methods._diffusion.step import sketched, without_nouns
 from engine.primer.vocabulary import tokenise
 from engine.requests.prompts import parse_prompts
 from engine.runtime.runtime import Runtime

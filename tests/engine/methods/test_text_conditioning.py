@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from engine.guidance.targets import Targets
-from engine.methods._diffusion.text_conditioning import AVERSION_LEAST_MOST, AVERSION_MOST, text_condition
+from engine.methods._diffusion.step import AVERSION_LEAST_MOST, AVERSION_MOST, text_condition
 
 
 def targets(weights: list[float], *vectors: list[float]) -> Targets:

@@ -7,7 +7,7 @@ import pytest
 from engine.catalogue import registry
 from engine.catalogue.registry import Entry, Kind
 from engine.errors import InvalidRequest
-from engine.requests.adapters import WeightedAdapter, read_adapters
+from engine.requests.options.clip_views import WeightedAdapter, read_adapters
 from engine.requests.request import ClipDiffusionOptions, build_request, request_from_json, request_to_json
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from engine.client.child_process import DEFAULT_COMMAND, UNUSABLE_STATUS
+from engine.client.supervisor import DEFAULT_COMMAND, UNUSABLE_STATUS
 from engine.images.opening import open_own
 from engine.images.pictures import to_png
 from engine.protocol.messages import Failure, Job, Picture, Result
