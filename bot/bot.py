@@ -246,7 +246,7 @@ class DreamBot(BotClient):
         self._was_ready = True
         self._begin(supervise("the deletion queue", self.services.deletion_queue.run))
         self._begin(supervise("the login watch", self.login_watch.run))
-        await patiently(lambda: self.services.jobs.abandon_servers(self._is_in))
+        await patiently(self.services.jobs.abandon_servers, self._is_in)
         self.services.jobs.resume()
         await self.services.delivery.start()
         self._begin(supervise("the votes", self.services.votes.run))

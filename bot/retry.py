@@ -11,12 +11,13 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from bot.errors import StoreError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 
 
@@ -25,11 +26,11 @@ def pause_after(tries: int) -> float:
     return min(FIRST_WAIT * 2.0 ** min(tries, 10), LONGEST_WAIT)
 
 
-async def patiently(work: Callable[[], Awaitable[T]], tries: int | None = None) -> T:
-    """Repeat *work* with growing pauses while it raises StoreError; after *tries* attempts the last one is raised."""
+async def patiently(work: Callable[[*Ts], Awaitable[T]], *args: *Ts, tries: int | None = None) -> T:
+    """Await *work* of *args* until it raises no StoreError, with growing pauses; the last of *tries* is raised."""
     for made in itertools.count():
         try:
-            return await work()
+            return await work(*args)
         except StoreError as error:
             if made + 1 == tries:
                 raise

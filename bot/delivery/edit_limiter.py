@@ -92,7 +92,7 @@ class EditBudget:
     def wait(self, key: MessageKey, urgency: Urgency, now: float) -> float:
         """Seconds until *key* may be edited; final and parting updates wait for the bot's bucket only."""
         if urgency in (Urgency.FINAL, Urgency.SHUTDOWN):
-            return self._of_bot(now).wait(now)
+            return self._bucket("bot", self._bot, now).wait(now)
         later = self._places.get(key.message, now) - now if urgency is Urgency.QUEUE_POSITION else 0.0
         return max(later, *(bucket.wait(now) for bucket in self._all(key, now)))
 
@@ -119,10 +119,7 @@ class EditBudget:
 
     def _all(self, key: MessageKey, now: float) -> tuple[TokenBucket, TokenBucket, TokenBucket]:
         message = self._bucket(("message", key.message), self._message, now)
-        return message, self._bucket(("channel", key.channel), self._channel, now), self._of_bot(now)
-
-    def _of_bot(self, now: float) -> TokenBucket:
-        return self._bucket("bot", self._bot, now)
+        return message, self._bucket(("channel", key.channel), self._channel, now), self._bucket("bot", self._bot, now)
 
     def _bucket(self, key: Hashable, rate: Rate, now: float) -> TokenBucket:
         return self._buckets.setdefault(key, TokenBucket(rate, rate.capacity, now))

@@ -301,7 +301,7 @@ class MessageUpdater:
     async def _link(self) -> None:
         if (message_id := self.message_id) is not None:
             channel_id = self._post.address.channel_id
-            await patiently(lambda: self._jobs.link_message(self.job.id, channel_id, message_id))
+            await patiently(self._jobs.link_message, self.job.id, channel_id, message_id)
             self._linked = True
             failpoint("posted")
 
@@ -327,7 +327,7 @@ class MessageUpdater:
             self.message_id = final.message_id
             await self._link()
         if direct := final.direct:
-            await patiently(lambda: self._jobs.link_message(self.job.id, *direct))
+            await patiently(self._jobs.link_message, self.job.id, *direct)
         await self._close("result", final.failed)
         failpoint("delivered")
 
@@ -343,7 +343,7 @@ class MessageUpdater:
                 words = f"{mention(job.origin.user_id)} {what} ready."
                 ping = await self._post.reply(self.message_id, words, nonce(job.id, "ping"))
                 channel_id = self._post.address.channel_id
-                await patiently(lambda: self._store.pings.note(job.id, channel_id, ping))
+                await patiently(self._store.pings.note, job.id, channel_id, ping)
                 why = ""
             except FAILURES as error:
                 why = str(error)
@@ -352,7 +352,7 @@ class MessageUpdater:
 
     async def _owed(self, purpose: Purpose) -> bool:
         """Whether the outbox row is open; deleting the message on purpose closes it."""
-        row = await patiently(lambda: self._store.deliveries.find(self.job.id, purpose))
+        row = await patiently(self._store.deliveries.find, self.job.id, purpose)
         return row is not None and row.state == "pending"
 
     async def _close(self, purpose: Purpose, failed: str) -> None:
@@ -360,7 +360,7 @@ class MessageUpdater:
         job_id, store, now = self.job.id, self._store, self._clock()
         if failed:
             log.warning("the %s of job %s could not be delivered: %s", purpose, job_id, failed)
-            await patiently(lambda: store.deliveries.undeliverable(job_id, purpose, failed, now))
+            await patiently(store.deliveries.undeliverable, job_id, purpose, failed, now)
         else:
-            await patiently(lambda: store.deliveries.delivered(job_id, purpose, now))
-        await patiently(lambda: store.interactions.erase(job_id))
+            await patiently(store.deliveries.delivered, job_id, purpose, now)
+        await patiently(store.interactions.erase, job_id)

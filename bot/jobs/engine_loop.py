@@ -132,7 +132,7 @@ class EngineLoop:
     async def _give_up(self, job: JobRow) -> None:
         self._crossing = None
         error = SetAside("Something went wrong inside the bot while it handled this job; the error has been logged.")
-        await patiently(lambda: self._transitions.failed(job, error))
+        await patiently(self._transitions.failed, job, error)
         await self.cancel(job)
 
     def _on_update(self, update: Update) -> None:
@@ -153,13 +153,13 @@ class EngineLoop:
         return ready is not None and ready.pid != self._leaving
 
     async def _cross(self, job: JobRow) -> None:
-        started = await patiently(lambda: self._transitions.start(job))
+        started = await patiently(self._transitions.start, job)
         if started is None:
             return
-        images = await patiently(lambda: self._images(started))
+        images = await patiently(self._images, started)
         if images is None:
             gone = PictureGone("The starting picture has expired.")
-            await patiently(lambda: self._transitions.failed(started, gone))
+            await patiently(self._transitions.failed, started, gone)
             return
         if self._registry.row(job.id, job.attempt) is not None:  # else it was cancelled in the meantime
             await self._submit(started, images)
@@ -168,7 +168,7 @@ class EngineLoop:
         worker = self._registry.workers.load_of(job.id)
         part = next_portion(job, worker.free if worker else 0, self._failed_indices.get(job.id, ()))
         if part is None:  # the previous run stored all pictures but crashed before it stored the end
-            await patiently(lambda: self._transitions.done(job, Result(job.id, job.attempt, len(job.pictures))))
+            await patiently(self._transitions.done, job, Result(job.id, job.attempt, len(job.pictures)))
             return
         request = part.request
         if isinstance(job.request, FilmRequest) and part.first:
@@ -189,7 +189,7 @@ class EngineLoop:
         except (EngineRestarting, EngineUnusable) as error:
             log.info("job %s could not be handed over: %s", job.id, error)
             self._down = True  # until the engine reports that it is ready
-            await patiently(lambda: self._transitions.requeue(job))
+            await patiently(self._transitions.requeue, job)
             return
         failpoint("handed over")
         if self._registry.row(job.id, job.attempt) is None:  # cancelled during the hand-over
@@ -231,7 +231,7 @@ class EngineLoop:
         elif isinstance(event, Picture):
             await self._keep(job, event)
         else:
-            await patiently(lambda: self._end(job, part, event))
+            await patiently(self._end, job, part, event)
             self.wake()
 
     def _is_ready(self, ready: Ready) -> None:
@@ -247,11 +247,11 @@ class EngineLoop:
         """Store a picture; if that fails for good, the job fails."""
         try:
             judged = await self._safety.judged(picture) if self._safety else picture
-            await patiently(lambda: self._transitions.picture(job, judged), PICTURE_TRIES)
+            await patiently(self._transitions.picture, job, judged, tries=PICTURE_TRIES)
         except StoreError as error:
             log.error("picture %d of job %s cannot be stored: %s", picture.index, job.id, error)
             lost = StoreError("The picture was painted but could not be stored. Try again later.")
-            await patiently(lambda: self._transitions.failed(job, lost))
+            await patiently(self._transitions.failed, job, lost)
             await self.cancel(job)
 
     async def _end(self, job: JobRow, part: Portion, event: Result | Failure) -> None:

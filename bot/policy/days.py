@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
 from bot.errors import Refused
@@ -96,9 +96,5 @@ def unix_time(name: str, local: datetime) -> float:
 
 def _day(name: str, now: float) -> Day:
     today = local_time(name, now).date()
-    start, end = (_midnight(name, today + timedelta(days=days)) for days in (0, 1))
+    start, end = (unix_time(name, datetime.combine(today + timedelta(days=days), time())) for days in (0, 1))
     return Day(start, end, name)
-
-
-def _midnight(name: str, day: date) -> float:
-    return unix_time(name, datetime.combine(day, time()))

@@ -88,7 +88,8 @@ class ClipDiffusion:
         pictures, schedule = decode(request, images, runtime.device), net.walk(options.spacing)
         recipe = recipe_at(options, schedule.noisiness(len(schedule) - 1))
         guiding = _guiding(options, model)
-        own = model.perceptor if net.flags.context_dim or model.perceptor in _names(guiding) else guiding[0].name
+        names = [clip.name for clip in guiding]
+        own = model.perceptor if net.flags.context_dim or model.perceptor in names else names[0]
 
         def targets(clip: Weighted, prompts: Sequence[Prompt], fuzzy: float = 0.0) -> ClipTarget:
             found = make_targets(load_perceptor(clip.name, runtime), prompts, pictures, recipe, fuzzy=fuzzy)
@@ -109,7 +110,7 @@ class ClipDiffusion:
                 for made, words, part in zip(phases, told, phases_of(prompts), strict=True)
             )
 
-        notes += cut_short(prompts, (load_perceptor(name, runtime) for name in dict.fromkeys((own, *_names(guiding)))))
+        notes += cut_short(prompts, (load_perceptor(name, runtime) for name in dict.fromkeys((own, *names))))
         lpips = options.init_distance == "lpips" and has_lpips()
         if options.init_distance == "lpips" and not lpips:
             notes += (NO_LPIPS,)
@@ -221,10 +222,6 @@ def _kind(model: Model, x: Tensor, options: ClipDiffusionOptions) -> Hashable:
     """Pictures of one kind take equally much memory."""
     views = str(options.cutouts), options.perceptors, options.clip_cutouts, options.augment
     return METHOD_NAME, model.name, tuple(x.shape), views
-
-
-def _names(clips: Sequence[Weighted]) -> tuple[str, ...]:
-    return tuple(clip.name for clip in clips)
 
 
 def _guiding(options: ClipDiffusionOptions, model: Model) -> tuple[Weighted, ...]:

@@ -31,7 +31,7 @@ def free_memory(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         return int(free) + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     most, used = container_memory()
-    available = _available()
+    available = _meminfo("MemAvailable") or system_memory() // 2  # half where the system does not say
     return max(min(available, most - used), 0) if most else available
 
 
@@ -74,11 +74,6 @@ def container_memory(root: Path = CGROUP) -> tuple[int, int]:
         return (int(most), max(used - int(counted.get("inactive_file", 0)), 0)) if most.isdecimal() else (0, 0)
     except (OSError, ValueError):
         return 0, 0
-
-
-def _available() -> int:
-    """Bytes available without swapping, by Linux's estimate; elsewhere half of all memory."""
-    return _meminfo("MemAvailable") or system_memory() // 2
 
 
 def _meminfo(name: str) -> int:

@@ -177,7 +177,7 @@ class JobRun:
 
     def progress(self) -> Progress | None:
         """The progress to send now, or None. Waits for all previews of a step, because they are sent together."""
-        now, step = time.monotonic(), self._mean_step()
+        now, step = time.monotonic(), sum(p.steps_done for p in self.tasks) / len(self.tasks)
         news = self.snapshots or step > self._sent_step
         waits = any(p.encoding for p in self.tasks) and not self.closely
         if news and not waits and now - self._sent_at >= self._pause:
@@ -207,9 +207,6 @@ class JobRun:
         if self.closely and self.snapshots:
             return 0.0
         return PROGRESS_SECONDS[0 if self.snapshots else 1]
-
-    def _mean_step(self) -> float:
-        return sum(p.steps_done for p in self.tasks) / len(self.tasks)
 
     def _measure(self, step: float, now: float) -> None:
         """Updates the moving average of seconds per step of the whole job."""

@@ -159,11 +159,6 @@ def guides(options: ClipDiffusionOptions, timestep: float, step: int) -> bool:
     return within and step % int(options.guide_every.at(timestep)) == 0
 
 
-def limits_at(options: ClipDiffusionOptions, timestep: float) -> tuple[float, float]:
-    """`clamp_max` and `shift_max` at *timestep*."""
-    return options.clamp_max.at(timestep), options.shift_max.at(timestep)
-
-
 def _scales(options: ClipDiffusionOptions, timestep: float) -> Scales:
     init = {options.init_distance: options.init_scale.at(timestep)}
     return Scales(
@@ -259,7 +254,8 @@ class Sample:
     @property
     def limits(self) -> tuple[float, float]:
         """The gradient limits of the next step."""
-        return limits_at(self.options, self.schedule.noisiness(self.stop))
+        timestep = self.schedule.noisiness(self.stop)
+        return self.options.clamp_max.at(timestep), self.options.shift_max.at(timestep)
 
     @property
     def depth(self) -> int:
