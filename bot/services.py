@@ -51,8 +51,7 @@ from bot.models.vote import Vote
 from bot.operations.metrics import Metrics
 from bot.operations.status import Shards, Sources, Status, look
 from bot.pictures.attachments import AttachmentReader
-from bot.pictures.clip_ranker import ClipRanker
-from bot.pictures.ranking import BatchScorer
+from bot.pictures.ranking import BatchScorer, ClipRanker
 from bot.pictures.thumbnails import Thumbnails
 from bot.pictures.timelapse import Timelapses
 from bot.policy.limits import has_room

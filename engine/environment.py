@@ -30,7 +30,7 @@ PREFIXES = tuple(_PREFIXES.split())
 """The last one steers the child of the tests."""
 
 THREADS = {
-    # engine/runtime/cpu_threads.py tries more while it runs: on a busy machine two can be 28 times slower
+    # engine/runtime/tuning.py tries more while it runs: on a busy machine two can be 28 times slower
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads starve the other processes of a busy machine

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.config.sections import SafetySection
-from bot.pictures.clip_ranker import clip_view
+from bot.pictures.ranking import clip_view
 from engine.client.local import Engine
 from engine.errors import DreamError
 from engine.protocol.messages import Picture

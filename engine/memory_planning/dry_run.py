@@ -34,9 +34,9 @@ from engine.nets.secondary import SecondaryNet
 from engine.perceptors.perceptor import Perceptor
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest
-from engine.runtime.compiler import Compiler
 from engine.runtime.model_cache import size_of
 from engine.runtime.runtime import MemoryPlanner
+from engine.runtime.tuning import Compiler
 
 T = TypeVar("T")
 

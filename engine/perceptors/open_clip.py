@@ -1,4 +1,7 @@
-"""CLIPs loaded through open_clip: OpenAI's files, or a model by its open_clip name."""
+"""CLIPs loaded through open_clip: OpenAI's files, or a model by its open_clip name.
+
+OpenAI's files are programs (TorchScript), so only files with a published hash are opened.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,33 @@ import torch
 from torch import Tensor
 
 from engine.catalogue.registry import OPENAI_TAG, Entry, clip_named, clip_of_hash, plain
-from engine.errors import ModelUnavailable
-from engine.loaders.clip import read_clip
+from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.meta_init import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.nets.kernels import use_onednn
 from engine.perceptors.lpips import Features
 from engine.perceptors.perceptor import CLIP_MEAN, CLIP_STD, Perceptor
+from engine.weights.formats.detect import Format, find_format
+from engine.weights.formats.tensors import BREAKAGE
 from engine.weights.store.folder import weights_folder
 from engine.weights.store.hashed_file import HashedFile, open_hashed
+
+
+def read_clip(opened: HashedFile, published: str) -> dict[str, Tensor]:
+    """The tensors of a file with the *published* hash. Raises WeightsError for another hash, which could run code."""
+    if opened.sha256 != published:
+        raise WeightsError(f"“{opened.path.name}” is not opened: its SHA-256 is {opened.sha256}, not {published}.")
+    if find_format(opened) is not Format.SCRIPT:
+        raise WeightsError(f"“{opened.path.name}” is not one of OpenAI's CLIP files.")
+    try:
+        script: Any = torch.jit.load(opened.file, map_location="cpu")  # type: ignore[no-untyped-call]
+    except BREAKAGE as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"“{opened.path.name}” is a broken PyTorch file: {first.rstrip('.')}.") from error
+    opened.check_unchanged()
+    state: dict[str, Tensor] = script.state_dict()
+    return state
+
 
 ensure_torchvision()
 open_clip: Any = importlib.import_module("open_clip")

@@ -171,7 +171,7 @@ class StepConditions(NamedTuple):
     memory_level: int = 0
     """How far memory is saved at the cost of time: see `engine.methods`."""
     compiled: bool = False
-    """Whether the networks were compiled: see `engine.runtime.compiler`."""
+    """Whether the networks were compiled: see `engine.runtime.tuning`."""
 
 
 class LogEntry(NamedTuple):

@@ -55,8 +55,8 @@ def _problem(device: str) -> str:
 
 def _compile_problem(name: str) -> str:
     """Why not even a small net can be compiled for the device of that name; empty if it can."""
-    from engine.runtime.compiler import make_compiler
     from engine.runtime.device import find_device
+    from engine.runtime.tuning import make_compiler
 
     device = find_device(name)
     net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.SiLU()).requires_grad_(False).to(device)

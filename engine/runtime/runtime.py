@@ -11,9 +11,9 @@ from typing import ParamSpec, Protocol, TypeVar
 import torch
 
 from engine.errors import DreamError, OutOfMemory
-from engine.runtime.compiler import Compiler
 from engine.runtime.device import MODELS_SHARE, Device, find_device
 from engine.runtime.model_cache import ModelCache
+from engine.runtime.tuning import Compiler
 
 CERTAIN = 0.95
 """An image is refused only if this share of its counted bytes exceeds the memory: real steps took 1.00 to 1.12 times

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import NotFinite, WeightsError
-from engine.runtime.cpu_threads import AUTO, Threads
+from engine.runtime.tuning import AUTO, Threads
 from engine.training.checkpoints import save_weights, unsuitable
 from engine.training.ema import Ema
 from engine.training.interrupts import unhurried

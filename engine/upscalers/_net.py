@@ -19,7 +19,7 @@ from engine.images.tensors import to_image, to_tensor
 from engine.methods._base import Failed, Running, Step
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions
-from engine.runtime.cpu_threads import use_threads
+from engine.runtime.tuning import use_threads
 from engine.upscalers import PLAIN, Axes
 from engine.upscalers._tiles import Canvas, Cutting, Unfinished, open_small, prepare, resample
 

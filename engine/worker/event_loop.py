@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from engine.errors import DreamError
-from engine.runtime.cpu_threads import use_threads
 from engine.runtime.runtime import catch
+from engine.runtime.tuning import use_threads
 
 Call = Callable[[], None]
 IDLE_SECONDS = 20.0

@@ -14,8 +14,8 @@ from pathlib import Path
 from engine.errors import error_from_code
 from engine.protocol.messages import Event, Failure, Job, Picture, Progress, Ready, Request, Result
 from engine.protocol.replay_record import ReplayPlan
-from engine.runtime.compiler import make_compiler
 from engine.runtime.runtime import Runtime
+from engine.runtime.tuning import make_compiler
 from engine.worker.event_loop import Loop
 from engine.worker.worker import Worker
 

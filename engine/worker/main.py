@@ -49,8 +49,8 @@ def main() -> int:
 
 
 def _serve(wire: SyncWire) -> int:
-    from engine.runtime.compiler import make_compiler
     from engine.runtime.runtime import Runtime
+    from engine.runtime.tuning import make_compiler
     from engine.weights.store.custom_models import add_custom_models, shared_custom_models
     from engine.worker.event_loop import Loop
     from engine.worker.worker import Worker

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from engine.errors import DreamError, OutOfMemory
 from engine.methods._base import Failed, Finished, State, Step
-from engine.runtime.cpu_threads import Threads
 from engine.runtime.runtime import SPARE, DeviceLost, Runtime, Unexpected, catch
+from engine.runtime.tuning import Threads
 from engine.worker.job_state import ImageTask, Painter
 
 if TYPE_CHECKING:

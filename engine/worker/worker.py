@@ -46,10 +46,10 @@ from engine.protocol.messages import (
 )
 from engine.protocol.replay_record import ReplayPlan
 from engine.requests.request import DreamRequest, build_request, clip_key
-from engine.runtime.cpu_threads import Threads
 from engine.runtime.device import cores
 from engine.runtime.model_cache import SMALL, LoadedNets
 from engine.runtime.runtime import Runtime, catch
+from engine.runtime.tuning import Threads
 from engine.upscalers import Upscaler
 from engine.worker.admission import Admitted, FindMethod, admit
 from engine.worker.capabilities import look_around

@@ -1,4 +1,4 @@
-"""What compiling brings nets that guide (`engine.runtime.compiler`), forwards and backwards, on one thread: the same
+"""What compiling brings nets that guide (`engine.runtime.tuning`), forwards and backwards, on one thread: the same
 pass as
 it is and compiled, timed in turn; and what the first pass of a fresh process costs with nothing kept, and with what
 another process has kept. CPU seconds count the C++ compiler, too. Needs one; takes some twenty CPU minutes.

@@ -19,7 +19,7 @@ from bot.errors import Refused, StoreError
 from bot.models.gallery import IndexedPicture
 from bot.models.film import FilmRequest
 from bot.models.job import JobRow, PictureRow, Update
-from bot.pictures.clip_ranker import SMALL, clip_view
+from bot.pictures.ranking import SMALL, clip_view
 from bot.policy.server_rules import ANCESTORS, PromptLineage, meant_by, wanted_texts
 from bot.policy.word_filter import is_mature
 from bot.retry import wait_for_news

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.errors import Refused
-from bot.pictures.clip_ranker import clip_view
+from bot.pictures.ranking import clip_view
 from engine.client.local import Engine
 from engine.errors import EngineRestarting
 from engine.protocol.messages import Embeddings

@@ -38,8 +38,8 @@ def train(
     import os
 
     from engine.primer.tasks import remake
-    from engine.runtime.cpu_threads import Threads as Pace
     from engine.runtime.device import find_device
+    from engine.runtime.tuning import Threads as Pace
 
     pace = Pace(threads, os.cpu_count() or 1)
     run = remake.trainer(net, minutes=minutes, pictures=pictures, device=find_device(device), start=start, anew=anew)

@@ -19,8 +19,8 @@ from engine.methods._base import Failed, Finished, Running
 from engine.methods.clip_diffusion import METHOD, Sample
 from engine.perceptors.perceptor import Perceptor
 from engine.perceptors.perceptor_loader import load_perceptor
-from engine.runtime.cpu_threads import Threads
 from engine.runtime.runtime import Runtime
+from engine.runtime.tuning import Threads
 from engine.worker.job_state import ImageTask, JobRun, Stage
 from engine.worker.scheduler import StepScheduler
 from tests.engine.tiny import gaussian_runtime, job_of, paint, tiny_net, tiny_perceptor, tiny_runtime

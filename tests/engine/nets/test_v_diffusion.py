@@ -13,7 +13,7 @@ from engine.errors import WeightsError
 from engine.loaders.meta_init import v_blueprint
 from engine.nets.v_diffusion.flags import read_v_diffusion_flags
 from engine.nets.v_diffusion.net import VDiffusionNet, build_v_diffusion
-from engine.runtime.compiler import Compiler
+from engine.runtime.tuning import Compiler
 from tests.engine.nets.v_written_out import v_of
 from tests.engine.tiny import fill
 

@@ -20,9 +20,9 @@ from engine.methods import find_method
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import ReplayPlan, read_replay_plan
 from engine.requests.request import build_request
-from engine.runtime import compiler as module
-from engine.runtime.compiler import Compiler, make_compiler, use_folder
+from engine.runtime import tuning as module
 from engine.runtime.runtime import Runtime
+from engine.runtime.tuning import Compiler, make_compiler, use_folder
 from tests.engine.tiny import tiny_perceptor, tiny_runtime
 from tests.engine.workshop import Workshop
 

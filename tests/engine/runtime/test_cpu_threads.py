@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InvalidRequest
-from engine.runtime.cpu_threads import AGAIN_SECONDS, Threads
+from engine.runtime.tuning import AGAIN_SECONDS, Threads
 from tests.torch_server import run_python
 
 ROOT = Path(__file__).parents[3]
@@ -92,7 +92,7 @@ def test_nonsense_is_refused_with_the_range(nonsense: str) -> None:
 def test_what_another_thread_sets_does_not_change_ours() -> None:
     code = """
 import threading, torch
-from engine.runtime.cpu_threads import use_threads
+from engine.runtime.tuning import use_threads
 use_threads(2)
 other = threading.Thread(target=use_threads, args=(1,))
 other.start(); other.join()

@@ -21,7 +21,7 @@ from engine.primer.tasks.dataset import Rendered, render, render_pair
 from engine.primer.tasks.diffusion import diffusion_task
 from engine.primer.tasks.upscaler import Lesson, UpscalerTask
 from engine.primer.tasks.vqgan import VqganTask
-from engine.runtime.cpu_threads import Threads
+from engine.runtime.tuning import Threads
 from engine.training.loop import Recipe, Trainer
 from engine.training.progress import Reporter
 from engine.training.sampling import sample

@@ -13,7 +13,7 @@ from torch import nn
 
 from engine.errors import NotFinite, WeightsError
 from engine.loaders.checkpoint import read_checkpoint
-from engine.runtime.cpu_threads import Threads
+from engine.runtime.tuning import Threads
 from engine.training.checkpoints import load_state
 from engine.training.loop import Recipe, Trainer, learning_rate
 from engine.training.progress import Reporter

@@ -21,9 +21,9 @@ from engine.methods._base import Failed, Finished, Running, Step
 from engine.methods.clip_diffusion import ClipDiffusion
 from engine.protocol.messages import Job, Result, Submit
 from engine.requests.request import build_request
-from engine.runtime.cpu_threads import Threads
 from engine.runtime.device import Device, Peak
 from engine.runtime.runtime import SPARE, UNKNOWN_STEP, Runtime
+from engine.runtime.tuning import Threads
 from engine.worker.job_state import ImageTask, JobRun, Stage
 from engine.worker.scheduler import WORTH, StepScheduler
 from tests.engine.tiny import job_of
