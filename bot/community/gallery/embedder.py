@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from bot.errors import Refused, StoreError
-from bot.models.gallery import IndexedPicture
 from bot.models.film import FilmRequest
+from bot.models.gallery import IndexedPicture
 from bot.models.job import JobRow, PictureRow, Update
 from bot.pictures.ranking import SMALL, clip_view
 from bot.policy.server_rules import ANCESTORS, PromptLineage, meant_by, wanted_texts
