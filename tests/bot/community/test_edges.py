@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -58,6 +58,7 @@ def test_a_picture_grows_by_about_half_of_its_side(way: str, size: tuple[int, in
     assert (size, at, 1.0) == (planned.size, planned.at, planned.scale)
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(range(192, 513, 64)), st.sampled_from(range(192, 513, 64)), st.sampled_from([*SIDES, ZOOM]))
 def test_every_plan_is_a_size_that_the_model_paints(width: int, height: int, way: str) -> None:
     picture = result(width, height).pictures[0]
@@ -136,7 +137,7 @@ def steps_across(picture: NDArray[np.int16], column: int) -> float:
 def test_no_seam_is_painted() -> None:
     engine = InProcessEngine(device="cpu", threads="1")
     try:
-        job = result(256, 192)
+        job = result(256, 192, steps=8)
         png = engine.paint(job.request).pictures[0].png  # type: ignore[arg-type]
         request, canvas = outpaint(job, job.pictures[0], png, "right", 1024)
         images = {canvas.init_sha256: canvas.init, canvas.mask_sha256: canvas.mask}
