@@ -7,9 +7,8 @@ import gc
 import logging
 import os
 import signal
-import stat
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +23,10 @@ from bot.playground.server.local import LocalDiscord
 from bot.playground.server.rest.faults import Fault
 from bot.playground.server.world.events import Event, Intent, fixed
 from bot.storage import DATABASE, Store
+from engine.client.child_process import EngineProcess
+from tests.fork_server import FAKE, start_fake_or_real
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="starts the fake engine by a shell script")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends bots by signals")
 LATER = 30.0
 """Seconds; a bot that hangs fails the test."""
 
@@ -66,14 +67,16 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Stage]:
-    fake = tmp_path / "fake-python"
-    fake.write_text(f"#!/bin/sh\nexec {sys.executable} -m tests.fake_engine\n")
-    fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
-    config = Config.model_validate(
-        {"data": {"folder": str(tmp_path / "data")}, "engine": {"python": str(fake)}, "queue": {"drain_seconds": 0.1}}
-    )
+async def stage(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    async def start_fake(_: Sequence[str], environ: Mapping[str, str]) -> EngineProcess:
+        return await start_fake_or_real(FAKE, environ)
+
+    monkeypatch.setattr("engine.client.supervisor.start_child", start_fake)
+    config = Config.model_validate({"data": {"folder": str(tmp_path / "data")}, "queue": {"drain_seconds": 0.1}})
     caplog.set_level(logging.INFO)
+    gc.unfreeze()  # only what the bot freezes is counted
     async with LocalDiscord() as site:
         yield Stage(site, tmp_path, caplog, config)
     gc.unfreeze()
