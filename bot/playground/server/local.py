@@ -62,7 +62,7 @@ class LocalDiscord(Site):
         app.router.add_route("*", "/{path:.*}", self._dispatch)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        listener = web.TCPSite(self._runner, LOOPBACK, port, ssl_context=self.authority.server_context())
+        listener = web.TCPSite(self._runner, LOOPBACK, port, ssl_context=self.authority.server_context)
         await listener.start()
         self.port = self._runner.addresses[0][1]
         return self.port

@@ -1,6 +1,7 @@
 """A temporary certificate authority for Discord's host names; its private key exists only in memory."""
 
 import ssl
+from functools import cached_property
 
 import trustme
 
@@ -17,7 +18,9 @@ class Authority:
         self.pem: str = ca.cert_pem.bytes().decode()
         """The CA certificate (PEM) that a client must trust."""
 
+    @cached_property
     def server_context(self) -> ssl.SSLContext:
+        """One for all servers of this process."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._certificate.configure_cert(context)
         return context
