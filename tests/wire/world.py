@@ -203,7 +203,7 @@ class World:
             async with asyncio.timeout(seconds):
                 while not condition():
                     self._changed.clear()
-                    await _either(self._changed.wait(), 0.01)
+                    await _either(self._changed.wait(), 0.03)
         except TimeoutError:
             state = shown() if shown else self.last_requests()
             raise AssertionError(f"waited {seconds} s in vain for {what or 'a condition'}; there is {state}") from None
