@@ -222,7 +222,7 @@ def result(job: Job, images: Mapping[str, bytes], index: int) -> Image.Image:
     if isinstance(request, DreamRequest):
         return paint(request, index, request.width, request.height, 1.0)
     image = open_own(images[request.image])
-    return image.resize((image.width * request.scale, image.height * request.scale), Image.Resampling.LANCZOS)
+    return image.resize(request.result, Image.Resampling.LANCZOS)
 
 
 def paint(request: DreamRequest, index: int, width: int, height: int, done: float) -> Image.Image:

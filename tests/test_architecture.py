@@ -110,6 +110,7 @@ BOT_MAY_USE = {
     "engine.requests.icons",
     "engine.requests.prompts",
     "engine.requests.request",
+    "engine.requests.upscaling",
     "engine.router.settings",
     "engine.weights.store.custom_models",
 }

@@ -36,7 +36,7 @@ from engine.requests.request import DreamRequest, UpscaleRequest
 
 log = logging.getLogger(__name__)
 
-FORM_SCALES = (2, 3, 4, 8)
+FORM_SCALES = (1.5, 2, 3, 4, 8)
 """Upscale factors that the modal offers, within the same limit."""
 NO_PICTURES: Mapping[str, bytes] = {}
 INTERACTION_SECONDS = 900.0
@@ -183,7 +183,7 @@ class JobActions:
         ready = self._jobs.ready
         return ready.upscalers if ready else ()
 
-    def scales(self, job: JobRow, index: int | None) -> list[int]:
+    def scales(self, job: JobRow, index: int | None) -> list[float]:
         """Possible upscale factors of that picture, the default first. Raises Refused if none fits the limit."""
         self._check_done(job)
         picture = picture_of(job, index)
@@ -198,7 +198,7 @@ class JobActions:
         caller: Invocation,
         responder: Responder,
         upscaler: str = "",
-        scale: int = 0,
+        scale: float = 0,
     ) -> None:
         """Upscale one picture of a result, by default (None, "", 0) the best one, by the best upscaler, by `SCALES`."""
         self._check_done(job)

@@ -17,6 +17,7 @@ from engine.catalogue.models import MODELS
 from engine.errors import EngineUnusable, ModelUnavailable
 from engine.protocol.messages import Ready, Request
 from engine.requests.request import AUTO, DreamRequest, check_aims
+from engine.requests.upscaling import nets_of
 
 
 def check_size(request: JobRequest, limits: LimitsSection) -> None:
@@ -76,7 +77,8 @@ def _check_available(request: Request, ready: Ready) -> None:
                 raise ModelUnavailable(f"This needs the {name}, which is not available: {why}.".replace("..", "."))
         _fits(request, ready)
     elif request.upscaler != AUTO:
-        _has("upscaler", request.upscaler, ready.upscalers, ready)
+        for name in nets_of(request.upscaler):
+            _has("upscaler", name, ready.upscalers, ready)
 
 
 def check_room(folder: Path, megabytes: int) -> None:

@@ -68,7 +68,7 @@ def _picture(job: JobRow, index: int) -> str:
     raise Refused(f"This result has no image {index + 1}.")
 
 
-def upscale(picture: PictureRow, upscalers: Collection[str], upscaler: str = "", scale: int = 0) -> UpscaleRequest:
+def upscale(picture: PictureRow, upscalers: Collection[str], upscaler: str = "", scale: float = 0) -> UpscaleRequest:
     """The request that upscales a stored picture, by default with the best of *upscalers*. Raises PictureGone."""
     if picture.path is None:
         raise PictureGone(f"Picture {picture.index + 1} of job {picture.job_id} has expired, so it cannot be upscaled.")

@@ -11,7 +11,7 @@ from functools import partial
 import discord
 from discord import ui
 
-from bot.actions.create import picture_of
+from bot.actions.create import FORM_SCALES, picture_of
 from bot.community.gate import Access
 from bot.embeds.job import ranking_text
 from bot.errors import Refused
@@ -23,11 +23,12 @@ from bot.services import Services
 from bot.text import listed
 from bot.views.base import JobButton, Press, custom_id, modal_values, template
 from bot.views.remix_modal import MODAL_SECONDS, RemixModal
-from engine.requests.request import AUTO, LEARNED, SHIPPED, best_upscaler
+from engine.requests.upscaling import AUTO, BLEND, LEARNED, MILDER, SHIPPED, best_upscaler
 
-SCALES = (2, 3, 4, 8)
 MOST = 24
 """Upscalers in the menu; Discord allows 25 options, and the first is “automatic”."""
+STRENGTHS = (0.75, 0.5, 0.25)
+"""Shares of the noise that blends of two nets remove."""
 
 
 def is_choice(upscalers: Sequence[str]) -> bool:
@@ -39,25 +40,31 @@ class UpscaleModal(ui.Modal):
     """A choice of *upscalers* and *scales* for *picture*. The first scale is the default."""
 
     def __init__(
-        self, job: JobRow, index: int | None, picture: PictureRow, upscalers: Sequence[str], scales: Sequence[int]
+        self, job: JobRow, index: int | None, picture: PictureRow, upscalers: Sequence[str], scales: Sequence[float]
     ) -> None:
         super().__init__(title="Upscale", custom_id=custom_id("upform", job.id, index), timeout=MODAL_SECONDS)
         best = best_upscaler(upscalers, scales[0])
         how = [discord.SelectOption(value=AUTO, label="Best available", description=best, default=True)]
         how += [
             discord.SelectOption(value=name, label=name, description=({**LEARNED, **SHIPPED}).get(name))
-            for name in upscalers[:MOST]
+            for name in upscalers
+        ]
+        how += [
+            discord.SelectOption(value=f"{name}{BLEND}{share}", label=f"{name}, {share:.0%} of the noise removed")
+            for name, other in MILDER.items()
+            if {name, other} <= set(upscalers)
+            for share in STRENGTHS
         ]
         far = [
             discord.SelectOption(
                 value=str(scale),
                 label=f"{scale}×",
-                description=f"{picture.width * scale}×{picture.height * scale}",
+                description=f"{round(picture.width * scale)}×{round(picture.height * scale)}",
                 default=scale == scales[0],
             )
             for scale in sorted(scales)
         ]
-        self.add_item(ui.Label(text="Upscaler", component=ui.Select(custom_id="upscaler", options=how)))
+        self.add_item(ui.Label(text="Upscaler", component=ui.Select(custom_id="upscaler", options=how[: MOST + 1])))
         self.add_item(ui.Label(text="Scale", component=ui.Select(custom_id="scale", options=far)))
 
 
@@ -66,12 +73,11 @@ async def submit_upscale(press: Press, job_id: str, index: int | None) -> None:
     values = modal_values(press.data)
     job = await press.job(job_id)
     upscaler, scale = values.get("upscaler", AUTO), values.get("scale", "")
-    if scale not in map(str, SCALES):
-        raise Refused(
-            f"The scale must be {listed([f'{one}×' for one in SCALES], 'or')}; this form says “{scale[:20]}”."
-        )
+    if scale not in map(str, FORM_SCALES):
+        known = listed([f"{one}×" for one in FORM_SCALES], "or")
+        raise Refused(f"The scale must be {known}; this form says “{scale[:20]}”.")
     chosen = "" if upscaler == AUTO else upscaler
-    await press.services.job_actions.upscale(job, index, press.caller, press.responder, chosen, int(scale))
+    await press.services.job_actions.upscale(job, index, press.caller, press.responder, chosen, float(scale))
 
 
 def has_choice(interaction: AnyInteraction) -> bool:

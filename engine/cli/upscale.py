@@ -28,8 +28,8 @@ from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import NAMES, SUFFIXES_READ, open_own, stored_size
 from engine.images.pictures import SUFFIXES
 from engine.requests.request import AUTO, LEARNED, SHIPPED, USUAL_SCALE, UpscaleRequest
-from engine.requests.upscaling import SCALES_SAID
-from engine.upscalers import BLEND, MILDER, check_known, check_large, check_share
+from engine.requests.upscaling import BLEND, MILDER, SCALES_SAID
+from engine.upscalers import check_known, check_large, check_share
 
 PICTURES = typer.Argument(help=f"{NAMES}, HEIC; a folder stands for its images.", show_default=False)
 OUT = typer.Option(help="A PNG, WebP or JPEG file, or a folder for several images.", show_default="NAME-x4.png")

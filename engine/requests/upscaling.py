@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Literal
 
@@ -22,6 +23,9 @@ SHIPPED: Mapping[str, str] = {
     "lanczos": "plain resampling: invents nothing",
 }
 """The order of "auto": installed learned ones, then the host's own, then the shipped ones."""
+MILDER: Mapping[str, str] = {"realesr-general": "realesr-general-wdn"}
+"""A net that removes noise → one of the same shape that removes less of it; ``NAME@0.5`` is half of each."""
+BLEND = "@"
 USUAL_SCALE = 4
 LEAST_SCALE, MOST_SCALE = 1, 8
 SCALES_SAID = f"A picture can be enlarged {LEAST_SCALE} to {MOST_SCALE} times"
@@ -72,6 +76,14 @@ class UpscaleRequest(BaseModel):
         """Megapixel steps: an output pixel counts as one step."""
         width, height = self.result
         return width * height / 1e6
+
+
+def nets_of(upscaler: str) -> tuple[str, ...]:
+    """The nets behind a name: two of a blend such as ``realesr-general@0.5``, else the name itself."""
+    base, mark, share = upscaler.partition(BLEND)
+    if mark and base in MILDER and re.fullmatch(r"0(\.\d{1,3})?|1(\.0)?", share):
+        return base, MILDER[base]
+    return (upscaler,)
 
 
 def best_upscaler(usable: Collection[str], scale: float) -> str:

@@ -20,6 +20,7 @@ from engine.catalogue.registry import Kind, entries, find_entry
 from engine.errors import InvalidRequest, ModelUnavailable
 from engine.images.opening import MAX_SIDE, OWN_PIXELS
 from engine.methods._base import State, Step
+from engine.requests.upscaling import BLEND, MILDER
 from engine.weights.store.presence import missing_files
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from engine.runtime.runtime import Runtime
 
 S = TypeVar("S", bound=State)
-MILDER = {"realesr-general": "realesr-general-wdn"}
-"""A net that removes noise → one of the same shape that removes less of it; ``NAME@0.5`` is half of each."""
-BLEND = "@"
 Axes = tuple[bool, bool]
 """Whether the left edge fits the right one, and the upper edge the lower one."""
 PLAIN: Axes = (False, False)

@@ -220,13 +220,44 @@ async def test_where_the_engine_has_more_the_button_asks_which_and_how_far(world
 
     assert {
         "upscaler": ["auto", "lanczos", "primer", "realesrgan-x4plus", "my-faces"],
-        "scale": ["2", "3", "4"],
+        "scale": ["1.5", "2", "3", "4"],
     } == choices(opened.modal)
     answer = await max_.submit(opened, upscaler="my-faces", scale="2")
     child = await max_.wait_for(answer.message, is_enlarged)
     assert 512 == width(child)
     [job, _] = await world.jobs_of(max_)
     assert ("my-faces", 2) == (job.request.upscaler, job.request.scale)
+
+
+BLENDS = [f"realesr-general@{share}" for share in ("0.75", "0.5", "0.25")]
+PAIR = {"environ": {"DREAMBOT_FAKE_UPSCALERS": "lanczos,realesr-general,realesr-general-wdn"}}
+
+
+@pytest.mark.bot(**PAIR)
+async def test_two_nets_of_a_blend_offer_strengths_of_noise_removal_and_half_sizes(world: World, max_: Person) -> None:
+    parent = await dreamt(max_, "an owl")
+
+    opened = await max_.click(parent, "Upscale")
+
+    offered = choices(opened.modal)["upscaler"]
+    assert ["auto", "lanczos", "realesr-general", "realesr-general-wdn", *BLENDS] == offered
+    child = await max_.wait_for((await max_.submit(opened, upscaler=BLENDS[1], scale="1.5")).message, is_enlarged)
+    assert 384 == width(child) and "Upscaled 1.5× to 384×384" in child.text
+    [job, _] = await world.jobs_of(max_)
+    assert (BLENDS[1], 1.5) == (job.request.upscaler, job.request.scale)
+
+
+@pytest.mark.bot(environ={"DREAMBOT_FAKE_UPSCALERS": "lanczos,realesr-general"})
+@pytest.mark.parametrize("name", ["realesr-general@0.5", "realesr-general@7", "lanczos@0.5"])
+async def test_a_blend_that_lacks_a_net_or_is_none_is_refused(world: World, max_: Person, name: str) -> None:
+    parent = await dreamt(max_, "an owl")
+    opened = await max_.click(parent, "Upscale")
+    assert ["auto", "lanczos", "realesr-general"] == choices(opened.modal)["upscaler"]
+    opened.modal["components"][0]["component"]["options"].append({"label": name, "value": name})
+
+    said = whispered(await max_.submit(opened, upscaler=name))
+
+    assert "cannot be used here" in said and "Available: lanczos, realesr-general." in said
 
 
 @pytest.mark.bot(**CHOICE)
