@@ -154,3 +154,15 @@ def test_the_manifest_for_kubernetes_has_settings_that_are_right(tmp_path: Path)
     assert settings.ray.workers == parts["RayCluster"]["spec"]["workerGroupSpecs"][0]["replicas"]
     assert 1 == parts["Deployment"]["spec"]["replicas"]
     assert "env -u DISCORD_TOKEN ray start" in manifest
+
+
+def test_unit_image_and_workflow_have_the_defences_that_are_promised() -> None:
+    unit, image = (ROOT / "docs" / "dreambot.service").read_text(), (ROOT / "Dockerfile").read_text()
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+
+    assert {"UMask=0077", "StateDirectoryMode=0700"} <= set(unit.splitlines())
+    assert re.findall(r"-r \.packaging/locks", image) == re.findall(
+        r"(?<=--require-hashes )-r \.packaging/locks", image
+    )
+    assert "--require-hashes -r" in image
+    assert "pip-audit" in workflow
