@@ -23,7 +23,7 @@ from bot.playground.server.local import LocalDiscord
 from bot.playground.server.rest.faults import Fault
 from bot.playground.server.world.events import Event, Intent, fixed
 from bot.storage import DATABASE, Store
-from engine.client.child_process import EngineProcess
+from engine.client.supervisor import EngineProcess
 from tests.fork_server import FAKE, start_fake_or_real
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends bots by signals")
