@@ -143,12 +143,12 @@ def test_ffmpeg_writes_the_video_where_the_library_is_missing(tmp_path: Path, mo
 def test_a_film_loses_quality_before_it_becomes_smaller_until_it_fits(kind: str) -> None:
     if kind == ".mp4":
         pytest.importorskip("av")
-    pictures = way(6, (320, 240))
+    pictures = way(3, (240, 180))
 
     full, whole = film_within(lambda: pictures, kind, 12, 10**7)
     coarse, same = film_within(lambda: pictures, kind, 12, len(full) - 1)
     small, size = film_within(lambda: pictures, kind, 12, len(full) // 6)
 
-    assert (film_of(pictures, kind, 12), (320, 240), (320, 240)) == (full, whole, same)
+    assert (film_of(pictures, kind, 12), (240, 180), (240, 180)) == (full, whole, same)
     assert len(coarse) < len(full) and len(small) <= len(full) // 6
-    assert size[0] < 320 and size[0] * 240 == pytest.approx(size[1] * 320, rel=0.05)
+    assert size[0] < 240 and size[0] * 180 == pytest.approx(size[1] * 240, rel=0.05)
