@@ -1,7 +1,7 @@
 """`python -m bot` in which something dies at a named crash point as if it had been killed.
 
 DREAMBOT_CRASH_AT names the point, DREAMBOT_CRASH_WHO what dies there: the bot, the engine (of several workers, their
-router), both, or the workers.
+router), both, all workers, or the first worker, which gets the first job.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def die(name: str) -> None:
     if os.environ["DREAMBOT_CRASH_WHO"] in ("engine", "both"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
             os.kill(int((folder / "engine.pid").read_text()), signal.SIGKILL)
-    if os.environ["DREAMBOT_CRASH_WHO"] == "workers":
-        for worker in psutil.Process(int((folder / "engine.pid").read_text())).children():
+    if (who := os.environ["DREAMBOT_CRASH_WHO"]) in ("workers", "worker"):
+        workers = psutil.Process(int((folder / "engine.pid").read_text())).children()
+        for worker in sorted(workers, key=lambda one: one.pid)[: 1 if who == "worker" else None]:
             worker.kill()
     if os.environ["DREAMBOT_CRASH_WHO"] in ("bot", "both"):
         os._exit(KILLED)

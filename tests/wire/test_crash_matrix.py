@@ -45,6 +45,8 @@ POINTS = [
     "pinged",
 ]
 """After every commit, before and after every call of Discord's, between a file and its row."""
+SURVIVED = ("engine", "workers", "worker")
+"""Whose death the bot survives."""
 PAINTING = ["started", "handed over", "picture file", "picture row", "ended"]
 STARBOARD_POINTS = ["starboard posting", "starboard posted"]
 SHEET_POINTS = ["sheet noted", "sheet edited"]
@@ -70,6 +72,14 @@ async def test_whatever_dies_wherever_there_is_one_job_one_charge_and_one_messag
 )
 async def test_the_same_with_two_workers(authority: Authority, tmp_path: Path, point: str, who: str) -> None:
     await two_lives(authority, tmp_path, point, "engine" if who == "router" else who, workers=2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("who", ["bot", "router", "worker"])
+@pytest.mark.parametrize("point", PAINTING)
+async def test_the_same_with_three_workers(authority: Authority, tmp_path: Path, point: str, who: str) -> None:
+    await two_lives(authority, tmp_path, point, "engine" if who == "router" else who, workers=3)
 
 
 @asynccontextmanager
@@ -272,10 +282,10 @@ async def one_life(
             world.site.people.slash(world.max.id, world.channel("studio").id, "dream", {"prompt": "an owl"})
         else:
             act()
-        if who in ("engine", "workers"):  # the bot lives on, and is stopped as usual
+        if who in SURVIVED:  # the bot lives on, and is stopped as usual
             await world.until((folder / "data" / CAME_BY).exists, 60, what=f"the point “{point}”")
             process.terminate()
-        assert (0 if who in ("engine", "workers") else KILLED) == await asyncio.wait_for(process.wait(), 60)
+        assert (0 if who in SURVIVED else KILLED) == await asyncio.wait_for(process.wait(), 60)
     finally:
         if process.returncode is None:
             process.kill()
