@@ -37,6 +37,7 @@ from bot.community.lineage.family import Families
 from bot.community.picture_requests import PictureRequests
 from bot.community.styles.library import Styles
 from bot.community.votes import Votes
+from bot.community.winner_pings import WinnerPings
 from bot.community.words.actions import PictureWords
 from bot.config.settings import Config
 from bot.delivery.deletion_queue import DeletionQueue
@@ -190,9 +191,12 @@ def build_services(
     sources = _sources(config, store, engine, metrics, jobs, connected, shards)
     deletion_queue = DeletionQueue(client, store)
     starboard = Starboard(client, store, delivery, indexer, jobs.takedowns, buttons.star, deletion_queue.wake, clock)
+    winner_pings = WinnerPings(client, store, clock)
     covered_sheets = CoveredSheets(client, store, renderer, clock)
-    votes = Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, covered_sheets.wake, clock)
-    poster = ChallengePoster(client, store, buttons.challenge, buttons.challenge_result, deletion_queue.wake, clock)
+    votes = Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, covered_sheets.wake, winner_pings, clock)
+    poster = ChallengePoster(
+        client, store, buttons.challenge, buttons.challenge_result, deletion_queue.wake, winner_pings, clock
+    )
     return Services(
         config=config,
         clock=clock,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import discord
 
+from bot.community.winner_pings import WinnerNews
 from bot.embeds.job import COLOURS
 from bot.models.job import JobState
 from bot.models.vote import Candidate, Vote
@@ -40,6 +41,18 @@ def vote_sheet(vote: Vote, thumbnails: Sequence[bytes | None], limit: int) -> Im
         png = lettered_sheet(thumbnails, letters, captions, framed)
     data, extension, note = fit_to_bytes(png, limit)
     return ImageUpload(f"vote-{vote.id}.{extension}", data, note)
+
+
+def winner_news(vote: Vote) -> dict[int, WinnerNews]:
+    """What the author of each winning picture is told."""
+    winners, cast = vote.winners, sum(vote.counts.values())
+    how = "won this vote" if len(winners) == 1 else "tied for the first place in this vote"
+    return {
+        one.author_id: WinnerNews(
+            one.job_id, f"your picture {one.letter} {how}, with {vote.counts[one.place]} of {count(cast, 'vote')}."
+        )
+        for one in reversed(winners)
+    }
 
 
 def _open(vote: Vote) -> Iterator[str]:

@@ -20,7 +20,8 @@ from functools import partial
 
 import discord
 
-from bot.community.vote_message import vote_embed, vote_sheet
+from bot.community.vote_message import vote_embed, vote_sheet, winner_news
+from bot.community.winner_pings import WinnerPings
 from bot.errors import PictureGone, Refused, StoreError
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import (
@@ -75,6 +76,7 @@ class Votes:
         buttons: Callable[[Vote], discord.ui.View],
         deletes: Callable[[], None],
         changed: Callable[[], None],
+        winner_pings: WinnerPings,
         clock: Callable[[], float],
     ) -> None:
         self._client = client
@@ -83,6 +85,7 @@ class Votes:
         self._buttons = buttons
         self._deletes = deletes
         self._changed = changed
+        self._winner_pings = winner_pings
         self._clock = clock
         self._news = asyncio.Event()
         self._showing = asyncio.Lock()
@@ -238,6 +241,9 @@ class Votes:
             failpoint("vote edited")
         if not await self._store.votes.posted(vote, message_id):  # deleted while the message was sent
             self._deletes()
+        elif not vote.is_open and not vote.others_only:  # a challenge tells its winners itself
+            where = vote.where.server_id, vote.where.channel_id
+            await self._winner_pings.tell(vote.id, vote.ends_at, where, message_id, winner_news(vote))
 
     async def _learn(self, vote: Vote, error: BaseException) -> None:
         if not is_final(error):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import discord
 
+from bot.community.winner_pings import WinnerNews
 from bot.embeds.job import COLOURS
 from bot.models.challenge import Challenge, ChallengeState, Rank, Winner
 from bot.models.job import JobState
@@ -37,6 +38,18 @@ def result_embed(challenge: Challenge, winners: Sequence[Winner], picture: str =
     if picture:
         embed.set_image(url=f"attachment://{picture}")
     return embed
+
+
+def winner_news(challenge: Challenge, winners: Sequence[Winner]) -> dict[int, WinnerNews]:
+    """What each winner is told. The theme is left out: the result above names it."""
+    how = "won this challenge" if len(winners) == 1 else "share the first place in this challenge"
+    return {
+        one.user_id: WinnerNews(
+            one.job_id,
+            f"you {how} with {count(one.votes, 'vote')}." + (f" Your prize: {units(one.units)}." if one.units else ""),
+        )
+        for one in winners
+    }
 
 
 def list_embed(challenges: Sequence[Challenge], winners: Sequence[Sequence[Winner]]) -> discord.Embed:

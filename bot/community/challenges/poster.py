@@ -9,7 +9,8 @@ from functools import partial
 
 import discord
 
-from bot.community.challenges.message import challenge_embed, result_embed
+from bot.community.challenges.message import challenge_embed, result_embed, winner_news
+from bot.community.winner_pings import WinnerPings
 from bot.errors import PictureGone
 from bot.interactions.message_api import (
     FAILURES,
@@ -45,6 +46,7 @@ class ChallengePoster:
         entering: Callable[[str], discord.ui.View],
         after: Callable[[str], discord.ui.View],
         deletes: Callable[[], None],
+        winner_pings: WinnerPings,
         clock: Callable[[], float],
     ) -> None:
         self._client = client
@@ -52,6 +54,7 @@ class ChallengePoster:
         self._entering = entering
         self._after = after
         self._deletes = deletes
+        self._winner_pings = winner_pings
         self._clock = clock
         self._showing = asyncio.Lock()
 
@@ -112,6 +115,11 @@ class ChallengePoster:
             await _unless_gone(post.pin(message_id))
             failpoint("result pinned")
             await self._store.challenges.result_pinned(challenge.id)
+        winners = await self._store.challenges.winners(challenge.id)
+        ended_at = challenge.ended_at or challenge.created_at
+        await self._winner_pings.tell(
+            challenge.id, ended_at, (challenge.server_id, place), message_id, winner_news(challenge, winners)
+        )
 
     async def _renew(self, challenge: Challenge, message_id: int, place: int, post: Post) -> int:
         """Edit or replace the result, because a winning picture was deleted; returns the id of its message."""
