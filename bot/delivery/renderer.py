@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -27,6 +27,7 @@ from bot.pictures.uploads import (
     blind_upload,
     comparison_upload,
     result_upload,
+    separate_uploads,
     snapshot_upload,
 )
 from bot.storage import Store
@@ -80,40 +81,47 @@ class MessageRenderer:
             update = replace(update, job=job)
         vote = await self._store.votes.blind_over(job.id) if job.on_disk > 1 else None
         try:
-            upload = await self._upload(update, upload_limit, vote)
-            notes = [upload.note] if upload and upload.note else []
+            uploads = await self._uploads(update, upload_limit, vote)
+            notes = list(dict.fromkeys(upload.note for upload in uploads if upload.note))
         except (PictureGone, UnreadablePicture, InvalidRequest) as error:  # invalid: no encoder for videos any more
-            upload, notes = None, [str(error)]
-        return await self._payload(update, upload, notes, job, vote)
+            uploads, notes = (), [str(error)]
+        return await self._payload(update, uploads, notes, job, vote)
 
     async def render_refusal(self, update: Update, why: str) -> MessagePayload:
         note = f"Discord does not accept this picture: {why}. It is stored in your history and was charged."
-        return await self._payload(update, None, [note], update.job)
+        return await self._payload(update, (), [note], update.job)
 
     async def _payload(
-        self, update: Update, upload: ImageUpload | None, notes: list[str], job: JobRow, vote: Vote | None = None
+        self, update: Update, uploads: Sequence[ImageUpload], notes: list[str], job: JobRow, vote: Vote | None = None
     ) -> MessagePayload:
-        covered = upload is not None and (job.origin.spoiler or (self._wary and not job.state.over))
+        covered = job.origin.spoiler or (self._wary and not job.state.over)
+        # An embed has one picture, cannot cover it, and shows no video.
+        alone = len(uploads) == 1 and not covered and not uploads[0].name.endswith(".mp4")
         embed = embed_for(
             update,
             now=self._clock(),
             parent=await self._parent(job),
-            # an embed cannot cover its picture, and shows no video
-            picture="" if upload is None or covered or upload.name.endswith(".mp4") else upload.name,
+            picture=uploads[0].name if alone else "",
             notes=notes,
             vote=vote,
         )
-        if upload and covered:
-            upload = replace(upload, name=f"SPOILER_{upload.name}")
-        files = ((upload.name, upload.data),) if upload else ()
+        files = tuple((f"{'SPOILER_' * covered}{upload.name}", upload.data) for upload in uploads)
         done = job.state is JobState.DONE
         reports, entries = done and await self._takes_reports(job), done and await self._takes_entries(job)
         return MessagePayload(embed, files, partial(self._buttons, job, reports, entries, vote is not None))
 
-    async def _upload(self, update: Update, limit: int, vote: Vote | None) -> ImageUpload | None:
+    async def _uploads(self, update: Update, limit: int, vote: Vote | None) -> tuple[ImageUpload, ...]:
         job = update.job
         if job.in_parts and vote:
-            return await self._blind_upload(job, vote, limit)
+            return (await self._blind_upload(job, vote, limit),)
+        if job.state is JobState.DONE and isinstance(job.request, Comparison) and job.request.separate:
+            pngs = {one.index: await self._store.pictures.png(job.id, one.index) for one in job.pictures}
+            return await separate_uploads(job.id, pngs, limit)
+        upload = await self._upload(update, limit)
+        return (upload,) if upload else ()
+
+    async def _upload(self, update: Update, limit: int) -> ImageUpload | None:
+        job = update.job
         if isinstance(job.request, FilmRequest):
             return await self._film_upload(job, job.request, limit)
         if job.in_parts:

@@ -88,6 +88,8 @@ HEADLINE = 1200
 """Most characters of the headline."""
 NOTE = 300
 """Most characters of one note."""
+LABEL = 40
+"""Most characters of a picture's label."""
 TOO_CLOSE = 0.003
 """Smaller differences of cosines are noise."""
 BEST = 3
@@ -138,9 +140,19 @@ def _description(update: Update, now: float, parent: Parent | None, notes: Seque
     job = update.job
     small = [*_lineage(job, parent), *_ranks(job), *applied_note(job), *all_notes(job), *notes][: NOTES + 1]
     lines = [f"**{headline(job, parent)}**", *(f"-# {line}" for line in small)]
+    if named := _named_pictures(job):
+        lines += ["", named]
     if status := status_line(update, now):
         lines += ["", status]
     return "\n".join(lines)
+
+
+def _named_pictures(job: JobRow) -> str:
+    """The number and the label of each picture that is shown as a file of its own."""
+    if job.state is not JobState.DONE or not isinstance(job.request, Comparison) or not job.request.separate:
+        return ""
+    labels = [(one.index + 1, job.request.ways[one.index].label) for one in job.pictures]
+    return " · ".join(f"**{number}** {plain(shorten(label, LABEL))}" for number, label in labels)
 
 
 def _blind(job: JobRow, parent: Parent | None, vote: Vote) -> str:

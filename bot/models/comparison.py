@@ -16,6 +16,8 @@ PLACES = ("first", "second", "third", "fourth")
 """The options of `/compare` that name ways."""
 MOST = MOST_CANDIDATES
 """Pictures of a comparison; Discord's menus and votes take as many."""
+MOST_SEPARATE = 10
+"""Files that Discord takes in one message."""
 WAY, STYLE, SEED = "way", "style", "seed"
 """Axes beside the names of settings and `PROMPT`."""
 _SEEDS = re.compile(r"\bseed=\[[^\]]*\]")
@@ -83,6 +85,11 @@ class Comparison(BaseModel):
             return None
         rows, columns = (tuple(dict.fromkeys(label_of(way.traits[i : i + 1]) for way in self.ways)) for i in (0, 1))
         return (rows, columns) if len(rows) * len(columns) == self.count else None
+
+    @property
+    def separate(self) -> bool:
+        """Whether its pictures are shown one by one, as those of `/dream`; a message has room for `MOST_SEPARATE`."""
+        return self.command == "dream" and self.count <= MOST_SEPARATE
 
     @property
     def has_seeds(self) -> bool:

@@ -41,6 +41,19 @@ def _result_upload(job_id: str, pngs: Sequence[bytes], limit: int) -> ImageUploa
     return ImageUpload(f"{job_id}.{extension}", data, note)
 
 
+async def separate_uploads(job_id: str, pngs: Mapping[int, bytes], limit: int) -> tuple[ImageUpload, ...]:
+    """Every picture as a file, by index; all together within *limit* bytes."""
+    return await asyncio.to_thread(_separate_uploads, job_id, pngs, limit // max(len(pngs), 1))
+
+
+def _separate_uploads(job_id: str, pngs: Mapping[int, bytes], limit: int) -> tuple[ImageUpload, ...]:
+    uploads = []
+    for index, png in pngs.items():
+        data, extension, note = fit_to_bytes(png, limit)
+        uploads.append(ImageUpload(f"{job_id}-{index + 1}.{extension}", data, note))
+    return tuple(uploads)
+
+
 async def batch_upload(job_id: str, thumbnails: Mapping[int, bytes], order: PictureOrder, limit: int) -> ImageUpload:
     """The contact sheet of a finished batch in *order*, within *limit* bytes."""
     indices = [picture.index for picture in order.pictures]

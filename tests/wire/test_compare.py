@@ -176,15 +176,47 @@ async def test_braces_paint_one_picture_per_text_once_the_cost_is_confirmed(worl
     await world.restart_bot()
 
     painted = await max_.click(question, "Paint")
-    sheet = await max_.wait_for(painted.message, is_result, 20)
+    sheet = await max_.wait_for(painted.message, lambda m: "Info" in m.buttons, 20)
 
     [job] = await world.jobs_of(max_)
+    assert [f"{job.id}-1.png", f"{job.id}-2.png"] == list(sheet.files)
+    for picture, shown in zip(job.pictures, sheet.pictures, strict=True):
+        assert picture.path.read_bytes() == shown
+    assert "**1** red · **2** blue" in sheet.text
     assert ["a red fox", "a blue fox"] == [way.request.prompts[0].text for way in job.request.ways]
     assert 1 == len({way.request.seed for way in job.request.ways})
     assert ["1 · red", "2 · blue"] == [line["label"] for line in menu(sheet, PICK)]
     assert "/dream prompt:a {red|blue} fox | fog method:" in whispered(await max_.click(sheet, "Info"))
     refused = await max_.slash("dream", prompt="a {red|blue} fox", count=2)
     assert "Leave count out." in whispered(refused)
+
+
+async def test_a_vote_on_separate_pictures_shows_one_sheet_until_it_ends(
+    world: World, max_: Person, mo: Person
+) -> None:
+    question = (await max_.slash("dream", prompt="a {red|blue} fox", steps=10)).message
+    message = (await max_.click(question, "Paint")).message
+    await max_.wait_for(message, lambda m: "Vote" in m.buttons, 20)
+    before = message.pictures
+    vote = (await max_.click(message, "Vote")).message
+    await max_.click(vote, "10 minutes")
+
+    await mo.wait_for(message, lambda m: "labels are hidden" in m.text)
+    assert 1 == len(message.pictures) and "**1** red" not in message.text
+
+    world.forward(601)
+    await mo.wait_for(message, lambda m: "**1** red" in m.text)
+    assert before == message.pictures
+
+
+@pytest.mark.bot(limits={"max_compare": 12})
+async def test_more_pictures_than_a_message_holds_become_one_sheet(max_: Person) -> None:
+    colours = "|".join(["red", "green", "blue", "pink", "black", "white", "gold", "grey", "teal", "lime", "plum"])
+    question = (await max_.slash("dream", prompt=f"a {{{colours}}} fox", steps=5)).message
+    message = (await max_.click(question, "Paint")).message
+    await max_.wait_for(message, lambda m: "Info" in m.buttons, 40)
+
+    assert 1 == len(message.pictures)
 
 
 async def test_values_of_every_script_and_hostile_ones_stay_text(world: World, max_: Person) -> None:
