@@ -82,7 +82,10 @@ COMMANDS: list[Json] = [
     },
 ]
 
-SUGGESTIONS = {"model": ["primer", "adm-256", "lsun-bedroom"], "size": ["256x256", "320x256", "256x320", "512x512"]}
+SUGGESTIONS = {
+    "model": ["primer", "adm-256", "lsun-bedroom", "oil paint"],
+    "size": ["256x256", "320x256", "256x320", "512x512"],
+}
 
 
 def button(label: str, custom_id: str, style: int = 2, *, disabled: bool = False, emoji: str = "") -> Json:

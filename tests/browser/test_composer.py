@@ -84,6 +84,21 @@ async def test_autocomplete_shows_the_choices_of_the_bot(page: Page, world: Fake
     await expect(page.locator(".chip[data-option=model] input")).to_have_value("lsun-bedroom")
 
 
+@pytest.mark.parametrize("typed", ["oil", "oil p", '"oil'])
+async def test_a_suggestion_of_several_words_brings_its_quotes(page: Page, world: FakeServer, typed: str) -> None:
+    await page.focus("#line")
+    await page.keyboard.type(f"/dream a fox model:{typed}")
+    await expect(page.locator("[role=option]")).to_have_text(["oil paint"])
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#line")).to_have_value('/dream a fox model:"oil paint" ')
+    await page.keyboard.type("in fog")
+    await expect(page.locator(".piece")).to_have_text(["prompt a fox in fog", "model oil paint"])
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".message")).to_have_count(1)
+    assert [{"command": "dream", "prompt": "a fox in fog", "model": "oil paint"}] == slashes(world)
+
+
 async def test_a_missing_required_option_is_named(page: Page, world: FakeServer) -> None:
     await page.keyboard.type("/dream")
     await page.keyboard.press("Enter")
@@ -122,7 +137,9 @@ async def test_options_of_a_line_complete_with_tab(page: Page) -> None:
     await page.fill("#line", "/dream a fox mod")
     await page.keyboard.press("Tab")
     await expect(page.locator("#line")).to_have_value("/dream a fox model:")
-    await expect(page.locator("#composer-menu [role=option]")).to_have_text(["primer", "adm-256", "lsun-bedroom"])
+    await expect(page.locator("#composer-menu [role=option]")).to_have_text(
+        ["primer", "adm-256", "lsun-bedroom", "oil paint"]
+    )
     await page.keyboard.press("Tab")
     await expect(page.locator("#line")).to_have_value("/dream a fox model:primer ")
 

@@ -189,7 +189,7 @@ export function completionAt(text, caret, commands) {
   const option = command.options.find((each) => each.name === mark?.name);
   if (mark && option && isOffered(option)) {
     const typed = body.slice(mark.start, caret - offset);
-    if (option.autocomplete || !/\S\s/.test(typed)) return { kind: "value", command, option, from: mark.start + offset, to: caret, typed: typed.trim() };
+    if (option.autocomplete || !/\S\s/.test(typed)) return { kind: "value", command, option, from: mark.start + offset, to: caret, typed: typed.trim().replace(/^"/, "") };
   }
   const word = /(?:^|\s)([\p{L}_-]*)$/u.exec(text.slice(offset, caret))?.[1] ?? "";
   return word.length < 2 ? null : { kind: "option", command, from: caret - word.length, to: caret, typed: word };
@@ -198,6 +198,15 @@ export function completionAt(text, caret, commands) {
 /** @param {Option} option whether there is a list to choose from */
 function isOffered(option) {
   return Boolean(option.choices?.length || option.autocomplete || option.type === BOOLEAN);
+}
+
+/**
+ * A chosen value as it is typed: several words in quotes, unless they are settings, which go on (`more:eta=1 cutouts=8`).
+ * @param {Option} option @param {Command} command @param {string} value
+ */
+export function quoted(option, command, value) {
+  const several = /\s/.test(value) && !/["=]/.test(value) && option.name !== mainOption(command)?.name;
+  return several ? `"${value}"` : value;
 }
 
 /** @param {Command} command @param {Record<string, string>} given @returns {string} the one-line form, which parseLine reads back */

@@ -1,6 +1,6 @@
 /** The suggestions while a person types: commands, options, and values of an option. */
 
-import { ATTACHMENT, BOOLEAN, completionAt, parseLine, resolve } from "./command_line.js";
+import { ATTACHMENT, BOOLEAN, completionAt, parseLine, quoted, resolve } from "./command_line.js";
 
 /** @typedef {import("./types.js").Command} Command */
 /** @typedef {import("./types.js").Choice} Choice */
@@ -26,7 +26,9 @@ export async function suggest(text, caret, commands, effects) {
   const given = line.kind === "command" ? line.given : {};
   if (completion.kind === "option") return { items: optionItems(completion, given, effects), preselect: false };
   const choices = await valueChoices(completion, given, effects);
-  return { items: choices.map((choice) => ({ name: choice.name, pick: () => effects.replace(completion, `${choice.value} `) })), preselect: false };
+  const { command, option } = completion;
+  const typed = (/** @type {Choice} */ choice) => `${quoted(option, command, String(choice.value))} `;
+  return { items: choices.map((choice) => ({ name: choice.name, pick: () => effects.replace(completion, typed(choice)) })), preselect: false };
 }
 
 /**
