@@ -97,6 +97,7 @@ BOT_MAY_USE = {
     "engine.images.decoder",
     "engine.images.foreign",
     "engine.images.icons",
+    "engine.images.lettering",
     "engine.images.opening",
     "engine.images.pictures",
     "engine.images.timelapse",

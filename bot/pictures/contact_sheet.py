@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import io
 import math
-import re
 from collections.abc import Collection, Mapping, Sequence
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from engine.images.lettering import draw_line, fitting
 from engine.images.opening import open_own
-from engine.images.pictures import shortened, to_png, within
+from engine.images.pictures import to_png, within
 
 THUMBNAIL = 256
 """Pixels of a picture's longer side, at most."""
@@ -29,8 +29,6 @@ EMPTY = (43, 45, 49)
 TEXT = (220, 221, 222)
 NARROW, SMALLEST = 300, 11
 """Captions have SMALLEST pixels on a sheet that is shown NARROW pixels wide: in an embed on a phone of 400 pixels."""
-_LATIN = re.compile(r"[^\x20-\u024f\u2010-\u2026\u2212]+")
-"""Characters that the font lacks."""
 
 
 def thumbnail(png: bytes) -> bytes:
@@ -147,13 +145,16 @@ def _drawn(
     sheet = Image.new("RGB", (full, gap + top + rows * row_height), BACKGROUND)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(max(round(min(width, height) / 5), 12))
     for column, head in enumerate(heads):
-        _line(draw, (gap + column * (width + gap) + width / 2, gap / 2 + top / 2), head, width, full)
+        middle = (gap + column * (width + gap) + width / 2, gap / 2 + top / 2)
+        _line(draw, middle, head, width, full, f"Column {column + 1}")
     for row, label in enumerate(sides):
-        _line(draw, (gap, gap + top + row * row_height + side / 2), label, full - 2 * gap, full, "lm")
+        start = (gap, gap + top + row * row_height + side / 2)
+        _line(draw, start, label, full - 2 * gap, full, f"Row {row + 1}", "lm")
     for place, (image, badge) in enumerate(zip(images, badges, strict=True)):
         x, y = gap + place % columns * (width + gap), gap + top + place // columns * row_height + side
         if captions:
-            _line(draw, (x + width / 2, y + height + footer / 2), captions[place], width, full)
+            middle = (x + width / 2, y + height + footer / 2)
+            _line(draw, middle, captions[place], width, full, f"Image {badge}")
         if image is None:
             draw.rectangle((x, y, x + width - 1, y + height - 1), fill=EMPTY)
             continue
@@ -168,11 +169,17 @@ def _drawn(
 
 
 def _line(
-    draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, width: int, sheet: int, anchor: str = "mm"
+    draw: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    text: str,
+    width: int,
+    sheet: int,
+    instead: str,
+    anchor: str = "mm",
 ) -> None:
-    """One line of at most *width* pixels on a sheet of *sheet* pixels."""
-    font = ImageFont.load_default(caption_size(sheet))
-    draw.text(at, shortened(_LATIN.sub("", text), font, width), TEXT, font, anchor=anchor)
+    """One line of at most *width* pixels on a sheet of *sheet* pixels; *instead* of a text that no font can show."""
+    size = caption_size(sheet)
+    draw_line(draw, at, fitting(text, size, width, instead), size, TEXT, anchor)
 
 
 def caption_size(width: int) -> int:

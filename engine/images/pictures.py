@@ -7,9 +7,10 @@ import io
 import math
 from collections.abc import Collection, Mapping, Sequence
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps, ImageStat, PngImagePlugin
+from PIL import Image, ImageDraw, ImageOps, ImageStat, PngImagePlugin
 
 from engine.errors import UnreadablePicture
+from engine.images.lettering import draw_line, fitting
 from engine.images.opening import OWN_BYTES, OWN_PIXELS, decoding, megabytes, open_own, sniff, to_rgb
 
 SNAPSHOT_SIDE = 256
@@ -70,15 +71,15 @@ def contact_sheet(
     side = max(image.width for image in images)
     size = min(max(side // 14, 11), 28)
     sheet, corners = _lay_out(images, columns or math.ceil(math.sqrt(len(images))), max(4, side // 32), size * 2)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size)
+    draw = ImageDraw.Draw(sheet)
     for place, ((x, y), caption) in enumerate(zip(corners, captions, strict=True)):
-        text = shortened(caption, font, side)
         if place in marked:
             cell = max(image.height for image in images)
             draw.rectangle(
                 (x, y - size * 2 - cell, x + side - 1, y - size * 2 - 1), outline=_GOLD, width=side // 64 + 1
             )
-        draw.text((x + side / 2, y - size * 0.3), text, font=font, fill=(220, 221, 222), anchor="ms")
+        text = fitting(caption, size, side, f"Image {place + 1}")
+        draw_line(draw, (x + side / 2, y - size * 0.3), text, size, (220, 221, 222), "ms")
     return sheet
 
 
@@ -167,18 +168,6 @@ def _lay_out(
         sheet.paste(image.convert("RGB"), (x + (width - image.width) // 2, y + (height - footer - image.height) // 2))
         corners.append((x, y + height))
     return sheet, corners
-
-
-def shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """*text* on one line of at most *width* pixels, cut with an ellipsis."""
-    line = " ".join(text.split())
-    if font.getlength(line) <= width:
-        return line
-    low, high = 0, len(line)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if font.getlength(line[:middle] + "…") <= width else (low, middle - 1)
-    return line[:low] + "…"
 
 
 def _encoded(image: Image.Image, name: str, *, alpha: bool = False, **options: object) -> bytes:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from PIL import Image, ImageDraw
 
 from bot.community.lineage.family import Family, Relative
-from bot.pictures.drawn_text import fitting, font_of
 from engine.errors import UnreadablePicture
+from engine.images.lettering import draw_line, fitting, length
 from engine.images.opening import open_own
 from engine.images.pictures import fit, to_png
 
@@ -85,15 +85,18 @@ def _box(sheet: Image.Image, at: tuple[int, int], member: Relative, png: bytes |
     else:
         draw.rounded_rectangle(box, 12, PANEL)
         said = f"+{member.others}" if member.look == "more" else SAYS.get(member.look, "expired")
-        draw.text((x + SIDE / 2, y + SIDE / 2), said, SOFT, font_of(NAME), anchor="mm")
+        draw_line(draw, (x + SIDE / 2, y + SIDE / 2), said, NAME, SOFT, "mm")
     if root:
         draw.rectangle((x - 4, y - 4, x + SIDE + 3, y + SIDE + 3), outline=GOLD, width=5)
 
 
 def _caption(draw: ImageDraw.ImageDraw, at: tuple[int, int], number: int, name: str, relation: str) -> None:
     x, y = at[0], at[1] + SIDE + 8
-    draw.text((x, y), fitting(f"{number} {name}", NAME, SIDE), INK, font_of(NAME))
-    draw.text((x, y + NAME + 4), fitting(relation_word(relation), SMALL, SIDE), SOFT, font_of(SMALL))
+    numbered = f"{number} "
+    shift = length(numbered, NAME)
+    draw_line(draw, (x, y), numbered, NAME, INK)
+    draw_line(draw, (x + shift, y), fitting(name, NAME, SIDE - round(shift)), NAME, INK)
+    draw_line(draw, (x, y + NAME + 4), fitting(relation_word(relation), SMALL, SIDE), SMALL, SOFT)
 
 
 def _opened(png: bytes | None) -> Image.Image | None:

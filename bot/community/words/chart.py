@@ -9,7 +9,7 @@ from __future__ import annotations
 from PIL import Image, ImageDraw
 
 from bot.community.words.explain import Explanation, TextFit
-from bot.pictures.drawn_text import fitting, font_of
+from engine.images.lettering import draw_line, fitting
 from engine.images.opening import open_own
 from engine.images.pictures import to_png, within
 
@@ -37,23 +37,23 @@ def explanation_chart(png: bytes, explanation: Explanation, *, pulls: bool) -> b
 
 def _legend(draw: ImageDraw.ImageDraw, left: int, perceptor: str, *, pulls: bool) -> None:
     lines = [(GOLD, "share of the softmax")] + ([(BLUE, "share of the pull")] if pulls else [])
-    draw.text((left, MARGIN), fitting(perceptor, TEXT, WIDTH - left - MARGIN), INK, font_of(TEXT))
+    draw_line(draw, (left, MARGIN), fitting(perceptor, TEXT, WIDTH - left - MARGIN), TEXT, INK)
     for number, (colour, words) in enumerate(lines, 1):
         y = MARGIN + number * (TEXT + 16)
         draw.rectangle((left, y + 6, left + BAR, y + 6 + BAR), colour)
-        draw.text((left + BAR + 12, y), words, SOFT, font_of(SMALL))
+        draw_line(draw, (left + BAR + 12, y), words, SMALL, SOFT)
 
 
 def _row(draw: ImageDraw.ImageDraw, top: int, number: int, fit: TextFit, *, pulls: bool) -> None:
-    label = fitting(fit.text, TEXT, WIDTH - 2 * MARGIN - 60) or "…"
-    draw.text((MARGIN, top), f"{number}  {label}", INK, font_of(TEXT))
+    draw_line(draw, (MARGIN, top), str(number), TEXT, INK)
+    draw_line(draw, (MARGIN + 40, top), fitting(fit.text, TEXT, WIDTH - 2 * MARGIN - 40, f"Text {number}"), TEXT, INK)
     y = top + TEXT + 14
     _bar(draw, y, fit.share, GOLD)
     if pulls:
         y += BAR + 16
         _bar(draw, y, fit.pull, BLUE)
     weight = "" if fit.weight == 1 else f" · weight {fit.weight:g}"
-    draw.text((MARGIN, y + BAR + 8), f"cosine {fit.cosine:.3f}{weight}", SOFT, font_of(SMALL))
+    draw_line(draw, (MARGIN, y + BAR + 8), f"cosine {fit.cosine:.3f}{weight}", SMALL, SOFT)
 
 
 def _bar(draw: ImageDraw.ImageDraw, y: int, share: float, colour: tuple[int, int, int]) -> None:
@@ -61,4 +61,4 @@ def _bar(draw: ImageDraw.ImageDraw, y: int, share: float, colour: tuple[int, int
     draw.rounded_rectangle((MARGIN, y, right, y + BAR), BAR // 2, PANEL)
     if (length := round((right - MARGIN) * share)) > 3:
         draw.rounded_rectangle((MARGIN, y, MARGIN + length, y + BAR), min(BAR, length) // 2, colour)
-    draw.text((WIDTH - MARGIN, y - 4), f"{share:.0%}", INK, font_of(SMALL), anchor="ra")
+    draw_line(draw, (WIDTH - MARGIN, y - 4), f"{share:.0%}", SMALL, INK, "ra")

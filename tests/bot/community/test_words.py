@@ -20,9 +20,9 @@ from bot.community.words.describe import Description, describe
 from bot.community.words.explain import Explanation, TextFit, asked_texts, explain, prompt_texts
 from bot.community.words.word_lists import THINGS, styles_for, with_article
 from bot.errors import Refused
-from bot.pictures.drawn_text import drawable, fitting, font_of
 from bot.views.community.words import ID, description_payload, explanation_payload
 from engine.errors import PromptError
+from engine.images.lettering import drawable, fitting, length
 from engine.images.opening import open_own
 from engine.images.pictures import to_png
 from engine.primer.vocabulary import unknown_words
@@ -164,14 +164,8 @@ def test_a_chart_shows_any_text_at_its_width(texts: list[str], pulls: bool) -> N
 
 @given(TEXTS, st.integers(40, 400))
 def test_text_is_cut_to_its_width(text: str, width: int) -> None:
-    assert font_of(24).getlength(fitting(text, 24, width)) <= width
+    assert length(fitting(text, 24, width), 24) <= width
     assert drawable(drawable(text)) == drawable(text)
-
-
-def test_letters_that_the_font_lacks_are_left_out() -> None:
-    assert "an owl and a fox" == drawable("an owl 🦉 and\na fox")
-    assert "" == drawable("بومة 猫")
-    assert "Ł ż é" == drawable("Ł ż é")
 
 
 class WaitingEngine(WordEngine):
