@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import discord
 
-from bot.failpoints import failpoint
 from bot.interactions.message_api import FAILURES, Address, Post, nonce
 from bot.policy.server_rules import Preferences
+from bot.retry import failpoint
 from bot.storage import Store
 from bot.text import mention
 
