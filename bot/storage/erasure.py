@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -52,7 +53,10 @@ class Erasure:
                 "SELECT path FROM pictures JOIN jobs ON jobs.id = job_id WHERE owner = ? AND path IS NOT NULL", owner
             )
             jobs = await session.all("SELECT id FROM jobs WHERE owner = ?", owner)
-        return [*(self._data / row[0] for row in rows), *(frames_path(self._data, row[0]) for row in jobs)]
+        return await asyncio.to_thread(self._paths, rows, jobs)
+
+    def _paths(self, pictures: list[sqlite3.Row], jobs: list[sqlite3.Row]) -> list[Path]:
+        return [*(self._data / row[0] for row in pictures), *(frames_path(self._data, row[0]) for row in jobs)]
 
     async def alive(self, session: Session, owner: str) -> bool:
         row = await session.one("SELECT 1 FROM jobs WHERE owner = ? AND state IN ('queued', 'running')", owner)
