@@ -11,17 +11,18 @@ People's text passes `bot.text.plain`, so that it can neither ping, link nor for
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import discord
 
+from bot.embeds.notes import NOTE, all_notes
 from bot.models.comparison import Comparison
 from bot.models.film import FilmRequest
 from bot.models.job import RUNNING, Applied, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
 from bot.models.vote import Vote
 from bot.pictures.ranking import independent_score, ordered
-from bot.policy.word_filter import ENFORCED, added_texts
+from bot.policy.word_filter import ENFORCED
 from bot.text import (
     PROMPT_SHOWN,
     bar,
@@ -39,9 +40,6 @@ from bot.text import (
     show_prompts,
     units,
 )
-from engine.catalogue.models import MODELS
-from engine.primer.closest import unknown_sentence
-from engine.primer.vocabulary import unknown_words
 from engine.protocol.messages import Progress
 from engine.requests.request import DreamRequest, UpscaleRequest
 
@@ -86,8 +84,6 @@ COLOURS = {
 }
 HEADLINE = 1200
 """Most characters of the headline."""
-NOTE = 300
-"""Most characters of one note."""
 LABEL = 40
 """Most characters of a picture's label."""
 TOO_CLOSE = 0.003
@@ -293,23 +289,6 @@ def _linked(text: str, parent: Parent) -> str:
     return link(text, parent.link) if parent.link else text
 
 
-def all_notes(job: JobRow) -> list[str]:
-    """A note about unknown words of the prompt, then those of the engine about the pictures.
-
-    The engine's own note about unknown words also names those of negative prompts that its author did not write.
-    """
-    said = dict.fromkeys(note for picture in job.pictures for note in _notes(picture))
-    if job.state in (JobState.FAILED, JobState.CANCELLED):
-        return list(said)
-    engines = [plain(shorten(note, NOTE)) for note in words_notes(job.request)]
-    return [*words_notes(job.request, added_texts(job.origin.applied)), *(note for note in said if note not in engines)]
-
-
-def _notes(picture: PictureRow) -> Iterable[str]:
-    notes = picture.facts.get("notes")
-    return [plain(shorten(str(note), NOTE)) for note in notes] if isinstance(notes, list | tuple) else []
-
-
 def footer(job: JobRow) -> str:
     """``seed 7 · 256×256 · 25 steps · clip_diffusion · primer · CLIP 0.31 · 8.2 s``."""
     first = job.pictures[0] if job.pictures else None
@@ -394,19 +373,3 @@ def show_request(request: JobRequest) -> str:
     if isinstance(request, DreamRequest | Comparison):
         return show_prompts(request.prompts)
     return f"{request.width}×{request.height} upscaled {request.scale}×"
-
-
-def words_notes(request: JobRequest, added: Collection[str] = ()) -> list[str]:
-    """Return one line about the words that a model of few words does not read, or none.
-
-    *added*: texts of negative prompts, in lower case, whose words are not named.
-    """
-    if isinstance(request, Comparison):
-        return list(dict.fromkeys(note for way in request.ways for note in words_notes(way.request, added)))
-    if isinstance(request, FilmRequest):
-        return words_notes(request.first.model_copy(update={"prompts": request.texts}), added)
-    if not isinstance(request, DreamRequest) or not MODELS[request.model].limited_words:
-        return []
-    written = [one for one in request.prompts if one.weight > 0 or one.text.casefold() not in added]
-    strange = dict.fromkeys(word for prompt in written for word in unknown_words(prompt.text))
-    return [unknown_sentence(tuple(strange))] if strange else []
