@@ -25,6 +25,11 @@ ifdef CI
 LOCKED := $(PY) -m pip install -q --no-deps --require-hashes -r .packaging/locks/run.txt -r .packaging/locks/dev.txt
 endif
 
+# The slow tests of a Ray cluster are skipped without Ray (79 MB), which only CI installs.
+ifdef CI
+RAY := $(PY) -m pip install -q --no-deps --require-hashes -r .packaging/locks/ray.txt
+endif
+
 PYTEST := $(PY) -m pytest -n 2 --dist loadfile
 FAST := tests/bot tests/engine/catalogue tests/engine/client tests/engine/protocol tests/engine/requests \
 	tests/engine/images tests/test_architecture.py
@@ -44,6 +49,7 @@ test-fast: install-dev
 	$(PYTEST) $(FAST)
 
 test-slow: install-dev
+	$(RAY)
 	$(PY) -m pytest -m slow --timeout 1500
 
 coverage: install-dev

@@ -2,6 +2,7 @@
 
 run.txt     what bot and engine need, without PyTorch
 dev.txt     what the tests need besides
+ray.txt     what the tests of a Ray cluster need besides both
 cuda.txt    PyTorch from PyPI, with CUDA. PyTorch's CPU builds lie on an index of their own and are pinned by version.
 """
 
@@ -42,11 +43,12 @@ def write(name: str, title: str, packages: Mapping[str, str], chosen: Collection
 
 
 def main() -> int:
-    """Write the three files."""
-    run, everything = compiled("playground", "video"), compiled("dev")
+    """Write the four files."""
+    run, everything, cluster = compiled("playground", "video"), compiled("dev"), compiled("ray")
     pytorch = {name for name in run if PYTORCH.match(name)}
     write("run.txt", "What bot and engine need, without PyTorch.", run, run.keys() - pytorch)
     write("dev.txt", "What the tests need besides run.txt.", everything, everything.keys() - run.keys())
+    write("ray.txt", "Ray, for the slow tests.", cluster, cluster.keys() - everything.keys() - run.keys())
     write("cuda.txt", "PyTorch with CUDA, from PyPI.", run, pytorch)
     return 0
 

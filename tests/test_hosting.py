@@ -114,14 +114,14 @@ def test_every_threat_names_a_test() -> None:
     assert [] == [row for row in rows if "`tests/" not in row.rpartition(" | ")[2]]
 
 
-NOT_LOCKED = {"train", "wandb", "ray"}
-"""Extras that neither CI nor the image installs: logs for TensorBoard and Weights & Biases; several machines."""
+NOT_LOCKED = {"train", "wandb"}
+"""Extras that neither CI nor the image installs: logs for TensorBoard and Weights & Biases."""
 
 
 def test_the_locks_hold_the_tested_versions_with_hashes() -> None:
     """Of everything but PyTorch, whose CPU builds have no lock."""
     locked: dict[str, str] = {}
-    for name in ("run.txt", "dev.txt", "cuda.txt"):
+    for name in ("run.txt", "dev.txt", "ray.txt", "cuda.txt"):
         text = (ROOT / ".packaging" / "locks" / name).read_text(encoding="utf-8")
         for block in re.split(r"\n(?=[a-z])", text)[1:]:
             assert "--hash=sha256:" in block
