@@ -76,6 +76,7 @@ async def test_what_does_not_fit_is_not_offered_or_said(world: World, max_: Pers
     assert "Zoom out" not in grid.options
 
 
+@pytest.mark.bot(delivery={"press_seconds": 60.0})
 async def test_a_second_press_does_nothing(world: World, max_: Person) -> None:
     parent = await dreamt(max_, "an owl")
     await max_.click(parent, "Zoom out")

@@ -120,6 +120,7 @@ async def test_it_can_be_posted_where_one_is_now_and_deleted_there(world: World,
 
 
 @pytest.mark.slow
+@pytest.mark.bot(delivery={"press_seconds": 60.0})
 async def test_pressing_post_twice_posts_once(max_: Person) -> None:
     owl = await dreamt(max_, "an owl")
     again = await shown(max_, await opened(max_), job_id(owl))
