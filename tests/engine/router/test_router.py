@@ -17,7 +17,9 @@ from engine.errors import DreamError, EngineUnusable
 from engine.images.pictures import to_png
 from engine.protocol.messages import Failure, Job, Picture, Progress, Ready, Result, WorkerState
 from engine.requests.request import build_request
+from engine.router.managed_worker import ManagedWorker, WatchedEngine
 from engine.router.ray_cluster import join_cluster
+from engine.router.router import Router
 from engine.router.settings import ROUTER_VARIABLE, RaySettings, RouterSettings, router_timeouts
 from tests.engine.client.test_local import QUICK, Client, is_running
 from tests.fork_server import FAKE, ROUTER, router_of
@@ -277,3 +279,27 @@ async def test_a_router_that_cannot_work_says_why() -> None:
         assert "DREAMBOT_ROUTER does not describe any workers" in client.readies[0].unavailable["engine"]
     finally:
         await engine.close()
+
+
+async def test_a_question_goes_to_a_worker_that_has_the_perceptor_and_first_to_one_that_has_loaded_it() -> None:
+    def worker(name: str, pid: int, free: int, loaded: tuple[str, ...] = (), lacks: str = "") -> ManagedWorker:
+        state = WorkerState(name, pid, "CPU", 4, free, loaded=loaded)
+        found = ManagedWorker(name, WatchedEngine)
+        ready = Ready(name, pid, "CPU", free, (), (), (), {lacks: "not downloaded"} if lacks else {}, workers=(state,))
+        found.engine.ready = ready
+        found.hear(ready)
+        return found
+
+    clip = "CLIP ViT-B-32"
+    lacking, installed = worker("lacking", 1, 4, lacks=clip), worker("installed", 2, 3)
+    loaded = worker("loaded", 3, 0, loaded=(clip,))
+    streams = asyncio.StreamReader(), None
+
+    def chosen(*workers: ManagedWorker) -> str:
+        best = Router(streams, workers)._best_for(clip)  # type: ignore[arg-type]
+        return best.name if best else ""
+
+    assert "loaded" == chosen(lacking, installed, loaded)
+    assert "installed" == chosen(lacking, installed)
+    assert "lacking" == chosen(lacking)
+    assert "" == chosen()
