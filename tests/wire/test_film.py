@@ -14,11 +14,15 @@ from PIL import Image
 from bot.models.job import JobRow
 from engine.film.plan import FilmSettings
 from engine.images.opening import open_own
+from engine.requests.request import build_request
 from tests.wire.looks import deleted, dreamt, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.world import World
 
 SCENES = "an owl ^ snow"
+USUAL = build_request("an owl")
+STEPS, FIRST = USUAL.options.steps, USUAL.cost
+LATER = FIRST * (STEPS - round(0.6 * STEPS)) / STEPS
 pytestmark = pytest.mark.bot(environ={"DREAMBOT_FAKE_STEP": "0.005"})
 
 
@@ -72,8 +76,7 @@ async def test_a_film_is_confirmed_painted_in_the_background_and_shown_as_a_file
     world: World, max_: Person, mo: Person
 ) -> None:
     question = await asked(max_, SCENES, fade=1, zoom="1.1", angle="2")
-    first, later = 1.6384, 1.6384 * 10 / 25
-    cost = first + 5 * later
+    cost = FIRST + 5 * LATER
     assert question.content.startswith(f"This costs {cost:.2f} units of the 200 you have left and takes about ")
     assert question.content.endswith("Paint the film of 6 frames?")
     assert 0 == await used(world, max_) and [] == mo.sees()
@@ -138,7 +141,7 @@ async def test_a_cancelled_film_is_shown_as_far_as_it_is_painted_and_paid(world:
     assert 2 <= painted < 40
     assert f"Cancelled after {painted} of 40 frames; you only pay for those." in message.text
     assert painted == shown_frames(message)
-    assert pytest.approx(1.6384 + (painted - 1) * 1.6384 * 0.4) == await used(world, max_)
+    assert pytest.approx(FIRST + (painted - 1) * LATER) == await used(world, max_)
 
 
 async def test_a_film_without_a_frame_is_cancelled_at_no_cost(world: World, max_: Person) -> None:
@@ -184,7 +187,7 @@ async def test_its_buttons_work_after_a_restart(world: World, max_: Person, mo: 
     await world.restart_bot()
 
     info = whispered(await max_.click(film, "Info"))
-    assert "6 frames at 12 per second · usual motion · 25 steps · clip_diffusion · primer" in info
+    assert f"6 frames at 12 per second · usual motion · {STEPS} steps · clip_diffusion · primer" in info
     assert "6 of 6 · 256×256" in info
     assert "⭐ Starred." in whispered(await mo.click(film, "Star"))
     again = (await mo.click(film, "Again")).message
