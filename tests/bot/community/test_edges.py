@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -58,7 +58,6 @@ def test_a_picture_grows_by_about_half_of_its_side(way: str, size: tuple[int, in
     assert (size, at, 1.0) == (planned.size, planned.at, planned.scale)
 
 
-@settings(max_examples=40)
 @given(st.sampled_from(range(192, 513, 64)), st.sampled_from(range(192, 513, 64)), st.sampled_from([*SIDES, ZOOM]))
 def test_every_plan_is_a_size_that_the_model_paints(width: int, height: int, way: str) -> None:
     picture = result(width, height).pictures[0]
