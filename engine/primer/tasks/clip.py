@@ -41,6 +41,8 @@ GRADER_RECIPE = Recipe(
 )
 GUIDE_TUNING = replace(GUIDE_RECIPE, batch=96, decay=0.8, weight_decay=0.0)
 """For a finished guide, with a diffusion model at hand."""
+GRADER_TUNING = replace(GRADER_RECIPE, lr=7e-4, warmup=60, decay=0.8)
+"""For a finished grader."""
 ATTACKED = 1.0
 _LARGEST_SCALE = 100.0
 _DENOISED_SHARE = 0.25

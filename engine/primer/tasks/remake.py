@@ -137,7 +137,7 @@ def _composer(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
 
 def _grader(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
     task = train_clip.ClipTask("grader", train_clip.GRADER, _judged(pictures), _held_out(), spoilt=False)
-    return task, train_clip.GRADER_RECIPE
+    return task, train_clip.GRADER_RECIPE if begun is None else train_clip.GRADER_TUNING
 
 
 def _classifier(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
