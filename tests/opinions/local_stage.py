@@ -30,7 +30,7 @@ class LocalStage:
         return answer.message.id
 
     async def click(self, who: str, message: int, label: str) -> int:
-        answer = await self.person(who).click(self.shown(message), label)
+        answer = await self.person(who).click(self.message(message), label)
         if answer.outcome.modal is not None:
             self.opened = answer
             return 0
@@ -48,8 +48,18 @@ class LocalStage:
         await self.quiet()
         return answer.message.id
 
+    async def choose(self, who: str, message: int, action: str, value: str) -> int:
+        answer = await self.person(who).click(self.message(message), f"dream:{action}", [value])
+        await self.quiet()
+        return max([each.id for each in answer.messages] or [message])
+
+    async def forward(self, seconds: float) -> None:
+        self.world.forward(seconds)
+        self.world.services.votes.wake()
+        await self.quiet()
+
     async def react(self, who: str, message: int, emoji: str) -> None:
-        self.person(who).react(self.shown(message), emoji)
+        self.person(who).react(self.message(message), emoji)
         await self.quiet()
 
     async def suggestions(self, who: str, command: str, option: str, typed: str, **options: Any) -> list[str]:
@@ -58,11 +68,18 @@ class LocalStage:
 
     async def paint(self) -> None:
         await self.painter.finish()
+        async with asyncio.timeout(20):
+            while not await self.painter.all_told(self.world.bot):
+                await asyncio.sleep(0.02)
         await self.quiet()
 
     def look(self, message: int) -> Recipe:
-        state = self.shown(message).state
+        state = self.message(message).state
         return look(state.content, state.embeds, state.components, len(state.files), ephemeral=state.ephemeral)
+
+    async def shown(self, words: str, message: int = 0) -> int:
+        await self.world.until(lambda: words in self.look(message or self.newest()).text, what=words)
+        return message or self.newest()
 
     def newest(self) -> int:
         return max(shown.id for shown in self.world.olive.sees())
@@ -70,7 +87,7 @@ class LocalStage:
     def gone(self, message: int) -> bool:
         return self.world.site.messages.get(self.world.channel("studio").id, message) is None
 
-    def shown(self, message: int) -> Shown:
+    def message(self, message: int) -> Shown:
         state = self.world.site.messages.get(self.world.channel("studio").id, message)
         assert state is not None
         return Shown(state, self.world.max)

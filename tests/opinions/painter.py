@@ -7,6 +7,7 @@ import io
 
 from PIL import Image
 
+from bot.bot import DreamBot
 from engine.protocol.messages import Picture
 from tests.bot.fakes import FakeEngine, size_of
 
@@ -22,6 +23,12 @@ class Painter(FakeEngine):
         facts = {"width": width, "height": height, "seed": index, "clip_score": 0.3, "perceptor": "fake", "notes": []}
         self.say(Picture(job_id, job.attempt, index, out.getvalue(), {**facts, "embedding": None}))
         return out.getvalue()
+
+    async def all_told(self, bot: DreamBot) -> bool:
+        """Whether the next part of a job has arrived, or every job is over and its message shows that."""
+        registry = bot.services.jobs.registry
+        alive = [*registry.running(), *registry.queued()]
+        return bool(self.under_way) or not (alive or await bot.store.deliveries.pending())
 
     async def finish(self) -> None:
         """Wait for a job, then paint all that is under way."""

@@ -26,6 +26,10 @@ class Stage(Protocol):
         """Send the open form."""
         ...
 
+    async def choose(self, who: str, message: int, action: str, value: str) -> int:
+        """Choose from a menu, by the action in its custom id; the id of the message that answers."""
+        ...
+
     async def react(self, who: str, message: int, emoji: str) -> None: ...
 
     async def suggestions(self, who: str, command: str, option: str, typed: str, **options: Any) -> list[str]: ...
@@ -34,8 +38,16 @@ class Stage(Protocol):
         """Let the engine finish everything, and wait until the bot has told about it."""
         ...
 
+    async def forward(self, seconds: float) -> None:
+        """Let time pass for the bot, and wait until it has dealt with it."""
+        ...
+
     def look(self, message: int) -> Recipe:
         """How a message looks now."""
+        ...
+
+    async def shown(self, words: str, message: int = 0) -> int:
+        """Wait until *message*, or the newest one that everybody sees, has these words; its id."""
         ...
 
     def newest(self) -> int:
@@ -79,4 +91,38 @@ async def afternoon(stage: Stage) -> list[object]:
     seen.append(stage.look(await stage.click("max", remix, "Info")))
     await stage.click("max", remix, "Delete")
     seen.append(stage.gone(remix))
+    return seen
+
+
+async def evening(stage: Stage) -> list[object]:
+    """What people do together: compare, vote, star, look through the gallery, find again."""
+    seen: list[object] = []
+    sheet = await stage.slash("max", "compare", prompt="a [red|blue] fox", first="steps=5", seed=7)
+    await stage.paint()
+    await stage.paint()
+    seen.append(stage.look(sheet))
+
+    question = await stage.click("mo", sheet, "Vote")
+    seen.append(stage.look(question))
+    await stage.click("mo", question, "10 minutes")
+    vote = await stage.shown("Press a letter")
+    seen += [stage.look(vote), stage.look(await stage.shown("labels are hidden", sheet))]
+    seen.append(stage.look(await stage.click("max", vote, "A")))
+    seen.append(stage.look(await stage.click("mo", vote, "B")))
+    seen.append(stage.look(await stage.click("mo", vote, "A")))
+
+    owl = await stage.slash("max", "dream", prompt="an owl", seed=7)
+    await stage.paint()
+    seen.append(stage.look(await stage.click("mo", owl, "Star")))
+    await stage.react("max", owl, "⭐")
+    seen.append(stage.look(await stage.slash("mo", "favorites")))
+    seen.append(stage.look(await stage.slash("max", "gallery", order="starred")))
+    seen.append(stage.look(await stage.slash("max", "find", words="owl")))
+    seen.append(stage.look(await stage.choose("mo", owl, "edges", "tile")))
+
+    await stage.forward(601)
+    seen.append(stage.look(await stage.shown("Winner", vote)))
+    seen.append(stage.look(await stage.shown("2 pictures", sheet)))
+    seen.append(stage.look(await stage.shown("won this vote")))
+    seen.append(stage.look(await stage.slash("max", "insights")))
     return seen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ import simcord  # type: ignore[import-untyped]
 
 import bot
 from bot.bot import DreamBot
-from bot.community import votes
+from bot.community import covered_sheets, votes
 from bot.community.challenges import course
 from bot.community.gallery import embedder, starboard
+from bot.operations import process
+from bot.playground.server.validation.components import walk
 from tests.opinions.looks import Recipe, look
 from tests.opinions.painter import Painter
 
@@ -44,8 +46,9 @@ async def running(client: DreamBot) -> AsyncIterator[Any]:
     run = simcord.run(client, shard_count=1, settle_timeout=20.0, check_errors=False)
     run._env._work.external_waits = Resting()  # there is no public way to say it before the bot starts
     with pytest.MonkeyPatch.context() as patch:
-        for module in (votes, starboard, embedder, course):
+        for module in (votes, covered_sheets, starboard, embedder, course):
             patch.setattr(module, "POLL_SECONDS", 3600.0)
+        patch.setattr(process, "TICK", 3600.0)
         async with run as env:
             yield env
 
@@ -57,8 +60,9 @@ async def _not_asked() -> None:
 class SimcordStage:
     """Satisfies `scenario.Stage`."""
 
-    def __init__(self, env: Any, painter: Painter) -> None:
-        self.env, self.painter = env, painter
+    def __init__(self, env: Any, client: DreamBot, painter: Painter, pass_time: Callable[[float], None]) -> None:
+        """*pass_time*: lets the bot's clock go forward."""
+        self.env, self.client, self.painter, self.pass_time = env, client, painter, pass_time
         guild = env.create_guild("The Atelier")
         self.channel = guild.create_text_channel("studio")
         moderator = guild.create_role("Moderator", permissions=discord.Permissions(manage_messages=True))
@@ -93,6 +97,19 @@ class SimcordStage:
         await self.quiet()
         return int(answer.response.id)
 
+    async def choose(self, who: str, message: int, action: str, value: str) -> int:
+        shown = self.message(message)
+        menus = [part["custom_id"] for part in walk(list(shown.components)) if part.get("custom_id")]
+        [menu] = [custom_id for custom_id in menus if custom_id.startswith(f"dream:{action}:")]
+        answer = await self.people[who].select(shown, [value], custom_id=menu)
+        await self.quiet()
+        said = [each.id for each in (answer.response, *answer.followups) if each is not None]
+        return int(max(said or [message]))
+
+    async def forward(self, seconds: float) -> None:
+        self.pass_time(seconds)
+        await self.quiet()
+
     async def react(self, who: str, message: int, emoji: str) -> None:
         await self.people[who].react(self.message(message), emoji)
         await self.quiet()
@@ -104,6 +121,9 @@ class SimcordStage:
     async def paint(self) -> None:
         await self.painter.finish()
         await self.quiet()
+        async with asyncio.timeout(20):
+            while not await self.painter.all_told(self.client):
+                await self.quiet()
 
     async def quiet(self) -> None:
         """Let its time pass until the bot has sent nothing for a while."""
@@ -118,6 +138,12 @@ class SimcordStage:
         return look(
             shown.content, embeds, shown.components, len(shown.attachments), ephemeral=bool(shown.flags.ephemeral)
         )
+
+    async def shown(self, words: str, message: int = 0) -> int:
+        async with asyncio.timeout(20):
+            while words not in self.look(message or self.newest()).text:
+                await self.quiet()
+        return message or self.newest()
 
     def newest(self) -> int:
         return int(self.channel.last_message.id)

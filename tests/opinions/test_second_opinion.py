@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from bot.playground.server.tls import Authority
 from engine.errors import DreamError
 from tests.opinions.local_stage import LocalStage
 from tests.opinions.painter import Painter
-from tests.opinions.scenario import afternoon
+from tests.opinions.scenario import Stage, afternoon, evening
 from tests.wire.conftest import SETTINGS, opened
 from tests.wire.world import World
 
@@ -31,38 +34,52 @@ def bot_in(folder: Path, painter: Painter, **options: Any) -> DreamBot:
     return bot
 
 
-async def on_the_local_one(authority: Authority, folder: Path) -> list[object]:
+Story = Callable[[Stage], Awaitable[list[object]]]
+
+
+async def on_the_local_one(authority: Authority, folder: Path, story: Story) -> list[object]:
     painter = Painter(slots=4)
 
     def make(world: World, connector: aiohttp.BaseConnector) -> discord.Client:
         return bot_in(folder, painter, connector=connector, clock=world.site.clock.now)
 
     async with opened(authority, folder, make) as world:
-        return await afternoon(LocalStage(world, painter))
+        return await story(LocalStage(world, painter))
 
 
-async def on_the_other_one(folder: Path) -> list[object]:
-    painter = Painter(slots=4)
-    bot = bot_in(folder, painter)
+async def on_the_other_one(folder: Path, story: Story) -> list[object]:
+    painter, ahead = Painter(slots=4), 0.0
+    bot = bot_in(folder, painter, clock=lambda: time.time() + ahead)
+
+    def pass_time(seconds: float) -> None:
+        nonlocal ahead
+        ahead += seconds
+        bot.services.votes.wake()
+
     async with simcord_stage.running(bot) as env:
-        bot.clock = lambda: env.now().timestamp()
         assert bot._registering is not None
         async with asyncio.timeout(20):
             await bot._registering
-        seen = await afternoon(simcord_stage.SimcordStage(env, painter))
+        seen = await story(simcord_stage.SimcordStage(env, bot, painter, pass_time))
         await bot.close()
         raised = [getattr(error, "original", error) for error in env.errors]
         assert [] == [error for error in raised if not isinstance(error, DreamError)]
         return seen
 
 
+@pytest.mark.parametrize("story", [afternoon, evening])
 async def test_what_people_see_is_the_same_on_a_discord_that_somebody_else_made(
-    authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    authority: Authority,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    story: Story,
 ) -> None:
+    monkeypatch.setattr("bot.community.votes.secrets.SystemRandom", lambda: random.Random(1))  # the same letters
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
-    here = await on_the_local_one(authority, tmp_path / "here")
-    there = await on_the_other_one(tmp_path / "there")
+    here = await on_the_local_one(authority, tmp_path / "here", story)
+    there = await on_the_other_one(tmp_path / "there", story)
 
     assert here == there
     assert [] == [record for record in caplog.records if record.levelno >= logging.ERROR]
