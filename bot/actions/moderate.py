@@ -22,7 +22,7 @@ from bot.storage.moderation import EVERYWHERE, Block
 from bot.text import because
 
 WORDS = 500
-"""Most blocked words of one server."""
+"""Maximum number of blocked words of one server."""
 
 
 class Moderation:
@@ -83,7 +83,7 @@ class Moderation:
         return await self.rules(server_id)
 
     async def add_word(self, server_id: int, by: int, word: Word) -> None:
-        """Block a word or phrase, or change its reason. Raises Refused without letters or beyond `WORDS`."""
+        """Block a word or phrase, or change its reason. Raises Refused for a text without letters, or at the limit."""
         if not fold(word.phrase).strip() or not any(char.isalnum() for char in word.phrase):
             raise Refused("A blocked word needs at least one letter or digit.")
         async with self._store.transaction() as session:
@@ -157,7 +157,7 @@ class Moderation:
     # The queue
 
     async def halt(self, server_id: int | None, by: int, halt: QueuePause) -> None:
-        """Pause, drain or (empty) resume the queue of one server or of all. Raises Refused if nothing would change."""
+        """Pause, drain or (with an empty mode) resume a server's queue, or all. Raises Refused for no change."""
         scope, subject = ("server", str(server_id)) if server_id else ("bot", "")
         async with self._store.transaction() as session:
             before = QueuePause.read(await self._store.settings.all(scope, subject, session))  # type: ignore[arg-type]
@@ -176,7 +176,7 @@ class Moderation:
         return QueuePause.read(await self._store.settings.all(scope, subject))  # type: ignore[arg-type]
 
     async def restart_engine(self, by: int) -> int:
-        """Restart the engine's workers one at a time; returns their number. Raises as `JobService.restart_engine`."""
+        """Restart the engine's workers one at a time; returns their number. Errors: see `JobService.restart_engine`."""
         workers = await self._jobs.restart_engine()
         async with self._store.transaction() as session:
             await self._note(session, None, by, "restart", "engine")
@@ -188,7 +188,7 @@ class Moderation:
     # The record
 
     async def log(self, wanted: AuditFilter, beside: int | None = None, *, older: bool = True) -> LogPage:
-        """A page of the log, newest first: the last one, or the one next to the entry *beside*."""
+        """A page of the log, newest first: the newest page, or the one before or after the entry *beside*."""
         audit = self._store.audit
         entries = await audit.page(wanted, LOG_PAGE, beside, older=older) or await audit.page(wanted, LOG_PAGE)
         if not entries:

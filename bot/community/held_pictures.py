@@ -71,7 +71,7 @@ class HeldPictures:
             raise error
         held = await self._store.confirmations.find(held_id)
         if held is not None and held.owner != owner_of(user_id):
-            raise NotAllowed("This form is for another person.")
+            raise NotAllowed("Only the person who opened this form can send it.")
         if held is None or self._clock() - held.asked_at > VALID_SECONDS or not held.request.images:
             raise Lapsed(GONE)
         return held.request.images[0]

@@ -2,7 +2,7 @@
 
     start    one transaction stores the vote and its candidates; then its message is posted
     cast     a ballot is stored or changed while the vote is open
-    close    one transaction closes all votes whose time is over; then their messages are edited
+    end      `run` closes all votes whose time is over in one transaction, then edits their messages
 
 A message that does not show the newest revision of its vote is owed. `run` sends what is owed until Discord has it, so
 a crash or a failure repeats an edit that changes nothing. Where a message is gone, the vote ends quietly.
@@ -285,7 +285,7 @@ class Votes:
         return spoiler, mature
 
     async def _end_deleted(self, job_ids: Collection[str], channel_id: int) -> None:
-        """Close open votes over these jobs whose message was deleted; Discord does not notify the bot."""
+        """Close open votes over these jobs whose message was deleted, which Discord does not report to the bot."""
         for job_id in job_ids:
             known = await self._store.votes.open_over(job_id, channel_id)
             vote = await self._store.votes.find(known) if known else None
@@ -293,7 +293,7 @@ class Votes:
                 await self._end_if_deleted(vote)
 
     async def check_next(self) -> None:
-        """Look at one open vote after the other, because the gateway does not report deletions by other people."""
+        """Check the message of the next open vote, because Discord does not report deletions to the bot."""
         vote = await self._store.votes.next_open(self._checked)
         self._checked = vote.id if vote else ""
         if vote is not None:

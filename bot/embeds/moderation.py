@@ -69,12 +69,12 @@ def rules_embed(rules: ServerRules) -> discord.Embed:
 
 
 def channel_embed(levels: Sequence[tuple[str, ChannelDefaults | ServerRules | Preferences]]) -> discord.Embed:
-    """The embed of a channel's defaults; *levels*: whose they are, and their values, the first to count first."""
+    """The embed of a channel's defaults; *levels*: (owner, values), highest precedence first."""
     embed = discord.Embed(title="Defaults here", colour=COLOUR)
     for whose, values in levels:
         lines = f"model, method, size, profile: {_usual(values)}\nstyle, negative prompt: {_words(values)}"
         embed.add_field(name=whose.capitalize(), value=shorten(lines, _FIELD), inline=False)
-    return embed.set_footer(text="What you type in /dream and your own settings go first.")
+    return embed.set_footer(text="What you type in /dream and your own settings take precedence.")
 
 
 def choices_embed(choices: Preferences, balance: Balance) -> discord.Embed:
@@ -193,7 +193,7 @@ def _limits(rules: ServerRules) -> str:
 
 
 def _fitting(lines: Sequence[str], nothing: str) -> str:
-    """As many lines as fit, and the number of the others."""
+    """As many lines as fit, then the number of lines left out."""
     kept: list[str] = []
     for line in lines:
         if sum(len(one) + 1 for one in kept) + len(line) > _DESCRIPTION:

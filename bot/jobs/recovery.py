@@ -13,7 +13,7 @@ from bot.storage import Store
 
 
 class Recovery:
-    """*most_crashes*: a job that crashes the engine so often while it runs alone fails."""
+    """*most_crashes*: a job fails after it has crashed the engine this many times while it ran alone."""
 
     def __init__(self, store: Store, registry: JobRegistry, transitions: JobTransitions, most_crashes: int) -> None:
         self._store = store

@@ -76,7 +76,7 @@ class MetricsServer:
         """Refuse other names on loopback: a web page may let its own name resolve to 127.0.0.1."""
         name = request.host.rpartition(":")[0] or request.host
         if _is_loopback(self._settings.host) and not _is_loopback(name):
-            raise web.HTTPForbidden(text="This page answers to this machine only.")
+            raise web.HTTPForbidden(text="Open this page as localhost or 127.0.0.1; other host names are refused.")
 
 
 def exposition(status: Status) -> bytes:
@@ -86,7 +86,7 @@ def exposition(status: Status) -> bytes:
 
 
 class _Gauges(Collector):
-    """What is read at the time of a scrape."""
+    """Gauges that are read when Prometheus scrapes."""
 
     def __init__(self, status: Status) -> None:
         self._status = status
@@ -99,17 +99,21 @@ class _Gauges(Collector):
         yield _gauge("deliveries_owed", "Results and pings that were not sent yet.", now.owed)
         yield _gauge("connected", "1 while every shard is connected to Discord's gateway.", now.connected)
         yield _labelled("shard_connected", "1 while this shard is connected.", "shard", now.shards)
-        yield _labelled("shard_latency_seconds", "Heartbeat to answer, by shard.", "shard", now.latencies)
+        yield _labelled(
+            "shard_latency_seconds", "Time from heartbeat to acknowledgement, by shard.", "shard", now.latencies
+        )
         yield _labelled("shard_servers", "Servers, by shard.", "shard", now.servers)
         yield _gauge("database_up", "1 while the database can be read and written.", now.can_write)
         yield _gauge("engine_up", "1 while the engine takes jobs.", now.engine_state == "up")
         yield _gauge("engine_stalled", "1 while the engine has work and makes no progress.", now.pulse.stalled)
         yield _gauge("engine_free_slots", "Free picture slots of the engine.", ready.slots if ready else 0)
-        yield CounterMetricFamily("dreambot_engine_restarts", "Ends of the engine's process.", now.pulse.ends)
+        yield CounterMetricFamily(
+            "dreambot_engine_restarts", "Number of times the engine's process has ended.", now.pulse.ends
+        )
         if ready is not None and len(ready.workers) > 1:
             yield from _worker_metrics(ready.workers)
-        yield _gauge("pictures_bytes", "Disk that pictures, attachments and previews take.", now.kept_bytes)
-        yield _gauge("disk_free_bytes", "Free disk.", now.free_bytes)
+        yield _gauge("pictures_bytes", "Disk space used by pictures, attachments and previews.", now.kept_bytes)
+        yield _gauge("disk_free_bytes", "Free disk space.", now.free_bytes)
         yield _labelled("memory_bytes", "Resident memory, by process.", "process", now.memory)
 
 
@@ -123,7 +127,7 @@ def _worker_metrics(workers: Sequence[WorkerState]) -> Iterable[Metric]:
         ("up", "1 while this worker accepts jobs.", {worker.name: not worker.trouble for worker in workers}),
         ("slots", "Pictures that it renders at a time.", {worker.name: worker.slots for worker in workers}),
         ("free_slots", "Free picture slots of this worker.", {worker.name: worker.free for worker in workers}),
-        ("restarts", "Ends of its process.", {worker.name: worker.ends for worker in workers}),
+        ("restarts", "Number of times its process has ended.", {worker.name: worker.ends for worker in workers}),
     ):
         yield _labelled(f"worker_{name}", text, "worker", values)
 

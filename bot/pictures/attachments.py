@@ -31,7 +31,7 @@ AT_ONCE = 2
 SMALL_PIXELS, SMALL_BYTES = 1_850_000, 4 * 2**20
 """Attachments up to these limits have a separate lane and decoder, so that they never wait for large ones."""
 SMALL_SHARE = 3
-"""Small pictures are decoded within this fraction of the decoder's limits."""
+"""Small pictures are decoded within 1 / SMALL_SHARE of the decoder's limits."""
 WAITING = 3
 """Attachments of one person that may wait."""
 PERSON_SECONDS = 15.0
@@ -142,7 +142,9 @@ class AttachmentReader:
             raise _shutting_down()
         if self.used(user_id) > PERSON_SECONDS:
             seconds = round((self.used(user_id) - PERSON_SECONDS) / _REFILL) + 1
-            raise CoolingDown(f"Your pictures took long to decode; please wait {seconds} s before you send another.")
+            raise CoolingDown(
+                f"Your pictures took a long time to decode; please wait {seconds} s before you send another."
+            )
         if Counter(ticket.user_id for ticket in self._tickets)[user_id] >= WAITING:
             raise CoolingDown("Your earlier pictures are still being read; please wait for them.")
         ticket = _Ticket(user_id, next(self._numbers), small)

@@ -1,6 +1,6 @@
 """Asks before an expensive job: whether to ask, and the stored question until it is answered or expires.
 
-`JobService.submit` raises Unconfirmed for such a request, and accepts it as the answer to a stored question.
+`JobService.submit` raises Unconfirmed for such a request, and accepts it once it answers a stored question.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class CostConfirmation:
         """The open question to that person. Raises Lapsed, or NotAllowed for another person's question."""
         question = await self._store.confirmations.find(question_id)
         if question is not None and question.owner != owner_of(user_id):
-            raise NotAllowed("This question is for another person.")
+            raise NotAllowed("Only the person who asked for this picture can answer.")
         if question is not None and question.answer:
             raise Lapsed(ANSWERED)
         if question is None or self._clock() - question.asked_at > VALID_SECONDS:
@@ -68,7 +68,7 @@ class CostConfirmation:
         return question
 
     async def decline(self, question_id: str, user_id: int) -> None:
-        """Answer no. Raises as `question` does."""
+        """Answer no. Raises the same errors as `question`."""
         question = await self.question(question_id, user_id)
         async with self._store.transaction() as session:
             if not await self._store.confirmations.answer(session, question.id, question.owner, "no"):

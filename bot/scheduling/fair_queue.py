@@ -217,7 +217,7 @@ class FairQueue:
         return found
 
     def _first(self, owner: str, background: bool) -> _WaitingJob | None:
-        """The first job of *owner* that is not held, if they may run one more. Their limit spares background jobs."""
+        """The first job of *owner* that is not held, if they may run one more; background jobs have no limit."""
         for entry in self._lines.get(owner, ()):
             ticket = entry.ticket
             if ticket.background is background and not (self._held and self.holds(ticket)):

@@ -128,7 +128,7 @@ class WorkerPool:
         """Needs → workers with the weights and the memory; all workers if none has them."""
         self._where: dict[str, str] = {}
         self._reserved: dict[str, bool] = {}
-        """Worker → whether not even background jobs may use it, during one choice."""
+        """Reserved worker → whether background jobs are excluded too, during one choice."""
         self._open: list[WorkerLoad] = []
         """Usable workers that are not reserved, during one choice; the one with the most free slots first."""
         self._avoided: frozenset[str] = frozenset()

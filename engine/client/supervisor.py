@@ -252,8 +252,8 @@ class Supervisor:
                 return
             self.ends, self.last_words = self.ends + 1, last_words if status else ""
             failures = 0 if self._ready else failures + 1
-            # An engine that finished a job is no broken installation. Jobs that wait behind one that crashes the
-            # engine must not wait ever longer.
+            # An engine that finished a job is not broken. Jobs that wait behind one that crashes the engine must not
+            # wait longer after each crash.
             if self._useful or (self._ready and time.monotonic() - started > longest):
                 pause = self._timeouts.backoff[0]
             if status == UNUSABLE_STATUS or failures >= self._timeouts.tries:

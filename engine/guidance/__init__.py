@@ -1,4 +1,4 @@
-"""CLIP guidance: targets, cutouts, losses, and the gradient that leans a denoiser towards the prompts.
+"""CLIP guidance: targets, cutouts and their augmentation, losses, and the gradient that guides a denoiser.
 
 Imports perceptors, diffusion, loaders, nets, runtime, images, requests and catalogue.
 """

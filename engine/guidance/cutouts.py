@@ -2,7 +2,7 @@
 
 view = A · image · Bᵀ, where the rows of A [size x H] and B [size x W] hold the triangle filter of one window. It
 equals `interpolate(crop, antialias=True)`, and has a static shape and a deterministic gradient. On a GPU, `interpolate`
-and adaptive pooling have neither. All images of a batch have equally many cuts. Random numbers have a key.
+and adaptive pooling have neither. All images of a batch have equally many cuts. Random numbers depend on a key.
 
 Windows come from one of seven recipes:
 

@@ -52,8 +52,8 @@ def clip_loss(
 ) -> Tensor:
     """Σ over targets of weight · distance, averaged over views.
 
-    *views* [N, C, D] and *targets* [N, P, D] are unit vectors; *weights*: [N, P]. Returns [N]. Below its stop (*stops*:
-    [N, P]), a distance times the sign of its weight has no gradient (VQGAN-CLIP).
+    *views* [N, C, D] and *targets* [N, P, D] are unit vectors; *weights*: [N, P]. Returns [N]. A distance has no
+    gradient once distance · sign(weight) is below its stop (*stops*: [N, P]; VQGAN-CLIP).
     """
     distances = distance(views[:, :, None], targets[:, None])
     if stops is not None:
@@ -104,9 +104,9 @@ class Scales:
     range: float = 0.0
     saturation: float = 0.0
     init: float = 0.0
-    """Of the squared distance to the init image in pixels."""
+    """Weight of the squared distance to the init image in pixels."""
     features: float = 0.0
-    """Of the distance to the init image in feature maps: of the first perceptor, or LPIPS."""
+    """Weight of the distance to the init image in feature maps: of the first perceptor, or LPIPS."""
 
 
 @dataclass(frozen=True, slots=True)

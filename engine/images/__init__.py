@@ -1,1 +1,1 @@
-"""Image files and tensors: encoding, records in PNG, the search index, timelapses, SVG."""
+"""Image files and tensors: decoding (untrusted files in a child process), encoding, the search index, films, SVG."""

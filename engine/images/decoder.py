@@ -1,6 +1,6 @@
 """Decodes image bytes from strangers in a short-lived child process with limits: see `engine.images.foreign`.
 
-A `Decoder` blocks the thread that calls it. `close` may be called from another thread and ends the child.
+`DecoderProcess.decode` blocks its thread. `close` may be called from another thread and ends the child.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ USUAL_PIXELS = 2 * 1024 * 1024
 _START = f"import sys; sys.path[:0] = sys.argv[1:3]; from {foreign.__name__} import main; main()"
 _PATHS = (str(Path(foreign.__file__).parents[foreign.__name__.count(".")]), str(Path(PIL.__file__).parent.parent))
 _PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-SLOW = "The picture takes too long to decode; save it anew as PNG or JPEG, with fewer pixels."
+SLOW = "The picture takes too long to decode; save it again as PNG or JPEG, with fewer pixels."
 ANIMATED = "The file is animated; its first frame is used."
 BROKEN = "The picture is broken or incomplete: it cannot be decoded."
 

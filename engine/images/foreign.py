@@ -64,7 +64,7 @@ def clean(data: bytes, pixels: int, *, alpha: bool = False) -> tuple[dict[str, o
         if scans * width * height > SCANNED_PIXELS:
             raise UnreadablePicture(
                 f"The picture is a JPEG of {width}×{height} in {scans} scans, which would take too long to decode; "
-                "save it anew with fewer pixels."
+                "save it again with fewer pixels."
             )
         coefficients = width * height * 6 if scans > 1 else 0
         image.draft(None, _size_of(image.size, 4 * pixels))

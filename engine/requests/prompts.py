@@ -259,7 +259,7 @@ def read_prompts(source: str) -> Reading:
         _parse_part(source, segment.start, segment.text, notes).model_copy(update={"since": segment.since})
         for segment in segments
     )
-    # Only the words are measured: what `format_prompts` makes of a prompt that was taken is longer, and is taken too.
+    # Only the words are measured, so that the longer text that `format_prompts` makes of a valid prompt is valid too.
     if (length := sum(len(p.text) for p in prompts)) > MAX_PROMPT:
         raise PromptError(f"The prompt has {length} characters; the limit is {MAX_PROMPT}.", source, MAX_PROMPT)
     if len(prompts) > MAX_PARTS:

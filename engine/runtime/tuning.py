@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import inspect
 import logging
 import os
 import shutil
@@ -111,8 +112,10 @@ class _Forward:
             return self._plain(*args, **kwargs)
         threads = torch.get_num_threads()
         if threads not in self._compiled:
-            limits = {"isolate_recompiles": True, "recompile_limit": MOST_SHAPES}
-            compile_: Any = torch.compile  # its types lack some arguments
+            compile_: Any = torch.compile  # its types lack some arguments, and older versions lack these two
+            known = inspect.signature(compile_).parameters
+            wanted = {"isolate_recompiles": True, "recompile_limit": MOST_SHAPES}
+            limits = {name: value for name, value in wanted.items() if name in known}
             self._compiled[threads] = compile_(
                 self._plain, fullgraph=True, dynamic=False, backend=self._compiler.backend, **limits
             )

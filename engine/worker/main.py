@@ -1,6 +1,6 @@
 """The engine process: reads commands, steps the worker, writes events. Exits when its connection closes.
 
-Three threads: one reads commands, one writes events, and the main one steps. torch is imported here and nowhere above.
+Three threads: one reads commands, one writes events, and the main one steps. Only `_serve` imports torch.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Serves until the connection closes or the jobs before `Drain` have ended. Returns the exit status."""
+    """Serves until the connection closes or, after `Drain`, the submitted jobs have ended. Returns the exit status."""
     _prepare_process()
     try:
         wire = SyncWire(take_socket())

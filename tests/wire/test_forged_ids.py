@@ -29,10 +29,10 @@ async def test_a_form_gives_nobody_the_picture_that_another_person_holds(
 
     for action in ("startheld", "targetheld", "explainheld"):
         said = await forged_form(mo, mine, f"dream:{action}:{held.id}")
-        assert said.startswith("This form is for another person."), action
+        assert said.startswith("Only the person who opened this form can send it."), action
         unknown = await forged_form(mo, mine, f"dream:{action}:zzzzzzzzzz")
         assert "opened more than ten minutes ago" in unknown, action
-    assert "another person" in whispered(await forged(world, mo, mine, f"dream:yes:{held.id}"))
+    assert "Only the person who asked" in whispered(await forged(world, mo, mine, f"dream:yes:{held.id}"))
     info = (await mo.click(mine, "Info")).message
     await forged(world, mo, info, f"dream:no:{held.id}")
     assert 1 == len(await world.jobs_of(mo))

@@ -1,7 +1,7 @@
-"""Asks Discord whether the messages of shown pictures still exist: the gateway does not tell who deletes them.
+"""Checks whether the messages of shown pictures still exist; without message intents Discord reports no deletions.
 
-A message is asked about when a list shows it, at most once in `AGAIN_SECONDS`. A deleted channel takes all its messages
-along. An answer that takes too long counts for the next list.
+A message is checked when a list shows it, at most once per `AGAIN_SECONDS`. If a channel is deleted, so are all its
+messages. A late answer counts for the next list.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class MessageCheck:
         self._asking: dict[tuple[int, int], asyncio.Task[bool]] = {}
 
     async def gone(self, messages: Collection[tuple[int, int]]) -> bool:
-        """Forget those of *messages* (channel id, message id) that were deleted; whether there were any."""
+        """Forget those of *messages* (channel id, message id) that were deleted; returns whether there were any."""
         now = time.monotonic()
         due = [one for one in dict.fromkeys(messages) if self._asked.get(one, -AGAIN_SECONDS) + AGAIN_SECONDS <= now]
         if not due:
@@ -81,6 +81,6 @@ class MessageCheck:
             else:
                 await self._takedowns.lost(channel_id, message_id)
         except StoreError as error:
-            log.error("the message %d is forgotten later: %s", message_id, error)
+            log.error("the deleted message %d could not be forgotten yet: %s", message_id, error)
             return False
         return True

@@ -91,7 +91,7 @@ class LocalDiscord(Site):
         return web.Response(status=421, text=f"This server does not serve the host {host}.")
 
     def _file(self, request: web.Request) -> web.Response:
-        """The file; 404 with Discord's sentence where the address is wrong or has expired."""
+        """The file, or 404 with Discord's text if the address is wrong or has expired."""
         file = self.files.fetch(request.path, dict(request.query))
         if file is None:
             return web.Response(status=404, text="This content is no longer available.")

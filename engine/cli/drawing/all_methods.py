@@ -40,7 +40,7 @@ def read_methods(text: str) -> tuple[str, ...]:
 def paint_methods(
     methods: Sequence[str], prompt: str, folder: Path, seed: int | None, steps: int | None, device: str
 ) -> list[Path]:
-    """The pictures ``METHOD.png`` of *prompt* in *folder*, and a sheet of them all. Raises DreamErrors.
+    """Paint ``METHOD.png`` by each method, and a sheet, into *folder*; returns the pictures. Raises DreamErrors.
 
     Methods whose weights are missing are named on stderr and left out.
     """
@@ -72,7 +72,7 @@ def paint_methods(
 def request_by(
     method: str, prompt: str, seed: int, steps: int | None = None, settings: Mapping[str, str] | None = None
 ) -> DreamRequest:
-    """The usual request by *method*, of the usual model if it can; *steps* where the method counts them."""
+    """The default request for *method*, with the default model if possible. Methods without steps ignore *steps*."""
     model = painter_by(method, DEFAULT_MODEL)
     counted = steps if METHODS[method].guided else None
     return build_request(prompt, model=MODELS[model].name, method=method, seed=seed, steps=counted, settings=settings)

@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.guidance.cutouts import window_matrix
 
 FACTORS = (16, 8, 4, 2, 1)
-"""Side of the picture over that of each grid."""
+"""Side of the picture divided by the side of each grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Pyramid:
         return total
 
     def of(self, picture: Tensor) -> Tensor:
-        """[3, height, width] → [P], whose sum it is: each grid holds the residual of the coarser ones."""
+        """[3, height, width] → [P], whose grids sum to the picture: each holds the residual of the coarser ones."""
         rest, grids = picture[None], list[Tensor]()
         for shape in self.shapes:
             grids.append(self._resized(rest, shape))
@@ -59,5 +59,5 @@ class Pyramid:
 
 @lru_cache(maxsize=32)
 def _resizing(source: int, target: int, device: torch.device) -> Tensor:
-    """[target, source]; every step uses the same ones."""
+    """[target, source], cached, because every step uses the same matrices."""
     return window_matrix(torch.zeros((), device=device), torch.tensor(float(source), device=device), source, target)

@@ -1,4 +1,4 @@
-"""A scene put into words by a plan: which respects are told, and in which of many equal forms."""
+"""Words a scene by a plan, which says what aspects are told and in which of many equivalent forms."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _STYLE = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`tells`: the respects to put into words. `form`: any integer, which of the equal wordings to use."""
+    """`tells`: the aspects to put into words. `form`: any integer, which chooses among equivalent wordings."""
 
     tells: frozenset[str]
     form: int
@@ -93,7 +93,7 @@ def _thing(thing: Thing, plan: Plan, alone: bool) -> str:
 
 
 def _name(thing: Thing, plan: Plan) -> str:
-    """Return the kind's name, or for a noun in one plan of four a synonym."""
+    """Return the kind's name; for a noun, one plan in four uses a synonym."""
     forms = NOUNS[thing.kind].forms if thing.kind in NOUNS else (thing.kind,)
     return plan.pick(forms, 18) if (plan.form >> 21) % 4 == 0 else forms[0]
 

@@ -24,7 +24,7 @@ from engine.requests.options.clip_views import (
 from engine.requests.schedule import Schedule, WholeSchedule
 
 NOISE_OF: Mapping[str, float] = {"ddpm": 1.0, "plms": 0.0, "dpmpp_2m": 0.0, "ltsp": 0.0, "stsp": 0.0}
-"""Sampler → the eta that it has by its nature; ddim leaves it open."""
+"""Sampler → its fixed eta; with ddim the user chooses it."""
 USUAL_ORDER: Mapping[str, int] = {"plms": 2, "ltsp": 4, "stsp": 4}
 """Multistep sampler → its default order; other samplers have no order."""
 LOOKS_APART: Mapping[str, int] = {"ltsp": 1, "stsp": 2}
@@ -152,7 +152,7 @@ class Pulling(BaseModel):
     )
     gradient: Literal["net", "secondary", "xstart"] = Field(
         default="net",
-        description="computed through the network, through the small secondary network, or of the prediction alone",
+        description="path of the guidance gradient: the network, the small secondary network, or the prediction alone",
     )
     guide_every: WholeSchedule = Field(
         default=1, ge=1, le=100, validate_default=True, description="guide only every k-th step"
@@ -196,12 +196,12 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
 
     @property
     def looks_apart(self) -> int:
-        """How often in a guided step guidance looks for itself."""
+        """Evaluations of guidance per guided step, beside the sampler's own."""
         return LOOKS_APART.get(self.sampler, 0)
 
     @property
     def looks(self) -> int:
-        """How often in a guided step CLIP sees all its views."""
+        """How many times CLIP sees all its views in a guided step."""
         return max(self.looks_apart, 1)
 
     @property
@@ -215,7 +215,7 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         return (self.guide_until - self.guide_from) / self.guide_every.mean
 
     def step_work(self, model: Model) -> float:
-        """In guided passes of the network without views."""
+        """Work of one step, in guided passes of the network without views."""
         back = (1 - FORWARD) * gradient_cost(self.gradient, self.looks_apart) / NET
         views = self.views * self.view_cost(model) if self.clip_guidance_scale.largest else 0.0
         if self.init_distance == "features":
@@ -231,13 +231,13 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         return cls.model_validate(settled(usual, chosen))
 
     def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
-        """Raise InvalidRequest where options contradict each other or lack the picture that they speak of."""
+        """Raise InvalidRequest for contradictory options, and for options whose picture is missing."""
         read_perceptors(self.perceptors, USUAL)
         read_adapters(self.adapter)
         for sentence in (*self._of_steps(), *self._of_samplers(), *self._of_pictures(has_init, has_target)):
             raise InvalidRequest(sentence)
         if has_mask and not has_init:
-            raise InvalidRequest("A mask needs an init picture: what it covers is kept from that.")
+            raise InvalidRequest("A mask needs an init picture, which stays where nothing is repainted.")
         if has_mask and self.symmetry != "none":
             raise InvalidRequest("A mask and symmetry contradict each other: leave out one of them.")
 
@@ -251,7 +251,7 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
                 if model.classes
                 else "it has no classes; leave class_id out"
             )
-            raise InvalidRequest(f"class_id={self.class_id} is none of {model.title}: {of_model}.")
+            raise InvalidRequest(f"class_id={self.class_id} is not a class of {model.title}: {of_model}.")
         if "cfg_scale" in chosen and self.cfg_scale != 1 and not model.reads:
             guides = "guides nets that read the prompt"
             raise InvalidRequest(f"cfg_scale={self.cfg_scale:g} {guides}, and {model.title} does not.")
@@ -259,11 +259,11 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
             raise InvalidRequest(f"{model.subject} was never trained without a prompt: only cfg_scale=1 is possible.")
 
     def for_init(self, chosen: Collection[str], *, masked: bool) -> ClipDiffusionOptions:
-        """With a picture to begin with, the first half of the walk is left out; with a mask there is more to paint."""
+        """Skip the first half of the steps for an init picture; not with a mask, where more has to be painted."""
         return self if masked or "skip_steps" in chosen else self.model_copy(update={"skip_steps": self.steps // 2})
 
     def painting_on(self) -> ClipDiffusionOptions:
-        """The first half of the walk is left out, and clouds are no start any more."""
+        """Skip the first half of the steps, and do not start from Perlin noise."""
         return self.model_copy(update={"skip_steps": self.steps // 2, "perlin": "none"})
 
     def _of_steps(self) -> Iterator[str]:
@@ -275,7 +275,7 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         if self.guide_from >= self.guide_until:
             yield (
                 f"guide_from={self.guide_from:g} is not before guide_until={self.guide_until:g}, "
-                "so that nothing would be guided; clip_guidance_scale=0 says so plainly."
+                "so no step would be guided; to turn guidance off, set clip_guidance_scale=0."
             )
 
     def _of_samplers(self) -> Iterator[str]:
@@ -287,17 +287,17 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
                 f"leave out eta, or take sampler=ddim."
             )
         if self.order and self.sampler not in USUAL_ORDER:
-            yield f"order={self.order} is one of plms, ltsp and stsp; leave it out, or take sampler=plms."
+            yield f"order={self.order} applies only to plms, ltsp and stsp; leave it out, or take sampler=plms."
 
     def _of_pictures(self, has_init: bool, has_target: bool) -> Iterator[str]:
         if self.init_scale.largest and not (has_init or self.perlin != "none"):
             yield f"init_scale={self.init_scale} needs an init picture; leave it out without one."
         if self.init_distance != "pixels" and not self.init_scale.largest:
-            yield f"init_distance={self.init_distance} says how init_scale measures; say that too, as init_scale=1000."
+            yield f"init_distance={self.init_distance} needs init_scale, as in init_scale=1000."
         if has_init and self.perlin != "none":
             yield f"perlin={self.perlin} and an init picture are two starts; leave out one of them."
         if self.overview.largest and self.cut_kind != "disco":
-            yield f"overview={self.overview} counts views of cut_kind=disco; leave it out, or take that."
+            yield f"overview={self.overview} needs cut_kind=disco; leave it out, or set that."
         if self.symmetry_until < 1 and self.symmetry == "none":
             yield f"symmetry_until={self.symmetry_until:g} needs symmetry, as in symmetry=vertical."
         yield from self.complaints_of_views(has_target, sizing=("padded",))

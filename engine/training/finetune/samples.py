@@ -1,4 +1,4 @@
-"""Sample grids of a net in training: DDIM, with classifier-free guidance where it reads prompts."""
+"""Sample grids of a net during training: DDIM, with classifier-free guidance if it reads prompts."""
 
 from __future__ import annotations
 

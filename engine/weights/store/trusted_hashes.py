@@ -80,7 +80,7 @@ class TrustedHashes:
             return {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise WeightsError(
-                f"{path}, which remembers the hashes of trusted files, cannot be read: {error}; mend it, or move it "
+                f"{path}, which remembers the hashes of trusted files, cannot be read: {error}; repair it, or move it "
                 f"away and trust the files in that folder again (python -m engine weights verify --trust NAME)."
             ) from error
 

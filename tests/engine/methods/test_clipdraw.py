@@ -58,6 +58,18 @@ def test_clip_looks_at_a_small_drawing_however_large_it_shall_be() -> None:
     assert (128, 170) == (sheet.height, sheet.width)
 
 
+def test_drawing_comes_nearer_to_the_prompt(runtime: Runtime) -> None:
+    def score(prompt: str, steps: str) -> float:
+        states = begin(runtime, prompt, {"steps": steps, "strokes": "6"})
+        wanted = begin(runtime)[0].objective.targets.wanted.numpy()
+        (step,) = paint(METHOD, states, runtime)
+        assert isinstance(step, Finished)
+        return float(np.dot(step.facts["embedding"], wanted))
+
+    assert score(PROMPT, "30") > score(PROMPT, "5") + 0.03
+    assert score(f"{PROMPT}:-1", "30") < score(PROMPT, "5") - 0.03
+
+
 def test_widths_and_colours_stay_within_what_they_may_be(runtime: Runtime) -> None:
     states = begin(runtime, settings={"learning_rate": "20", "steps": "12", "stroke_width": "4"})
     finish(runtime, states)
