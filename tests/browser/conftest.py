@@ -30,7 +30,7 @@ FLAGS = [
 ]
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 375, "height": 780}
-PATIENCE = 10_000
+PATIENCE = 30_000
 """Timeout in milliseconds, also for a busy machine."""
 expect.set_options(timeout=PATIENCE)
 

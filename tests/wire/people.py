@@ -21,7 +21,7 @@ from bot.playground.server.world.messages import Message
 if TYPE_CHECKING:
     from tests.wire.world import World
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds that a test waits for something that should happen soon."""
 
 

@@ -56,7 +56,7 @@ async def test_what_is_painted_is_shown_on_the_way_and_nothing_is_painted_twice(
     shown = [look["embeds"][0]["description"] for look in message.history]
     assert any("4 of 9 painted" in text or "8 of 9 painted" in text for text in shown)
     assert [message.id] == [one.id for one in max_.sees()]
-    assert 1.6384 * 9 == pytest.approx((await world.services.jobs.quota.balance(max_.id)).used)
+    assert 0.98304 * 9 == pytest.approx((await world.services.jobs.quota.balance(max_.id)).used)
 
 
 async def test_others_are_painted_while_a_batch_is_under_way(world: World, max_: Person, mo: Person) -> None:
@@ -83,7 +83,7 @@ async def test_a_batch_that_is_stopped_keeps_and_charges_what_is_painted(world: 
     assert 4 <= painted < 30
     assert f"Cancelled after {painted} of 30 pictures; you only pay for those." in message.text
     assert painted == len(menu(message, PICK))
-    assert pytest.approx(1.6384 * painted) == (await world.services.jobs.quota.balance(max_.id)).used
+    assert pytest.approx(0.98304 * painted) == (await world.services.jobs.quota.balance(max_.id)).used
 
 
 @pytest.mark.parametrize("dies", ["bot", "engine"])

@@ -448,11 +448,12 @@ async def test_a_deleted_winner_leaves_the_result_in_an_archived_thread_too(
     world.forward(3601)
     result = await result_of(max_, announcement)
     await max_.wait_for(result, lambda m: m.raw["pinned"], what="the pin")
-    world.close_thread(thread_of(announcement))
+    thread = thread_of(announcement)
+    await max_.wait_for_message(lambda m: m.id > result.id, channel=thread)
+    world.close_thread(thread)
 
     await deleted(max_, owl)
 
-    thread = thread_of(announcement)
     renewed = await mo.wait_for_message(lambda m: m.id > result.id and "Leaderboard" in m.buttons, channel=thread)
     assert max_.mention in renewed.text
     assert not renewed.pictures
