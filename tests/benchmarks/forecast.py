@@ -300,7 +300,7 @@ def wanted(random_: random.Random) -> Request:
     if kind < 0.2:
         return build_request("an owl", method="pixels", seed=1)
     size = random_.choice(("", "", "", "320x256", "512x512"))
-    steps = random_.choice((None, None, None, 15, 60))
+    steps = random_.choice((25, 25, 25, 15, 60))
     return build_request("an owl", size=size, steps=steps, seed=1, count=random_.choice((1, 1, 1, 1, 2, 4)))
 
 
