@@ -273,8 +273,7 @@ def build_request(
     *size* is ``WxH``, ``3:2`` or a name such as ``portrait``; *settings* are the method's options by name as text, and
     `profile`; what is missing comes from the profile, then from the model's defaults. A missing *seed* is drawn at
     random; a missing *model* is that of the adapter, the usual one, or another that can paint by *method*. Icons
-    stand for pictures that
-    `engine.requests.icons` draws.
+    stand for pictures that `engine.requests.icons` draws.
     """
     chosen = find_model(model or adapted_model((settings or {}).get("adapter", "")) or painter_by(method))
     reading = read_prompts(prompt) if prompt.strip() or not pictures else Reading((), (), {})
@@ -282,7 +281,9 @@ def build_request(
     check_weights(prompts, prompt)
     width, height = find_size(size, chosen) if size else chosen.size
     chosen.check_size(width, height)
-    options = build_options(chosen, method, ({} if steps is None else {"steps": str(steps)}) | dict(settings or {}))
+    typed = ({} if steps is None else {"steps": str(steps)}) | dict(settings or {})
+    options = build_options(chosen, method, typed)
+    options = options if reading.prompts else options.for_pictures(typed)
     check_steps(reading, options.steps, prompt)
     if init_image or init_icon:
         options = options.for_init(settings or {}, masked=bool(mask_image))

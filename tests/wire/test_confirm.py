@@ -170,9 +170,13 @@ async def test_private_results_are_asked_about_before_a_direct_message_is_writte
 @pytest.mark.slow
 @pytest.mark.bot(quota={"units": 0.9, "confirm_cost": 0.5})
 async def test_what_cannot_be_paid_is_refused_and_not_asked_about(max_: Person) -> None:
-    assert "This costs 0.983 units and you have 0.9 of 0.9 left" in whispered(await max_.slash("dream", prompt="an owl"))
+    assert "This costs 0.983 units and you have 0.9 of 0.9 left" in whispered(
+        await max_.slash("dream", prompt="an owl")
+    )
     await max_.slash("settings mine", private=True)
-    assert "This costs 0.983 units and you have 0.9 of 0.9 left" in whispered(await max_.slash("dream", prompt="an owl"))
+    assert "This costs 0.983 units and you have 0.9 of 0.9 left" in whispered(
+        await max_.slash("dream", prompt="an owl")
+    )
 
 
 @pytest.mark.slow

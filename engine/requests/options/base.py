@@ -66,6 +66,10 @@ class Options(BaseModel):
         """The options with the defaults for an init picture, except for the *chosen* ones."""
         return self
 
+    def for_pictures(self, chosen: Collection[str]) -> Self:
+        """The options with the defaults for prompts without words, except for the *chosen* ones."""
+        return self
+
     def painting_on(self) -> Self:
         """The same for going on from a finished picture: with half of the steps, where some can be left out."""
         return self

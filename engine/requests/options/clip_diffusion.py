@@ -25,6 +25,8 @@ from engine.requests.schedule import Schedule, WholeSchedule
 
 NOISE_OF: Mapping[str, float] = {"ddpm": 1.0, "plms": 0.0, "dpmpp_2m": 0.0, "ltsp": 0.0, "stsp": 0.0}
 """Sampler → its fixed eta; with ddim the user chooses it."""
+WORDLESS_STEPS = 25
+"""Least default steps where pictures alone guide. A blend of two circles covers 0.9 % in 15 steps and 6.8 % in 25."""
 USUAL_ORDER: Mapping[str, int] = {"plms": 2, "ltsp": 4, "stsp": 4}
 """Multistep sampler → its default order; other samplers have no order."""
 LOOKS_APART: Mapping[str, int] = {"ltsp": 1, "stsp": 2}
@@ -261,6 +263,12 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
     def for_init(self, chosen: Collection[str], *, masked: bool) -> ClipDiffusionOptions:
         """Skip the first half of the steps for an init picture; not with a mask, where more has to be painted."""
         return self if masked or "skip_steps" in chosen else self.model_copy(update={"skip_steps": self.steps // 2})
+
+    def for_pictures(self, chosen: Collection[str]) -> ClipDiffusionOptions:
+        """At least `WORDLESS_STEPS`, because CLIP guides without the help of a network that reads text."""
+        if {"steps", "profile"} & {*chosen}:
+            return self
+        return self.model_copy(update={"steps": max(self.steps, WORDLESS_STEPS)})
 
     def painting_on(self) -> ClipDiffusionOptions:
         """Skip the first half of the steps, and do not start from Perlin noise."""

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from engine.catalogue.models import MODELS
 from engine.errors import InvalidRequest
 from engine.loaders.checkpoint import PRIMER_WEIGHTS
+from engine.requests.prompts import Prompt
 from engine.requests.request import (
     METHODS,
     ClipDiffusionOptions,
@@ -150,3 +153,15 @@ def test_every_member_of_the_union_is_a_method() -> None:
         for model in (model for model in MODELS.values() if name in model.methods):
             assert 1 == options.settle(model.defaults[name], {}).effort(model)
         assert all((PRIMER_WEIGHTS / f"{file}.safetensors").is_file() for file in options.primer_weights)
+
+
+def test_pictures_without_words_get_more_steps_unless_others_are_typed() -> None:
+    def steps(prompt: str = "", **typed: Any) -> int:
+        request = build_request(prompt, pictures=[Prompt(image="0" * 64)], seed=1, **typed)
+        return int(request.options.steps)
+
+    assert (25, 15, 15, 40) == (steps(), steps("an owl"), steps(steps=15), steps(steps=40))
+    assert (
+        steps(settings={"profile": "draft"}) == build_request("a", seed=1, settings={"profile": "draft"}).options.steps
+    )
+    assert steps(method="pixels") == build_request("a", seed=1, method="pixels").options.steps
