@@ -99,9 +99,7 @@ class _Gauges(Collector):
         yield _gauge("deliveries_owed", "Results and pings that were not sent yet.", now.owed)
         yield _gauge("connected", "1 while every shard is connected to Discord's gateway.", now.connected)
         yield _labelled("shard_connected", "1 while this shard is connected.", "shard", now.shards)
-        yield _labelled(
-            "shard_latency_seconds", "Time from heartbeat to acknowledgement, by shard.", "shard", now.latencies
-        )
+        yield _labelled("shard_latency_seconds", "Time from heartbeat to answer, by shard.", "shard", now.latencies)
         yield _labelled("shard_servers", "Servers, by shard.", "shard", now.servers)
         yield _gauge("database_up", "1 while the database can be read and written.", now.can_write)
         yield _gauge("engine_up", "1 while the engine takes jobs.", now.engine_state == "up")

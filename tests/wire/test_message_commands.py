@@ -108,7 +108,7 @@ async def test_the_form_of_another_person_is_refused(world: World, max_: Person,
     await max_.use_on(posted(world, max_, upload(picture())), "Use as start")
     [question] = await questions(world, max_)
 
-    with pytest.raises(NotAllowed, match="another person"):
+    with pytest.raises(NotAllowed, match="Only the person who opened this form"):
         await world.services.held_pictures.take(question.id, mo.id)
 
 

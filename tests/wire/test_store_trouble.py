@@ -114,6 +114,9 @@ async def test_a_challenge_has_one_announcement_thread_vote_and_result(
     world.allow("160004")  # the thread that the store does not know is asked for again
     failed = fails(ChallengeRows, method)
     await olive.slash("challenge start", theme="owls", deadline="24h", vote="1h", prize=50.0)
+    async with asyncio.timeout(60):
+        while not any(one.thread_id for one in await world.bot.store.challenges.running()):
+            await asyncio.sleep(0.02)
 
     await finish(world, "challenge stored")
     await nothing_is_owed(world)
