@@ -256,8 +256,11 @@ class Client:
 class QuietBoard(Starboard):
     """Posts nothing; an entry counts as posted at once."""
 
-    async def _show(self, entry: StarboardEntry, picture: IndexedPicture, *, fresh: bool) -> None:
-        await self._store.starboard.shown(entry.job_id, entry.index, picture.stars)
+    async def _show(self, entry: StarboardEntry, picture: IndexedPicture, *, wanted: bool, fresh: bool) -> None:
+        if wanted:
+            await self._store.starboard.shown(entry.job_id, entry.index, picture.stars)
+        else:
+            await self._drop(entry)
 
 
 async def check_boards(history: History) -> None:
