@@ -144,7 +144,7 @@ def _description(update: Update, now: float, parent: Parent | None, notes: Seque
 
 
 def _named_pictures(job: JobRow) -> str:
-    """The number and the label of each picture that is shown as a file of its own."""
+    """The number and the label of each picture that is shown as a separate file."""
     if job.state is not JobState.DONE or not isinstance(job.request, Comparison) or not job.request.separate:
         return ""
     labels = [(one.index + 1, job.request.ways[one.index].label) for one in job.pictures]

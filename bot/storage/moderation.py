@@ -106,7 +106,7 @@ class Reports:
         self._database = database
 
     async def find(self, job_id: str, session: Session | None = None) -> Report | None:
-        """The report of a job with its voices, oldest first; None if there is none."""
+        """The report of a job with its voices, oldest first; None without a report."""
         async with self._database.reading(session) as own:
             row = await own.one("SELECT * FROM reports WHERE job_id = ?", job_id)
             rows = await own.all(

@@ -77,6 +77,7 @@ def film(
     images: dict[str, bytes] = {}
 
     def ask(words: str) -> DreamRequest:
+        """The request of one scene; its attachments are added to *images*."""
         asked = build_request(
             words,
             model=model,

@@ -78,7 +78,7 @@ def sides_of(request: DreamRequest) -> tuple[int, int]:
 
 
 def init_image(request: DreamRequest, images: Mapping[str, bytes], device: torch.device) -> Tensor | None:
-    """The init image, [3, H, W] in [-1, 1]; None if there is none."""
+    """The init image, [3, H, W] in [-1, 1]; None for a request without one."""
     return signed_image(request.init_image, images, sides_of(request), device, request.options.init_fit)
 
 

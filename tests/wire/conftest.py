@@ -85,7 +85,7 @@ def mo(world: World) -> Person:
 def dreambot_maker(options: dict[str, Any]) -> MakeBot:
     """Makes the project's bot: *options* are sections of its settings, `real_engine`, `environ`, `workers` and `ray`.
 
-    *workers*: a router with so many fake engines instead of one; *ray*: the same as actors of a cluster of its own.
+    *workers*: a router with this many fake engines instead of one; *ray*: the same as actors of a new cluster.
     """
     real, environ, workers, ray = (
         options.pop(name, usual)

@@ -14,7 +14,7 @@ from tests.wire.world import World
 
 
 def news(person: Person, channel: str = "studio") -> list[Shown]:
-    """The replies that tell somebody that they won."""
+    """The replies that tell a person that they won."""
     return [m for m in person.sees(channel) if m.content and ("won this" in m.content or "first place" in m.content)]
 
 

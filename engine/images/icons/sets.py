@@ -64,7 +64,7 @@ def suggest(typed: str, most: int = 25) -> list[tuple[str, str]]:
 
 
 def _row(name: str) -> int | None:
-    """The row of the first drawing of that thing; None if there is none."""
+    """The row of the first drawing of that thing; None for an unknown thing."""
     head = CANONICAL.get(" ".join(split_words(name)), "")
     if name.startswith(GLYPH_PREFIX) or not head:
         return None

@@ -319,7 +319,7 @@ def known_adapters(model: str = "") -> dict[str, Entry]:
 
 
 def adapted_model(text: str) -> str:
-    """The model of the first known adapter in *text*; empty if there is none. Raises InvalidRequest in words."""
+    """The model of the first known adapter in *text*; empty without one. Raises InvalidRequest."""
     known = known_adapters()
     return next((known[one.name].adapts for one in read_adapters(text) if one.name in known), "")
 

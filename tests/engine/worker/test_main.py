@@ -22,7 +22,7 @@ from tests.engine.client.test_local import Client, is_running, started
 
 ROOT = Path(__file__).parents[3]
 EXECUTED = (sys.executable, "-u", "-m", "engine.worker.main")
-"""The engine as a process of its own, not forked from one with torch."""
+"""The engine as a new process, not forked from one with torch."""
 PARENT = """
 import asyncio, sys
 from engine.client.local import LocalEngine
