@@ -129,8 +129,14 @@ class SimcordStage:
         """Let its time pass until the bot has sent nothing for a while."""
         before = -1
         while before != (before := len(self.env.http_requests)):
+            await self._rest()
             await self.env.advance_time(5)
             await asyncio.sleep(QUIET)
+
+    async def _rest(self) -> None:
+        """Wait for the advance that a timer of real time started: `advance_time` and it would wait for each other."""
+        while (advance := self.env._real_advance_task) is not None and not advance.done():
+            await asyncio.wait([advance])
 
     def look(self, message: int) -> Recipe:
         shown = self.message(message)
