@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -40,6 +41,19 @@ def test_imports_and_module_names_get_the_prefix(backend: ModuleType) -> None:
 def test_an_import_that_cannot_be_rewritten_is_refused(backend: ModuleType) -> None:
     with pytest.raises(ValueError, match=r"import bot\.jobs"):
         backend.rewritten("import bot.jobs\n", {"bot.jobs"})
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_the_first_play_says_what_it_fetches_and_shows_how_far_it_is(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    shown = subprocess.run(["make", "-n", "play"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    installs = [line for line in shown.splitlines() if "pip install" in line]
+    assert any("torch" in line for line in installs)
+    assert not any("-q" in line.split() for line in installs)
+    assert "size of each download" in shown
+    assert "several GB" in shown
 
 
 @pytest.mark.slow
