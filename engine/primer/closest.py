@@ -1,7 +1,7 @@
 """Known words near an unknown one: related nouns, words spelled alike, and the neighbours of the best of them.
 
-`related.txt` and `neighbours.txt` hold a word or a noun a line, with the names of nouns; both come from the tags and
-groups of emojibase-data (MIT). No numpy, no Pillow: the bot imports this module.
+`related.txt` and `neighbours.txt` hold a word or a noun a line, with the names of known things; nearly all come from
+the tags and groups of emojibase-data (MIT). No numpy, no Pillow: the bot imports this module.
 """
 
 from __future__ import annotations
