@@ -67,7 +67,9 @@ def prompts(
             write_file(sheet, to_png(contact_sheet(first, texts[:64], columns=8)))
             sheet = None
     for weight in (float(word) for word in weights.split(",") if word):
-        typer.echo(str(bench.removal(min(count, 64), weight, runtime, judges, given)))
+        typer.echo(f"negative {weight:g}: {bench.removal(min(count, 64), weight, runtime, judges, given)}")
+    if weights:
+        typer.echo(f"another background, by the painter: {bench.replacement(count, judges)}")
     if respects:
         for line in _respects(respects, runtime, judges, given, batch):
             typer.echo(line)

@@ -24,6 +24,7 @@ from engine.methods._base import Finished, State
 from engine.nets.primer.classifier import Answers, build_classifier
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.primer.captions.captions import caption
+from engine.primer.captions.parsing import parse_scene
 from engine.primer.painter.painter import paint
 from engine.primer.painter.scenes import COLOURS, Domain, Scene
 from engine.primer.tasks.classifier import WHOLE, halves
@@ -200,14 +201,20 @@ def painted(asked: Sequence[Question]) -> list[Image.Image]:
 class Removal:
     """The effect of a negative part: how far the removed text falls, and the share that the wanted one keeps."""
 
-    weight: float
     fall: Mean
     kept: float
 
     def __str__(self) -> str:
-        return (
-            f"negative {self.weight:g}: the removed text falls by {self.fall}, {self.kept:.0%} of the wanted one stays"
-        )
+        return f"the removed text falls by {self.fall}, {self.kept:.0%} of the wanted one stays"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A wanted prompt, a part of it that is removed, and the prompt with another background instead."""
+
+    wanted: str
+    removed: str
+    replaced: str
 
 
 def removal(count: int, weight: float, runtime: Runtime, judges: Judges, settings: Mapping[str, str]) -> Removal:
@@ -215,21 +222,40 @@ def removal(count: int, weight: float, runtime: Runtime, judges: Judges, setting
 
     A hard case: the wanted prompt names what is pushed away, so a part of it must go too.
     """
-    pairs = [_background_pair(i) for i in range(count)]
-    plain = list(dream([wanted for wanted, _ in pairs], runtime, settings))
-    pushed = list(dream([f"{wanted} | {removed}:{weight:g}" for wanted, removed in pairs], runtime, settings))
+    pairs = [background_pair(i) for i in range(count)]
+    plain = list(dream([pair.wanted for pair in pairs], runtime, settings))
+    pushed = list(dream([f"{pair.wanted} | {pair.removed}:{weight:g}" for pair in pairs], runtime, settings))
+    return _removed(pairs, plain, pushed, judges)
+
+
+def replacement(count: int, judges: Judges) -> Removal:
+    """The same for the painter's own pictures, repainted on another background: a removal that changes nothing else."""
+    pairs = [background_pair(i) for i in range(count)]
+    before, after = (
+        [Image.fromarray(paint(parse_scene(text), 64, i)) for i, text in enumerate(texts)]
+        for texts in ([pair.wanted for pair in pairs], [pair.replaced for pair in pairs])
+    )
+    return _removed(pairs, before, after, judges)
+
+
+def _removed(
+    pairs: Sequence[Pair], plain: Sequence[Image.Image], pushed: Sequence[Image.Image], judges: Judges
+) -> Removal:
     before, after = judges.images(plain), judges.images(pushed)
-    wanted, removed = (judges.texts([pair[i] for pair in pairs]) for i in range(2))
+    wanted, removed = judges.texts([pair.wanted for pair in pairs]), judges.texts([pair.removed for pair in pairs])
     fall = (before * removed).sum(dim=1) - (after * removed).sum(dim=1)
     kept = float((after * wanted).sum() / (before * wanted).sum())
-    return Removal(weight, mean(fall), kept)
+    return Removal(mean(fall), kept)
 
 
-def _background_pair(index: int) -> tuple[str, str]:
+def background_pair(index: int) -> Pair:
+    """Return pair *index* of a thing and a background of different colours."""
     rng = np.random.default_rng([HELD_OUT_SERIES, 7, index])
     thing, background = rng.choice(COLOURS, 2, replace=False)
     kind = rng.choice(("circle", "star", "heart", "owl", "house", "balloon", "fish", "cat"))
-    return f"a {thing} {kind} on a {background} background", f"{background} background"
+    other = rng.choice([colour for colour in COLOURS if colour not in (thing, background)])
+    wanted, replaced = (f"a {thing} {kind} on a {colour} background" for colour in (background, other))
+    return Pair(wanted, f"{background} background", replaced)
 
 
 def domain_named(name: str) -> Domain:

@@ -63,3 +63,18 @@ def icons(
 
 
 primer.command()(train)
+
+
+@primer.command()
+def average(
+    files: Annotated[list[Path], typer.Argument(help="Finished weights of one net, two or more.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="A safetensors file.")] = Path("average.safetensors"),
+) -> None:
+    """Average FILES, the results of runs with different seeds, into one file of weights."""
+    from engine.primer.tasks import remake
+
+    if len(files) < 2:
+        raise typer.BadParameter("An average needs two files or more.", param_hint="FILES")
+    check_writable(out)
+    remake.average(files, out)
+    typer.echo(str(out))

@@ -6,14 +6,14 @@ by what the diffusion model gives). Grader and classifier need nothing but the p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from engine.errors import InvalidRequest
+from engine.errors import InvalidRequest, WeightsError
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.primer.composer import Composer, build_composer
@@ -30,7 +30,7 @@ from engine.primer.tasks.albums import album
 from engine.primer.tasks.dataset import Rendered
 from engine.primer.things import NOUNS
 from engine.primer.vocabulary import TOKEN
-from engine.training.checkpoints import copy_weights
+from engine.training.checkpoints import copy_weights, save_tensors
 from engine.training.loop import Recipe, Trainer
 from engine.training.states import STATE, RunState, refuse_other_start
 from engine.training.task import Task
@@ -85,6 +85,26 @@ def install(run: Trainer, name: str) -> Path:
     target = PRIMER_WEIGHTS / f"{name}.safetensors"
     copy_weights(run.folder / "weights.safetensors", target)
     return target
+
+
+def average(files: Sequence[Path], target: Path) -> None:
+    """Write the mean of finished weights of one net to *target*, with the recipes of all (Wortsman et al. 2022).
+
+    Meant for runs that began with the same weights. Raises WeightsError for unreadable files and different nets.
+    """
+    found = [read_checkpoint(file) for file in files]
+    first = found[0]
+    for other in found[1:]:
+        shapes = [{name: tensor.shape for name, tensor in one.tensors.items()} for one in (first, other)]
+        if (first.flags, shapes[0]) != (other.flags, shapes[1]):
+            raise WeightsError(f"“{other.name}” and “{first.name}” are weights of different nets.")
+    means = {name: _mean([one.tensors[name] for one in found]) for name in first.tensors}
+    parts = [{"sha256": one.sha256, **one.recipe} for one in found]
+    save_tensors(target, means, first.flags, {"average_of": parts})
+
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.stack([tensor.double() for tensor in tensors]).mean(dim=0).to(tensors[0].dtype)
 
 
 def load_guide() -> SmallClip:

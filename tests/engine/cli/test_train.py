@@ -11,6 +11,7 @@ import torch
 from engine.errors import InvalidRequest
 from engine.loaders.checkpoint import read_checkpoint
 from engine.primer.tasks import remake
+from engine.training.checkpoints import save_tensors
 from engine.training.loop import Recipe
 from tests.engine.shell import Shell
 from tests.engine.training.toy import Doubling
@@ -115,3 +116,28 @@ def test_the_second_gpu_is_not_the_first(shell: Shell, monkeypatch: pytest.Monke
     monkeypatch.setattr("engine.primer.tasks.remake.trainer", trainer)
     assert 2 == shell("primer", "train", "classifier", "--device", "cuda:1").status
     assert [torch.device("cuda:1")] == asked
+
+
+def test_the_average_of_runs_holds_their_recipes(shell: Shell, tmp_path: Path) -> None:
+    files = [tmp_path / f"{seed}.safetensors" for seed in (1, 2)]
+    for seed, file in enumerate(files, 1):
+        save_tensors(file, {"weight": torch.tensor([2.0 * seed, 7]), "seen": torch.tensor(3)}, {"a": 1}, {"seed": seed})
+    out = tmp_path / "mean.safetensors"
+    said = shell("primer", "average", *files, "--out", out)
+    assert (0, str(out)) == (said.status, said.out.strip())
+    made = read_checkpoint(out)
+    assert ([3.0, 7.0], 3, {"a": 1}) == (made.tensors["weight"].tolist(), int(made.tensors["seen"]), made.flags)
+    parts = made.recipe["average_of"]
+    assert [{"sha256": read_checkpoint(file).sha256, "seed": seed} for seed, file in enumerate(files, 1)] == parts
+
+
+@pytest.mark.parametrize(("shape", "flags"), [(3, {"a": 1}), (2, {"a": 2})])
+def test_only_weights_of_one_net_are_averaged(shell: Shell, tmp_path: Path, shape: int, flags: dict[str, int]) -> None:
+    first, second, out = (tmp_path / f"{name}.safetensors" for name in ("first", "second", "out"))
+    save_tensors(first, {"weight": torch.ones(2)}, {"a": 1}, {})
+    save_tensors(second, {"weight": torch.ones(shape)}, flags, {})
+    said = shell("primer", "average", first, second, "--out", out)
+    assert 2 == said.status
+    assert "“second” and “first” are weights of different nets." in said.err
+    assert "An average needs two files or more" in shell("primer", "average", first).err
+    assert not out.exists()

@@ -3,9 +3,19 @@
 import pytest
 
 from engine.errors import InvalidRequest
-from engine.evaluation.prompts import MODES, domain_named, mode_settings, painted, questions
+from engine.evaluation.prompts import (
+    MODES,
+    Judges,
+    background_pair,
+    domain_named,
+    mode_settings,
+    painted,
+    questions,
+    replacement,
+)
 from engine.primer.vocabulary import tokenise
 from engine.requests.request import build_request
+from engine.runtime.runtime import Runtime
 
 
 def test_the_captions_of_a_group_all_differ_for_the_model() -> None:
@@ -47,3 +57,12 @@ def test_unknown_modes_and_domains_are_errors_in_words() -> None:
         mode_settings("magic")
     with pytest.raises(InvalidRequest, match="no domain “huge”; available: tidy"):
         domain_named("huge")
+
+
+def test_another_background_lowers_what_is_removed_more_than_what_is_wanted() -> None:
+    for pair in map(background_pair, range(64)):
+        assert pair.removed in pair.wanted and pair.removed not in pair.replaced
+        assert pair.wanted.split()[:3] == pair.replaced.split()[:3]
+    result = replacement(32, Judges(Runtime.open("cpu")))
+    assert 0.05 < result.fall.value - result.fall.error
+    assert 0.5 < result.kept < 0.95
