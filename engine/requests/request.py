@@ -335,7 +335,7 @@ def build_options(model: Model, method: str, settings: Mapping[str, str]) -> Met
         refuse(guessed(f"There is no method “{name}”", name, METHODS))
     if name not in model.methods:
         refuse(f"{model.subject} cannot paint by “{name}”; it can by {', '.join(model.methods)}.")
-    chosen, profile = dict(settings), _profile(name, settings)
+    chosen, profile = model.numbered(settings), _profile(name, settings)
     chosen.pop(PROFILE, None)
     for key in chosen:
         if key not in option_names(METHODS[name]):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -14,6 +15,13 @@ from typer.core import TyperGroup
 from engine.cli._dream.order import find_place
 from engine.cli.console import INTERRUPTED, Bar, calm_torch, check_writable, errors, printable, write_file
 from engine.cli.training.progress import TrainBar
+from engine.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from engine.training.finetune.picture_cache import PictureCache
+
+MOST_NAMED = 12
+"""Classes that `prepare` names."""
 
 
 class _RunByDefault(TyperGroup):
@@ -33,6 +41,10 @@ Shape = Annotated[Literal["crop", "pad"], typer.Option(help="Cut the middle out,
 MinSide = Annotated[
     int, typer.Option("--min_side", "--min-side", min=0, help="Least shorter side in pixels; 0 = image_size.")
 ]
+CacheSize = Annotated[
+    float,
+    typer.Option("--cache_gb", "--cache-gb", min=0, help="Disk for decoded pictures of all runs; 0 = use memory."),
+]
 
 
 @finetune.callback()
@@ -46,22 +58,34 @@ def prepare(
     image_size: Size = 256,
     shape: Shape = "crop",
     min_side: MinSide = 0,
+    cache_gb: CacheSize = 20.0,
     sheet: Annotated[Path, typer.Option(help="Where to write the contact sheet: a PNG or a folder.")] = Path(
         "contact-sheet.png"
     ),
 ) -> None:
     """Show what a run would learn from: counts, the files left out and why, a contact sheet."""
     from engine.images.pictures import to_png
-    from engine.training.finetune.pictures import read_folder
+    from engine.training.finetune.pictures import read_classes, read_folder
 
     place = find_place(sheet, "contact-sheet.png")
     check_writable(place)
     with Bar("Reading") as bar:
         found = read_folder(
-            folder, image_size, shape=shape, min_side=min_side, progress=lambda done, of: bar.count("Reading", done, of)
+            folder,
+            image_size,
+            shape=shape,
+            min_side=min_side,
+            cache=_cache(cache_gb),
+            progress=lambda done, of: bar.count("Reading", done, of),
         )
     captions = sum(map(bool, found.captions))
     out.print(f"{len(found.files):,} pictures, {captions:,} of them with captions; {len(found.skipped):,} left out.")
+    with contextlib.suppress(InvalidRequest):  # files without classes
+        names, labels = read_classes(found.files)
+        counts = ", ".join(f"{name} {labels.count(number):,}" for number, name in enumerate(names[:MOST_NAMED]))
+        if len(names) > 1:
+            more = ", …" if len(names) > MOST_NAMED else ""
+            out.print(escape(printable(f"{len(names):,} classes for a net with classes: {counts}{more}")))
     if found.skipped:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
         for item in found.skipped:
@@ -84,6 +108,7 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     anew: Annotated[bool, typer.Option("--anew", help="Delete an earlier run of this name and start again.")] = False,
     merge: Annotated[bool, typer.Option("--merge", help="With --lora: make a model, not an adapter.")] = False,
+    cache_gb: CacheSize = 20.0,
 ) -> None:
     """Train the model NAME on the pictures in FOLDER; `train FOLDER` is short for this.
 
@@ -103,13 +128,14 @@ def run(
     with TrainBar(name) as bar:
         training = Training(
             folder, name, source, flags, options, training_folder() / "finetune", shape=shape, min_side=min_side,
-            device=find_device(wanted), reporter=bar, ranks=ranks, anew=anew, merge=merge, progress=bar.reading,
+            device=find_device(wanted), reporter=bar, ranks=ranks, anew=anew, merge=merge, cache=_cache(cache_gb),
+            progress=bar.reading,
         )  # fmt: skip
         tuner, found = training.tuner, training.found
         if ranks.leads:
             bar.note(f"{len(found.files):,} pictures, {len(found.skipped):,} left out (`train prepare` lists them).")
-            if training.start.note:
-                bar.note(training.start.note)
+            for note in filter(None, (found.note, training.start.note, training.note)):
+                bar.note(note)
             if training.resumed:
                 bar.note(f"Resuming at step {tuner.step:,}.")
         try:
@@ -150,6 +176,13 @@ def export(
 
     out.print(escape(f"{write(name, to)}"))
     errors.print(escape(str(to)), soft_wrap=True)
+
+
+def _cache(gigabytes: float) -> PictureCache | None:
+    from engine.primer.folder import training_folder
+    from engine.training.finetune.picture_cache import PictureCache
+
+    return PictureCache(training_folder() / "pictures", round(gigabytes * 1e9)) if gigabytes else None
 
 
 def _has_cuda() -> bool:

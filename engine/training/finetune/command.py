@@ -10,16 +10,23 @@ from pathlib import Path
 import torch
 
 from engine.catalogue.models import MODELS
+from engine.catalogue.registry import clip_named
 from engine.errors import InvalidRequest
+from engine.perceptors.perceptor_loader import understood
+from engine.requests.options.clip_views import read_perceptors
+from engine.requests.request import build_request
 from engine.training.finetune.options import TrainOptions
-from engine.training.finetune.pictures import Collection, Shape, read_folder
+from engine.training.finetune.picture_cache import PictureCache
+from engine.training.finetune.pictures import Collection, Shape, read_classes, read_folder
 from engine.training.finetune.ranks import Ranks
 from engine.training.finetune.report import write_report
 from engine.training.finetune.result import Provenance, install, install_adapter
 from engine.training.finetune.run import FineTuner, SampleAlbum
-from engine.training.finetune.start import Reader, TrainingStart, load_start
+from engine.training.finetune.samples import Showing
+from engine.training.finetune.start import PRIMER, Reader, TrainingStart, load_start
 from engine.training.progress import Reporter
-from engine.weights.store.custom_models import check_name
+from engine.weights.store.custom_models import add_custom_models, check_name, read_custom_models
+from engine.weights.store.presence import missing_files
 
 XSTART_GAMMA = 5.0
 """min-SNR γ for a net that predicts x_0; without weights it learns grain instead of structure (Hang et al. 2023)."""
@@ -44,6 +51,7 @@ class Training:
         ranks: Ranks | None = None,
         anew: bool = False,
         merge: bool = False,
+        cache: PictureCache | None = None,
         progress: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         check_name(name)
@@ -54,15 +62,20 @@ class Training:
         if net_flags.predict_xstart and not options.min_snr_gamma:
             options = replace(options, min_snr_gamma=XSTART_GAMMA)
         self.options = options
-        self.found = read_folder(folder, net_flags.image_size, shape=shape, min_side=min_side, progress=progress)
+        self.found = read_folder(
+            folder, net_flags.image_size, shape=shape, min_side=min_side, cache=cache, progress=progress
+        )
         run_folder = runs / name
         if anew and self.ranks.leads:
             shutil.rmtree(run_folder, ignore_errors=True)
         self.ranks.wait()
-        facts = {"from": self.start.name, "from_sha256": self.start.sha256}
+        album, self.table, self.note = make_album(name, self.found, self.start, options)
+        facts: dict[str, object] = {"from": self.start.name, "from_sha256": self.start.sha256}
+        if album.showing.classes:
+            facts["classes"] = list(album.showing.classes)
         self.tuner = FineTuner(
             self.start.net,
-            _album(self.found, self.start, options),
+            album,
             options,
             run_folder,
             device=device,
@@ -80,7 +93,6 @@ class Training:
             begun_with=start.name,
             sha256=start.sha256,
             licence=start.licence,
-            base=start.base,
             images=len(self.found.files),
             steps=tuner.step,
             minutes=round(tuner.seconds / 60, 2),
@@ -88,7 +100,7 @@ class Training:
         )
         facts = {"Begun with": start.name, "Pictures": made.images, "Steps": made.steps, "Minutes": made.minutes}
         write_report(tuner.folder, self.name, tuner.log, facts)
-        return install_adapter(tuner.adapter(), made) if self.is_adapter else install(tuner.result(), start.flags, made)
+        return install_adapter(tuner.adapter(), made) if self.is_adapter else install(tuner.result(), self.table, made)
 
 
 def _is_adapter(model: str, rank: int, merge: bool) -> bool:
@@ -100,12 +112,57 @@ def _is_adapter(model: str, rank: int, merge: bool) -> bool:
     return bool(rank) and not merge
 
 
-def _album(found: Collection, start: TrainingStart, options: TrainOptions) -> SampleAlbum:
-    prompts = [text.strip() for text in options.prompts.split(";") if text.strip()]
-    if not start.net.flags.context_dim:
-        if prompts:
-            raise InvalidRequest(f"{start.name} reads no prompts; leave --prompts out.")
-        return SampleAlbum(found.images)
-    reader = Reader(start.net.flags)
-    shown = prompts or [text for text in dict.fromkeys(found.captions) if text][:8]
-    return SampleAlbum(found.images, reader.contexts(found), reader.texts(shown) if shown else None)
+def make_album(
+    name: str, found: Collection, start: TrainingStart, options: TrainOptions
+) -> tuple[SampleAlbum, dict[str, object], str]:
+    """What the net learns from and what its grids show; the table of the model *name*; and a note for the person.
+
+    Raises InvalidRequest for a file without a class, a prompt that cannot guide, or an unknown CLIP.
+    """
+    texts = tuple(text.strip() for text in options.prompts.split(";") if text.strip())
+    if start.net.flags.context_dim:
+        if options.perceptor:
+            raise InvalidRequest(f"{start.name} reads text, so no CLIP guides its grids; leave --perceptor out.")
+        reader = Reader(start.net.flags)
+        shown = texts or tuple(text for text in dict.fromkeys(found.captions) if text)[:8]
+        showing = Showing(shown, reader.texts(shown) if shown else None)
+        album = SampleAlbum(found.images, reader.contexts(found), showing=showing, sha256=found.sha256)
+        return album, start.table("", ()), ""
+    names, labels = read_classes(found.files) if start.net.flags.class_cond else ((), [])
+    guide = _one_clip(options.perceptor, start.perceptor) if options.perceptor else start.perceptor
+    table = start.table(guide, names)
+    showing, note = Showing(classes=names), ""
+    if texts:
+        showing, note = _guided(name, texts, names, table, chosen=bool(options.perceptor))
+    numbers = torch.tensor(labels) if names else None
+    return SampleAlbum(found.images, classes=numbers, showing=showing, sha256=found.sha256), table, note
+
+
+def _guided(
+    name: str, texts: tuple[str, ...], classes: tuple[str, ...], table: Mapping[str, object], *, chosen: bool
+) -> tuple[Showing, str]:
+    """Grids that CLIP guides, and a note. The model *name* is registered in this process; it has no file yet.
+
+    Unless it is *chosen*, a CLIP that is not installed is replaced by the small model's. Raises InvalidRequest.
+    """
+    add_custom_models(read_custom_models({name: {**table, "file": name}}))
+    clip = MODELS[name].perceptor
+    openai = clip_named(clip)
+    missing = missing_files([openai]) if openai else ""
+    if missing and chosen:
+        raise InvalidRequest(f"{clip}: {missing}.")
+    settings = {"perceptors": PRIMER} if missing else {}
+    requests = [build_request(text, model=name, seed=0, settings=settings) for text in texts]
+    if missing or clip == PRIMER:
+        for request in requests:
+            understood(request.prompts, "the small model's CLIP")
+    note = f"The small model's CLIP guides the grids: {clip} is {missing}." if missing else ""
+    return Showing(texts, classes=classes, model=name, settings=settings), note
+
+
+def _one_clip(name: str, usual: str) -> str:
+    """The name of one known CLIP. Raises InvalidRequest."""
+    clips = read_perceptors(name, usual)
+    if len(clips) != 1:
+        raise InvalidRequest(f"--perceptor is one CLIP, not “{name}”.")
+    return clips[0].name

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, get_type_hints
 
-from engine.errors import InvalidRequest, WeightsError
+from engine.errors import InvalidRequest
 from engine.nets.adm_flags import SAMPLING_FLAGS, AdmFlags
 from engine.training.finetune.process import LossOptions
 
@@ -40,7 +40,8 @@ class TrainOptions:
     save_interval: Annotated[int, "Steps between saves."] = 500
     sample_interval: Annotated[int, "Steps between sample grids; 0 = save_interval."] = 0
     keep: Annotated[int, "Saved states that are kept."] = 2
-    prompts: Annotated[str, "Prompts of the sample grids, with semicolons; for a net that reads."] = ""
+    prompts: Annotated[str, "Prompts of the sample grids, with semicolons between."] = ""
+    perceptor: Annotated[str, "CLIP that guides grids and model, for a net that reads no text; empty = usual."] = ""
     wandb_project: Annotated[str, "Weights & Biases project to log to as well."] = ""
 
     def __post_init__(self) -> None:
@@ -128,12 +129,6 @@ def _value(name: str, text: str) -> object:
         return kind(text)
     except ValueError as error:
         raise InvalidRequest(f"--{name} is a number, not “{text}”.") from error
-
-
-def refuse_classes(flags: AdmFlags) -> None:
-    """Raises WeightsError for a net with classes: a folder has no class numbers."""
-    if flags.class_cond:
-        raise WeightsError("A net with classes cannot be trained on a folder; choose an unconditional one.")
 
 
 def option_rows() -> list[tuple[str, object, str]]:

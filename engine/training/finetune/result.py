@@ -34,20 +34,23 @@ class Provenance:
     begun_with: str
     sha256: str
     licence: str
-    base: str
     images: int
     steps: int
     minutes: float
     options: Mapping[str, object]
 
 
-def install(net: UNetModel, flags: Mapping[str, object], made: Provenance, root: Path | None = None) -> Path:
-    """Write the model *made.name* into the folder of trained models. Raises WeightsError if it cannot be written."""
+def install(net: UNetModel, table: Mapping[str, object], made: Provenance, root: Path | None = None) -> Path:
+    """Write the model *made.name* into the folder of trained models. Raises WeightsError if it cannot be written.
+
+    *table*: the fields of `CustomModel` without its file, flags among them.
+    """
     folder = (root or trained_folder()) / made.name
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in flags.items()}
+    flags = table["flags"]
+    assert isinstance(flags, Mapping)
     with disk_errors(f"The model {made.name} cannot be written into {folder}"):
-        save_weights(folder / WEIGHTS, net, plain, _story(made), torch.float32)
-        _enter(folder, made, {"flags": plain, **({"base": made.base} if made.base else {})})
+        save_weights(folder / WEIGHTS, net, flags, _story(made), torch.float32)
+        _enter(folder, made, table)
     return folder
 
 
@@ -86,6 +89,9 @@ def _card(made: Provenance, facts: Mapping[str, object], sha256: str) -> str:
     what = f"A low-rank adapter for the model {made.begun_with}," if adapter else "A diffusion model"
     flags = facts.get("flags")
     net = ["", "## Flags of the net", "", f"`{reference_flags(flags)}`"] if isinstance(flags, Mapping) else []
+    classes = facts.get("classes")
+    rows = [f"{number}. {label}" for number, label in enumerate(classes)] if isinstance(classes, list) else []
+    labels = ["", "## Classes", "", "`class_id` is the number or the name.", "", *rows] if rows else []
     begun = made.begun_with + (f" (SHA-256 {made.sha256})" if made.sha256 else "")
     return "\n".join(
         [
@@ -103,6 +109,7 @@ def _card(made: Provenance, facts: Mapping[str, object], sha256: str) -> str:
             json.dumps(dict(made.options), indent=1),
             "```",
             *net,
+            *labels,
             "",
             f'Paint with it: `python -m engine dream "…" --{"adapter" if adapter else "model"} {made.name}`.',
             "",

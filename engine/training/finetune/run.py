@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.errors import NotFinite, WeightsError
+from engine.errors import DreamError, NotFinite, WeightsError
 from engine.nets.adm import UNetModel
+from engine.runtime.runtime import catch
 from engine.training.checkpoints import save_weights
 from engine.training.ema import Ema
 from engine.training.finetune.ledger import Ledger
@@ -24,7 +25,7 @@ from engine.training.finetune.lora import adapter_tensors, add_adapters, merged
 from engine.training.finetune.options import TrainOptions, differences
 from engine.training.finetune.process import Process
 from engine.training.finetune.ranks import Ranks
-from engine.training.finetune.samples import sample_grid
+from engine.training.finetune.samples import Showing
 from engine.training.finetune.saves import newest_state, write_state
 from engine.training.finetune.timesteps import timestep_sampler
 from engine.training.interrupts import unhurried
@@ -35,7 +36,8 @@ HELD_OUT, MOST_HELD_OUT = 0.05, 64
 FEWEST = 20
 """Images from which on a share is held out."""
 MOST_BAD_STEPS = 20
-FREE = frozenset(("steps", "log_interval", "save_interval", "sample_interval", "keep", "prompts", "wandb_project"))
+FREE = frozenset(("steps", "log_interval", "save_interval", "sample_interval", "keep", "wandb_project"))
+FREE |= {"prompts", "perceptor"}
 """Options that a resumed run may change: they do not change the curve."""
 
 
@@ -47,12 +49,12 @@ class SampleAlbum:
     """[N, S, S, 3]"""
     contexts: Tensor | None = None
     """[N, D] for a net that reads."""
-    prompts: Tensor | None = None
-    """[P, D]: what the sample grids show."""
-
-    @property
-    def sha256(self) -> str:
-        return hashlib.sha256(np.ascontiguousarray(self.images).data).hexdigest()
+    classes: Tensor | None = None
+    """[N], for a net with classes."""
+    showing: Showing = field(default_factory=Showing)
+    """What the sample grids show."""
+    sha256: str = ""
+    """Of `images`; empty = it is computed."""
 
 
 class FineTuner:
@@ -92,7 +94,7 @@ class FineTuner:
         self.best = math.inf
         self.log: list[dict[str, float]] = []
         free = {name: value for name, value in asdict(options).items() if name not in FREE}
-        self.plan = {**free, **(facts or {}), "images": album.sha256}
+        self.plan = {**free, **(facts or {}), "images": album.sha256 or hashlib.sha256(album.images.data).hexdigest()}
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -162,6 +164,8 @@ class FineTuner:
         if self.album.contexts is not None:
             batch["contexts"] = self.album.contexts[rows]
             batch["told"] = torch.rand(count, generator=generator) >= options.text_dropout
+        if self.album.classes is not None:
+            batch["classes"] = self.album.classes[rows]
         return batch
 
     def _rows(self, start: int, count: int) -> Tensor:
@@ -215,7 +219,8 @@ class FineTuner:
 
     def _losses(self, net: Callable[..., Tensor], part: Mapping[str, Tensor]) -> Tensor:
         """[N]"""
-        told = {"context": part["contexts"], "context_mask": part["told"]} if "contexts" in part else {}
+        names = {"context": "contexts", "context_mask": "told", "y": "classes"}
+        told = {name: part[key] for name, key in names.items() if key in part}
         dtype = torch.bfloat16 if self.options.use_bf16 else torch.float16
 
         def answer(x_t: Tensor, timesteps: Tensor) -> Tensor:
@@ -234,6 +239,8 @@ class FineTuner:
         batch["timesteps"] = ((torch.arange(count) + 0.5) * self.process.steps / count).long()
         if self.album.contexts is not None:
             batch["contexts"], batch["told"] = self.album.contexts[self.held_out], torch.ones(count, dtype=torch.bool)
+        if self.album.classes is not None:
+            batch["classes"] = self.album.classes[self.held_out]
         parts = _parts({key: value.to(self.device) for key, value in batch.items()}, self.options.part)
         return float(torch.cat([self._losses(self.averaged, part) for part in parts]).mean())
 
@@ -302,10 +309,12 @@ class FineTuner:
 
     def _grid(self, ledger: Ledger | None) -> None:
         if ledger:
-            prompts = self.album.prompts
-            image = sample_grid(self.averaged.eval(), 4 if prompts is None else len(prompts), contexts=prompts)
-            image.save(self.folder / f"samples-{self.step:07}.png")
-            ledger.grid(self.step, image)
+            image = catch(self.album.showing.paint, self.averaged.eval())
+            if isinstance(image, DreamError):  # a run of hours goes on without a picture
+                self.reporter.note(f"step {self.step:,}: no samples: {image}")
+            else:
+                image.save(self.folder / f"samples-{self.step:07}.png")
+                ledger.grid(self.step, image)
         self.ranks.wait()
 
 

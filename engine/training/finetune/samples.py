@@ -1,6 +1,15 @@
-"""Sample grids of a net during training: DDIM, with classifier-free guidance if it reads prompts."""
+"""Sample grids of a net during training, the same noise and seeds in every grid.
+
+A net that reads text is told the prompts, by classifier-free guidance. Other nets are guided by CLIP as `/dream` will
+guide the finished model. Without prompts nothing guides. A net with classes shows each of them.
+"""
 
 from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
@@ -9,21 +18,99 @@ from torch import Tensor
 from engine.diffusion.denoiser import clipped, free_guidance
 from engine.diffusion.samplers import ddim_step
 from engine.diffusion.schedules import stack
-from engine.images.pictures import grid
+from engine.images.pictures import contact_sheet, grid
 from engine.images.tensors import per_sample, to_image, to_unit
 from engine.loaders.diffusion import DiffusionNet
+from engine.methods import find_method
+from engine.methods._base import Failed, Finished, Step
 from engine.nets.adm import UNetModel
+from engine.protocol.messages import Job
+from engine.requests.request import DreamRequest, build_request
+from engine.runtime.runtime import MemoryPlanner
+from engine.runtime.tuning import Compiler
 
+T = TypeVar("T")
 CFG_SCALE = 2.5
 STEPS = 25
+UNTOLD = 4
+"""Samples of a net that is told nothing."""
+MOST = 16
+"""Samples of a grid."""
+
+
+@dataclass(frozen=True)
+class Showing:
+    """What the grids of a run show."""
+
+    texts: tuple[str, ...] = ()
+    contexts: Tensor | None = None
+    """[texts, D] for a net that reads."""
+    classes: tuple[str, ...] = ()
+    """Names of the net's classes."""
+    model: str = ""
+    """The registered model that the net becomes; CLIP guides it towards the texts. Empty = no guidance by CLIP."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Options of clip_diffusion for guidance by CLIP."""
+
+    def paint(self, net: UNetModel) -> Image.Image:
+        """A grid of at most MOST samples of *net*, with captions where it is told anything. Raises DreamErrors."""
+        if not self.texts and not self.classes:
+            return grid(sample(net, UNTOLD))
+        told = list(itertools.product(range(len(self.classes)) or [-1], self.texts or [""]))[:MOST]
+        captions = [": ".join(filter(None, (self.classes[label] if label >= 0 else "", text))) for label, text in told]
+        if self.model and self.texts:
+            return contact_sheet(self._guided(net, told), captions)
+        classes = torch.tensor([label for label, _ in told]) if self.classes else None
+        return contact_sheet(sample(net, len(told), contexts=self.contexts, classes=classes), captions)
+
+    def _guided(self, net: UNetModel, told: Sequence[tuple[int, str]]) -> list[Image.Image]:
+        """One after another: what fits into memory beside the training is unknown."""
+        nets = _Nets(next(net.parameters()).device, {f"diffusion:{self.model}": DiffusionNet(net)})
+        steps = {"steps": str(min(STEPS, net.flags.diffusion_steps))}
+        images = []
+        for seed, (label, text) in enumerate(told):
+            chosen = {**steps, **self.settings, **({"class_id": str(label)} if self.classes else {})}
+            images.append(_painted(build_request(text, model=self.model, seed=seed, settings=chosen), nets))
+        return images
+
+
+class _Nets:
+    """A `NetProvider` that keeps what it has loaded; the net in training is one of them."""
+
+    dtype = torch.float32
+
+    def __init__(self, device: torch.device, nets: dict[str, Any]) -> None:
+        self.device, self.compiler, self.memory = device, Compiler(takes=False), MemoryPlanner()
+        self._nets = nets
+
+    def net(self, key: str, load: Callable[[], T], expected: int = 0) -> T:
+        if key not in self._nets:
+            self._nets[key] = load()
+        found: T = self._nets[key]
+        return found
+
+
+def _painted(request: DreamRequest, nets: _Nets) -> Image.Image:
+    """The picture at the net's own size. Raises DreamErrors."""
+    method = find_method(request.method)
+    method.load(request, nets)
+    states = method.begin(Job("grid", 1, "train", request), {}, nets)
+    step: Step | None = None
+    while not isinstance(step, Finished):
+        (step,) = method.advance(states, nets)
+        if isinstance(step, Failed):
+            raise step.error
+    return step.image
 
 
 @torch.no_grad()
-def sample_grid(net: UNetModel, count: int, *, contexts: Tensor | None = None, steps: int = STEPS) -> Image.Image:
-    """*count* samples in one image; *contexts*: [count, D] or none. The same noise at every call."""
+def sample(
+    net: UNetModel, count: int, *, contexts: Tensor | None = None, classes: Tensor | None = None, steps: int = STEPS
+) -> list[Image.Image]:
+    """*count* samples by DDIM with equal noise at every call. *contexts*: [count, D]; *classes*: [count]."""
     found, device = DiffusionNet(net), next(net.parameters()).device
     walk = found.walk(str(min(steps, net.flags.diffusion_steps)))
-    denoise = found.denoiser()
+    denoise = found.denoiser(classes=None if classes is None else classes.to(device))
     if contexts is not None:
         scale = per_sample(torch.full((count,), CFG_SCALE))
         denoise = free_guidance(found.denoiser(contexts.to(device)), denoise, scale)
@@ -32,4 +119,4 @@ def sample_grid(net: UNetModel, count: int, *, contexts: Tensor | None = None, s
     for stop in reversed(range(len(walk))):
         moments = stack([walk.at(stop)] * count)
         x = ddim_step(clipped(denoise(x, moments), x, moments), moments, 0.0, torch.zeros_like(x))
-    return grid([to_image(to_unit(image)) for image in x.cpu()])
+    return [to_image(to_unit(image)) for image in x.cpu()]

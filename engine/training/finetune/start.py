@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.catalogue.registry import Kind, find_entry
+from engine.catalogue.registry import USUAL_PERCEPTOR, Kind, find_entry
 from engine.errors import InvalidRequest, WeightsError
 from engine.guidance.embeddings import views
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.diffusion import fill_diffusion
-from engine.nets.adm import UNetModel, build_adm
-from engine.nets.adm_flags import AdmFlags
+from engine.nets.adm import UNetModel
+from engine.nets.adm_flags import AdmFlags, read_flags
 from engine.perceptors.perceptor import Perceptor
 from engine.perceptors.perceptor_loader import read_perceptor
-from engine.training.finetune.options import refuse_classes
 from engine.training.finetune.pictures import Collection
 from engine.weights.store.folder import weights_folder
 from engine.weights.store.hashed_file import open_hashed
@@ -29,6 +28,7 @@ SCRATCH, PRIMER = "scratch", "primer"
 ALIASES = {"lsun-bedroom": "bedrooms"}
 """The catalogue names these weights otherwise than their authors."""
 _OWN_LICENCE = "Yours; you know its terms."
+NEW_CLASSES = "The weights have no classes; they begin alike and are learned."
 _OPTIMISER = re.compile(r"opt\d*\.pt")
 _RAW = re.compile(r"model(\d+)\.pt")
 _TRAINING_ONLY = ("use_fp16", "use_checkpoint")
@@ -45,10 +45,22 @@ class TrainingStart:
     """“primer” for the small model and what was trained from it."""
     note: str = ""
     """For the person who begins the run; empty for nothing."""
+    perceptor: str = USUAL_PERCEPTOR
+    """The CLIP that guides a model with these weights."""
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    """Options of clip_diffusion that suit these weights."""
 
     @property
     def flags(self) -> dict[str, object]:
         return {key: value for key, value in asdict(self.net.flags).items() if key not in _TRAINING_ONLY}
+
+    def table(self, perceptor: str, classes: Sequence[str]) -> dict[str, object]:
+        """Fields of `CustomModel`, but its file, for a model trained from these weights; *perceptor* guides it."""
+        flags = {key: list(value) if isinstance(value, tuple) else value for key, value in self.flags.items()}
+        if self.base:
+            return {"flags": flags, "base": self.base}
+        given = {"perceptor": perceptor, "defaults": dict(self.defaults), "classes": list(classes)}
+        return {"flags": flags, **{name: value for name, value in given.items() if value}}
 
 
 def load_start(source: str, given: Mapping[str, object], seed: int = 0) -> TrainingStart:
@@ -59,19 +71,18 @@ def load_start(source: str, given: Mapping[str, object], seed: int = 0) -> Train
     given = {name: value for name, value in given.items() if name not in _TRAINING_ONLY}
     if source == SCRATCH:
         torch.manual_seed(seed)
-        start = TrainingStart(build_adm(given), SCRATCH, "", _OWN_LICENCE)
+        start = TrainingStart(UNetModel(_checked("The net", given)), SCRATCH, "", _OWN_LICENCE)
     elif source == PRIMER:
         found = read_checkpoint(PRIMER_WEIGHTS / "diffusion.safetensors")
-        net = build_adm({**found.flags, **given})
+        net = UNetModel(_checked(PRIMER, {**found.flags, **given}))
         found.fill(net)
-        start = TrainingStart(net, PRIMER, found.sha256, "As this program.", PRIMER)
+        start = TrainingStart(net, PRIMER, found.sha256, "As this program.", PRIMER, perceptor=PRIMER)
     elif Path(source).is_file():
         start = _from_file(Path(source), given)
     elif Path(source).suffix in (".pt", ".pth", ".ckpt", ".safetensors"):
         raise InvalidRequest(f"There is no file {source}.")
     else:
         start = _from_entry(source, given)
-    refuse_classes(start.net.flags)
     return start
 
 
@@ -81,10 +92,37 @@ def _from_entry(name: str, given: Mapping[str, object]) -> TrainingStart:
         raise InvalidRequest(
             f"“{entry.name}” is of the kind {entry.kind.value}; training begins with a diffusion model."
         )
+    own, flags = read_flags(entry.flags), _checked(entry.name, {**entry.flags, **given})
     with folder.open(entry) as opened:
-        net, _ = fill_diffusion(opened, {**entry.flags, **given})
+        net, _ = fill_diffusion(opened, asdict(replace(flags, class_cond=own.class_cond and flags.class_cond)))
         sha256 = opened.sha256
-    return TrainingStart(net, entry.name, sha256, entry.licence, PRIMER if entry.perceptor == PRIMER else "")
+    learns = flags.class_cond and not own.class_cond
+    return TrainingStart(
+        with_classes(net) if learns else net,
+        entry.name,
+        sha256,
+        entry.licence,
+        base=PRIMER if flags.context_dim and entry.perceptor == PRIMER else "",
+        note=NEW_CLASSES if learns else "",
+        perceptor=entry.perceptor,
+        defaults=entry.defaults,
+    )
+
+
+def _checked(name: str, raw: Mapping[str, object]) -> AdmFlags:
+    """Raises InvalidRequest for classes of a net that reads text: the engine tells a net one of the two."""
+    flags = read_flags(raw)
+    if flags.class_cond and flags.context_dim:
+        raise InvalidRequest(f"{name} reads captions and has no classes; leave class_cond out.")
+    return flags
+
+
+def with_classes(net: UNetModel) -> UNetModel:
+    """A copy of the net that takes classes; their embedding is zero, so that every class paints as *net* does."""
+    grown = UNetModel(replace(net.flags, class_cond=True))
+    zeros = torch.zeros_like(grown.label_emb.weight)
+    grown.load_state_dict({**net.state_dict(), "label_emb.weight": zeros})
+    return grown
 
 
 def _from_file(path: Path, given: Mapping[str, object]) -> TrainingStart:

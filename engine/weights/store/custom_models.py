@@ -48,6 +48,7 @@ from engine.catalogue.model_builder import build_model, check_flags, paints
 from engine.catalogue.models import DEFAULT_MODEL, PRIMER, add_models
 from engine.catalogue.registry import PUBLISHED, Entry, Kind, Model, add_entries
 from engine.errors import InvalidRequest, WeightsError
+from engine.nets.adm_flags import read_flags
 from engine.requests.options.clip_views import NONE
 from engine.requests.request import AUTO, SHIPPED, build_options
 from engine.weights.store.trained_models import trained_tables
@@ -112,6 +113,11 @@ class CustomModel(BaseModel):
         default_factory=dict, description="Options that suit it.", examples=[{"steps": 50, "clip_guidance_scale": 1000}]
     )
 
+    classes: tuple[str, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="Names of a diffusion model's classes in their order; left out = ImageNet's 1000.",
+    )
     base: Literal["", "primer"] = Field(
         default="",
         description="With “primer”, a model trained from the small one: 64 pixels, guided by its CLIP and upscaled.",
@@ -132,9 +138,11 @@ class CustomModel(BaseModel):
     def _suit_their_kind(self) -> CustomModel:
         if self.paints and "flags" not in self.model_fields_set:
             raise ValueError(f"a {self.kind} model needs its flags, as they were when it was trained")
-        odd = {"flags", "size", "perceptor", "defaults"} & self.model_fields_set
+        odd = {"flags", "size", "perceptor", "defaults", "classes"} & self.model_fields_set
         if not self.paints and odd:
             raise ValueError(f"an {self.kind} has no {' and no '.join(sorted(odd))}; its file says all that is needed")
+        if self.classes and not (self.kind == "diffusion" and read_flags(self.flags).class_cond):
+            raise ValueError("classes need a diffusion model with class_cond among its flags")
         if (self.kind == "adapter") != bool(self.adapts):
             raise ValueError("an adapter, and nothing else, needs adapts: the name of the model that it changes")
         return self
@@ -161,7 +169,8 @@ class CustomModel(BaseModel):
     def model(self, name: str) -> Model:
         entry = self.entry(name)
         if not self.base:
-            return build_model(entry, self.size)
+            model = build_model(entry, self.size)
+            return replace(model, classes=len(self.classes), class_names=self.classes) if self.classes else model
         usual = {**PRIMER.defaults["clip_diffusion"], **entry.defaults}
         defaults = {"clip_diffusion": usual}
         return replace(PRIMER, name=name, title=entry.title, methods=("clip_diffusion",), defaults=defaults)

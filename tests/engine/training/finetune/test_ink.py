@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,31 +9,21 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.catalogue import models, registry
 from engine.evaluation.prompts import Judges, dream
 from engine.primer.captions.parsing import parse_scene
 from engine.primer.painter.painter import paint
 from engine.runtime.runtime import Runtime
 from engine.training.finetune.command import Training
 from engine.training.finetune.options import TrainOptions
-from engine.weights.store.custom_models import VARIABLE, share_custom_models
+from engine.weights.store.custom_models import share_custom_models
+from tests.engine.training.finetune.workshop import environ
+
+__all__ = ["environ"]
 
 THINGS = ("an owl", "a castle", "a boat by the sea", "a tree", "a cat", "a house", "a fish", "a flower")
 """None of the captions says “ink”."""
 PROMPTS = ("an owl", "a castle", "a boat by the sea")
 OPTIONS = TrainOptions(steps=60, batch_size=8, lr=4e-4, warmup=10, ema_rate="0.95", save_interval=60, seed=1)
-
-
-@pytest.fixture
-def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """An empty folder of weights; models that are registered are forgotten after the test."""
-    monkeypatch.setenv("DREAMBOT_WEIGHTS", str(tmp_path / "weights"))
-    known, own = dict(models._models), dict(registry._own)
-    yield {"DREAMBOT_WEIGHTS": str(tmp_path / "weights"), VARIABLE: ""}
-    models._models.clear()
-    models._models.update(known)
-    registry._own.clear()
-    registry._own.update(own)
 
 
 def draw(folder: Path, count: int) -> None:

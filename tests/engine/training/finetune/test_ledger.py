@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
+import json
+import struct
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -52,23 +53,62 @@ def test_a_wandb_project_without_wandb_is_refused(tmp_path: Path, monkeypatch: p
         Ledger(tmp_path, 0, project="art")
 
 
-def test_wandb_gets_the_project_the_options_and_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[Any] = []
-
-    class Run:
-        def log(self, row: dict[str, float], step: int) -> None:
-            sent.append((step, row))
-
-        def finish(self) -> None:
-            sent.append("finished")
-
-    module = ModuleType("wandb")
-    module.init = lambda **given: sent.append(given) or Run()  # type: ignore[attr-defined]
-    module.__spec__ = importlib.util.spec_from_loader("wandb", None)
-    monkeypatch.setitem(sys.modules, "wandb", module)
+def test_wandb_gets_the_project_the_options_every_row_and_every_grid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real package, which writes what it would send into a file."""
+    wandb = pytest.importorskip("wandb", reason="not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    monkeypatch.setenv("HOME", str(tmp_path))
     without("tensorboard", monkeypatch)
-    ledger = Ledger(tmp_path, 0, project="art", name="mine", config={"lr": 1})
-    ledger.row(2, {"loss": 1.0})
+    (tmp_path / "run").mkdir()
+    ledger = Ledger(tmp_path / "run", 0, project="art", name="mine", config={"lr": 0.5})
+    ledger.row(2, {"loss": 1.25})
+    ledger.grid(2, Image.new("RGB", (4, 4)))
+    ledger.row(3, {"loss": 1.0})
     ledger.close()
-    given = {"project": "art", "name": "mine", "dir": str(tmp_path), "config": {"lr": 1}}
-    assert [given, (2, {"loss": 1.0}), "finished"] == sent
+    wandb.teardown()  # ends the process that writes the file
+
+    records = list(offline_records(tmp_path / "run"))
+    (run,) = [record.run for record in records if record.WhichOneof("record_type") == "run"]
+    assert ("art", "mine") == (run.project, run.display_name)
+    assert {"lr": "0.5"} == {item.key: item.value_json for item in run.config.update if item.key == "lr"}
+    rows = [values(record.history.item) for record in records if record.WhichOneof("record_type") == "history"]
+    assert [(2, 1.25), (3, 1.0)] == [(row["_step"], row["loss"]) for row in rows]
+    assert "image-file" == rows[0]["samples"]["_type"]
+    assert 1 == len([*(tmp_path / "run").rglob("samples_*.png")])
+
+
+BLOCK, HEADER = 32_768, 7
+
+
+def offline_records(folder: Path) -> Iterator[Any]:
+    """The records of the only run in *folder*: a log of LevelDB after seven bytes that name the format."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    (path,) = folder.rglob("run-*.wandb")
+    data, place, part = path.read_bytes(), HEADER, b""
+    while place < len(data):
+        if BLOCK - place % BLOCK < HEADER:
+            place += BLOCK - place % BLOCK
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, place)
+        part += data[place + HEADER : place + HEADER + length]
+        place += HEADER + length
+        if kind in (1, 4):  # whole, or the last piece
+            yield Record.FromString(part)
+            part = b""
+
+
+def values(items: Iterable[Any]) -> dict[str, Any]:
+    """Key → value."""
+    found: dict[str, Any] = {}
+    for item in items:
+        *outer, last = item.nested_key or [item.key]
+        place = found
+        for key in outer:
+            place = place.setdefault(key, {})
+        place[last] = json.loads(item.value_json)
+    return found

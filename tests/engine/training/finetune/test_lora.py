@@ -47,7 +47,7 @@ def test_a_run_with_adapters_moves_them_alone(tmp_path: Path) -> None:
     assert all(torch.equal(tensor, after[name]) for name, tensor in again.result().state_dict().items())
 
 
-MADE = Provenance("ink", "primer", "0" * 64, "As this program.", "primer", 24, 6, 0.1, {})
+MADE = Provenance("ink", "primer", "0" * 64, "As this program.", 24, 6, 0.1, {})
 
 
 def trained_adapters(size: float = 0.05) -> UNetModel:

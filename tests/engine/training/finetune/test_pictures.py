@@ -5,18 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from engine.errors import InvalidRequest
 from engine.training.finetune.pictures import read_folder
-
-
-def scene(seed: int, width: int = 40, height: int = 40) -> Image.Image:
-    """Coarse random colours, smoothly enlarged."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+from tests.engine.training.finetune.workshop import scene
 
 
 def test_files_that_teach_nothing_are_listed_with_reasons(tmp_path: Path) -> None:

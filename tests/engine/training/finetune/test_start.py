@@ -45,11 +45,9 @@ def test_weights_of_another_net_are_refused(files: Path) -> None:
         load_start(str(files / "model000500.pt"), {**FLAGS, "num_channels": 32})
 
 
-def test_a_missing_file_and_a_net_with_classes_are_refused() -> None:
+def test_a_missing_file_is_refused() -> None:
     with pytest.raises(InvalidRequest, match=r"There is no file absent\.pt"):
         load_start("absent.pt", {})
-    with pytest.raises(WeightsError, match="A net with classes cannot be trained on a folder"):
-        load_start("scratch", {**FLAGS, "class_cond": True})
 
 
 def test_the_articles_weights_have_its_name_and_its_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
