@@ -30,6 +30,11 @@ ifdef CI
 RAY := $(PY) -m pip install -q --no-deps --require-hashes -r .packaging/locks/ray.txt
 endif
 
+# The tests of TensorBoard and Weights & Biases are skipped without them, which only CI installs.
+ifdef CI
+LOGS := $(PY) -m pip install -q --no-deps --require-hashes -r .packaging/locks/logs.txt
+endif
+
 PYTEST := $(PY) -m pytest -n 2 --dist loadfile
 FAST := tests/bot tests/engine/catalogue tests/engine/client tests/engine/protocol tests/engine/requests \
 	tests/engine/images tests/test_architecture.py
@@ -43,6 +48,7 @@ run: install
 	$(PY) -m bot run
 
 test: install-dev
+	$(LOGS)
 	$(PYTEST)
 
 test-fast: install-dev

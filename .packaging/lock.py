@@ -3,6 +3,7 @@
 run.txt     what bot and engine need, without PyTorch
 dev.txt     what the tests need besides
 ray.txt     what the tests of a Ray cluster need besides both
+logs.txt    TensorBoard and Weights & Biases, to which training logs
 cuda.txt    PyTorch from PyPI, with CUDA. PyTorch's CPU builds lie on an index of their own and are pinned by version.
 """
 
@@ -43,12 +44,14 @@ def write(name: str, title: str, packages: Mapping[str, str], chosen: Collection
 
 
 def main() -> int:
-    """Write the four files."""
+    """Write the five files."""
     run, everything, cluster = compiled("playground", "video"), compiled("dev"), compiled("ray")
+    logs = compiled("train", "wandb")
     pytorch = {name for name in run if PYTORCH.match(name)}
     write("run.txt", "What bot and engine need, without PyTorch.", run, run.keys() - pytorch)
     write("dev.txt", "What the tests need besides run.txt.", everything, everything.keys() - run.keys())
     write("ray.txt", "Ray, for the slow tests.", cluster, cluster.keys() - everything.keys() - run.keys())
+    write("logs.txt", "Logs of a training, for its tests.", logs, logs.keys() - everything.keys() - run.keys())
     write("cuda.txt", "PyTorch with CUDA, from PyPI.", run, pytorch)
     return 0
 
