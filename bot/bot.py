@@ -294,7 +294,7 @@ class DreamBot(BotClient):
 
     async def _close_services(self) -> None:
         services = self.services
-        services.attachments.close()  # first: handlers wait for their pictures
+        await services.attachments.close()  # first: handlers wait for their pictures
         await services.handlers.close(HANDLER_SECONDS)
         await services.jobs.close(self.drain_seconds)
         await services.message_check.close()

@@ -95,6 +95,7 @@ BOT_MAY_USE = {
     "engine.film.scenes",
     "engine.perceptors.judge_choice",
     "engine.images.decoder",
+    "engine.images.decoder_server",
     "engine.images.foreign",
     "engine.images.icons",
     "engine.images.lettering",

@@ -16,7 +16,7 @@ import discord
 
 from bot.errors import CoolingDown, ShuttingDown
 from engine.errors import UnreadablePicture
-from engine.images.decoder import CleanPicture, DecoderProcess
+from engine.images.decoder import CleanPicture, DecoderBusy, DecoderProcess, DecoderServer
 from engine.images.foreign import MAX_BYTES, MAX_PIXELS
 from engine.images.opening import NAMES, sniff
 
@@ -38,6 +38,8 @@ PERSON_SECONDS = 15.0
 """Decoding time that one person may use at once; it refills within a minute."""
 REFUSED_SECONDS = 2.0
 """Charge for a refused picture on top of its decoding time."""
+LARGE_NICE, CHARGED_NICE = 4, 15
+"""Niceness at which large pictures are decoded, and those of a person who has used REFUSED_SECONDS or more."""
 _REFILL = PERSON_SECONDS / 60
 
 
@@ -83,6 +85,7 @@ class AttachmentReader:
         self._used: dict[int, tuple[float, float]] = {}
         """Person → (seconds, when): decoding time used by then, minus the refill."""
         self._decoding = {True: asyncio.Lock(), False: asyncio.Lock()}
+        self._server = DecoderServer()
         self._decoders: set[DecoderProcess] = set()
         self._closing = False
 
@@ -95,10 +98,10 @@ class AttachmentReader:
             if not sniff(data):
                 raise UnreadablePicture(f"This file is not a picture that can be opened; {NAMES} and HEIC can.")
             async with self._decoding[small]:
-                return await self._decode(data, user_id, alpha, SMALL_SHARE if small else 1)
+                return await self._decode(data, user_id, alpha, small)
 
-    def close(self) -> None:
-        """End the decoder processes; waiting reads raise ShuttingDown."""
+    async def close(self) -> None:
+        """End the decoder processes; waiting reads raise ShuttingDown, before anything is awaited."""
         self._closing = True
         for decoder in self._decoders:
             decoder.close()
@@ -106,30 +109,35 @@ class AttachmentReader:
             if not ticket.admitted.done():
                 ticket.admitted.set_exception(_shutting_down())
         self._tickets.clear()
+        await asyncio.to_thread(self._server.close)
 
     def used(self, user_id: int) -> float:
         """Seconds of decoding time that this person has used, minus the refill."""
         seconds, at = self._used.get(user_id, (0.0, 0.0))
         return max(0.0, seconds - (self._ticks() - at) * _REFILL)
 
-    async def _decode(self, data: bytes, user_id: int, alpha: bool, share: int) -> CleanPicture:
+    async def _decode(self, data: bytes, user_id: int, alpha: bool, small: bool) -> CleanPicture:
         if self._closing:
             raise _shutting_down()
-        decoder, begun = DecoderProcess(share), self._ticks()
+        nice = CHARGED_NICE if self.used(user_id) >= REFUSED_SECONDS else 0 if small else LARGE_NICE
+        decoder, begun = DecoderProcess(self._server, SMALL_SHARE if small else 1, nice), self._ticks()
         self._decoders.add(decoder)
+        busy = False
         try:
             return await asyncio.to_thread(decoder.decode, data, pixels=self._pixels, alpha=alpha)
-        except UnreadablePicture:
+        except UnreadablePicture as error:
             if self._closing:
                 raise _shutting_down() from None
-            self._charge(user_id, REFUSED_SECONDS)
+            busy = isinstance(error, DecoderBusy)
+            self._charge(user_id, 0.0 if busy else REFUSED_SECONDS)
             raise
         except asyncio.CancelledError:
             decoder.close()
             raise
         finally:
             self._decoders.discard(decoder)
-            self._charge(user_id, decoder.cpu_seconds or self._ticks() - begun)
+            waited = self._ticks() - begun  # by all who want the same decoder
+            self._charge(user_id, waited if busy else decoder.cpu_seconds or waited)
 
     def _charge(self, user_id: int, seconds: float) -> None:
         self._used[user_id] = (self.used(user_id) + seconds, self._ticks())

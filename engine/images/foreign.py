@@ -1,12 +1,10 @@
-"""The decoder's child process: image bytes from a stranger on stdin → a clean PNG on stdout. Started by `decoder`.
+"""The decoder's child process: image bytes from a stranger on stdin → a clean PNG on stdout.
 
-The child imports the one format plugin that it needs, then gives up memory, CPU time, new files, sockets and processes,
-and only then decodes. What it answers is one line of JSON, then the PNG:
+`decoder_server` forks it; on Windows `decoder` starts it. The child imports what it needs, then gives up memory, CPU
+time, new files, sockets and processes, and only then decodes. What it answers is one line of JSON, then the PNG:
 
     {"width": 4000, "height": 3000, "format": "JPEG", "animated": false}      width × height: upright, as sent
     {"error": "The picture is broken or incomplete: it cannot be decoded."}
-
-Both have "cpu", the CPU seconds that the child took.
 """
 
 from __future__ import annotations
@@ -16,14 +14,12 @@ import importlib
 import io
 import json
 import math
-import os
 import sys
-import time
 
 from PIL import Image, PngImagePlugin
 
 from engine.errors import UnreadablePicture
-from engine.images.opening import check_size, decoding, lies_on_its_side, register_heif, sniff, to_rgb, upright
+from engine.images.opening import FORMATS, check_size, decoding, lies_on_its_side, register_heif, sniff, to_rgb, upright
 
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 50_000_000
@@ -147,7 +143,8 @@ def _limit(kind: str) -> None:
             limits["RLIMIT_NPROC"] = 0
         for name, most in limits.items():
             with contextlib.suppress(AttributeError, ValueError, OSError):  # this system has no such limit
-                resource.setrlimit(getattr(resource, name), (most, most))
+                hard = most + 1 if name == "RLIMIT_CPU" else most  # at the hard limit comes SIGKILL, not SIGXCPU
+                resource.setrlimit(getattr(resource, name), (most, hard))
 
 
 def _address_space() -> int:
@@ -173,13 +170,17 @@ def prepare(kind: str) -> None:
     Image.preinit()
 
 
-def main() -> None:
-    """``python -I -S -c … SHARE PIXELS ALPHA``: read stdin to its end, answer on stdout."""
+def prepare_formats() -> None:
+    """Import what decoding any format needs, except HEIC."""
+    for kind in FORMATS:
+        if kind != "HEIF":
+            prepare(kind)
+
+
+def answer(share: int, pixels: int, *, alpha: bool) -> None:
+    """Read stdin to its end, answer on stdout, within 1/*share* of the limits of memory and time."""
     global MEMORY, CPU_SECONDS, SCANNED_PIXELS
-    share, pixels, alpha = int(sys.argv[-3]), int(sys.argv[-2]), sys.argv[-1] == "True"
     MEMORY, CPU_SECONDS, SCANNED_PIXELS = MEMORY // share, -(-CPU_SECONDS // share), SCANNED_PIXELS // share
-    if share == 1 and hasattr(os, "nice"):
-        os.nice(4)  # large pictures leave the processor to the engine
     data = sys.stdin.buffer.read()
     kind = sniff(data)
     prepare(kind)
@@ -188,6 +189,10 @@ def main() -> None:
         facts, png = clean(data, pixels, alpha=alpha)
     except UnreadablePicture as error:
         facts, png = {"error": str(error)}, b""
-    facts["cpu"] = time.process_time()
     sys.stdout.buffer.write(json.dumps(facts).encode() + b"\n" + png)
     sys.stdout.buffer.flush()
+
+
+def main() -> None:
+    """``python -I -S -c … SHARE PIXELS ALPHA``: one picture in a process of its own, where there is no fork."""
+    answer(int(sys.argv[-3]), int(sys.argv[-2]), alpha=sys.argv[-1] == "True")

@@ -12,9 +12,16 @@ from PIL import Image
 
 from bot.errors import CoolingDown, ShuttingDown
 from bot.pictures import attachments
-from bot.pictures.attachments import PERSON_SECONDS, WAITING, AttachmentReader, check_attachment
+from bot.pictures.attachments import (
+    CHARGED_NICE,
+    LARGE_NICE,
+    PERSON_SECONDS,
+    WAITING,
+    AttachmentReader,
+    check_attachment,
+)
 from engine.errors import UnreadablePicture
-from engine.images.decoder import CleanPicture, png_size
+from engine.images.decoder import BUSY, CleanPicture, DecoderBusy, DecoderServer, png_size
 from engine.images.pictures import to_png
 
 PNG = to_png(Image.new("RGB", (64, 48), "orange"))
@@ -59,7 +66,12 @@ class Reader(AttachmentReader):
         self.now, self.seconds = 0.0, seconds
         self.loop, self.go = asyncio.get_running_loop(), asyncio.Event()
         self.order: list[bytes] = []
-        monkeypatch.setattr(attachments, "DecoderProcess", lambda share: SlowDecoder(self))
+        self.nices: list[int] = []
+        monkeypatch.setattr(attachments, "DecoderProcess", self.decoder)
+
+    def decoder(self, server: DecoderServer, share: int, nice: int) -> SlowDecoder:
+        self.nices.append(nice)
+        return SlowDecoder(self)
 
     async def finish(self, data: bytes) -> CleanPicture:
         await self.go.wait()
@@ -108,6 +120,7 @@ async def test_the_bytes_decide_what_it_is(kind: str | None) -> None:
     assert ((64, 48), (64, 48)) == (picture.size, png_size(picture.png))
     with pytest.raises(UnreadablePicture, match="not a picture that can be opened"):
         await reader.read(attachment(b"<html>", content_type=kind), ANN)
+    await reader.close()
 
 
 async def test_who_has_used_the_least_time_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +161,39 @@ async def test_who_has_used_much_time_waits_until_it_comes_back(monkeypatch: pyt
     await reader.read(attachment(), ANN)
 
 
+async def test_pictures_of_a_person_who_sent_bad_ones_get_a_low_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader(monkeypatch, seconds=0.1)
+    reader.go.set()
+
+    async def refused(data: bytes) -> CleanPicture:
+        raise UnreadablePicture("The picture is broken.")
+
+    monkeypatch.setattr(reader, "finish", refused)
+    with pytest.raises(UnreadablePicture):
+        await reader.begin(ANN, "bad")
+    monkeypatch.undo()
+    monkeypatch.setattr(attachments, "DecoderProcess", reader.decoder)
+    await reader.begin(ANN, "good")
+    await reader.begin(BOB, "small")
+    await reader.read(attachment(width=4000, height=3000), BOB)
+
+    assert [0, CHARGED_NICE, 0, LARGE_NICE] == reader.nices
+
+
+async def test_a_busy_machine_is_charged_as_time_and_not_as_a_bad_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader(monkeypatch)
+
+    async def busy(data: bytes) -> CleanPicture:
+        reader.now += 5.0
+        raise DecoderBusy(BUSY)
+
+    monkeypatch.setattr(reader, "finish", busy)
+    with pytest.raises(DecoderBusy, match="try again"):
+        await reader.begin(ANN, "harmless")
+
+    assert 5.0 == reader.used(ANN)
+
+
 async def test_a_cancelled_read_gives_its_place_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = Reader(monkeypatch)
     tasks = [reader.begin(user, str(user)) for user in (ANN, BOB, CID)]
@@ -164,7 +210,7 @@ async def test_closing_ends_what_is_decoded_and_what_waits(monkeypatch: pytest.M
     tasks = [reader.begin(user, str(user)) for user in (ANN, BOB, CID)]
     await asyncio.sleep(0)
 
-    reader.close()
+    await reader.close()
 
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(results[2], ShuttingDown)
