@@ -67,6 +67,54 @@ def test_everything_is_looked_at_once_and_then_only_what_is_new_or_changed(root:
         )
 
 
+def test_a_file_of_the_same_size_in_place_of_another_is_looked_at(root: Path) -> None:
+    with Album(root, "eye", DIM) as album:
+        fill(album)
+    about = (root / "a.png").stat()
+    (root / "new").write_bytes(b"b" * about.st_size)
+    os.utime(root / "new", ns=(about.st_atime_ns, about.st_mtime_ns + 1))
+    (root / "new").replace(root / "a.png")
+
+    with Album(root, "eye", DIM) as album:
+        assert ["a.png"] == fill(album)
+
+
+def test_names_that_sort_unlike_their_lines_are_not_looked_at_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (
+        "a.png\x01.png",
+        "a.png!.png",
+        "a.png.png",
+        "a/b.png",
+        "a-b.png",
+        "ä.png",
+        "\U0001f600.png",
+        "\uffee.png",
+    ):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(name.encode())
+    with Album(root, "eye", DIM) as album:
+        assert 11 == len(fill(album))
+    with Album(root, "eye", DIM) as album:
+        monkeypatch.setattr(album, "_read", lambda: pytest.fail("the rows were read"))
+        assert [] == album.look()
+
+
+def test_a_forged_row_that_reads_like_two_files_is_removed(root: Path) -> None:
+    with Album(root, "eye", DIM) as album:
+        first, second, _ = album.look()
+        fill(album)
+        forged = f"a.png\0{first.mtime_ns}\0{first.size}\0b.JPG"
+        album._index.execute("DELETE FROM pictures WHERE path IN (?, ?)", (b"a.png", b"b.JPG"))
+        row = forged.encode(), second.mtime_ns, second.size
+        album._index.execute("INSERT INTO pictures VALUES (?, ?, ?, 0, '')", row)
+
+    with Album(root, "eye", DIM) as album:
+        assert [first, second] == album.look()
+        assert ["sub/c.webp"] == [str(found.path) for found in album.search(aim("a"), 9)]
+
+
 def test_what_is_searched_is_found_with_its_cosine(root: Path) -> None:
     with Album(root, "eye", DIM) as album:
         fill(album)
