@@ -254,6 +254,7 @@ class DreamBot(BotClient):
         self._begin(supervise("the starboard", self.services.starboard.run))
         self._begin(supervise("the search index", self.services.embedder.run))
         self._begin(supervise("the challenges", self.services.challenges.run))
+        self._begin(supervise("the deletion of data", self.services.privacy.run))
         self.at_work = True
         for shard_id in sorted(self.live_shards):
             self.dispatch("at_work", shard_id)

@@ -12,6 +12,7 @@ from discord.ext import commands
 
 from bot.actions.create import JobActions
 from bot.actions.delete import Deletions
+from bot.actions.enter import EntryActions
 from bot.actions.history import HistoryActions
 from bot.actions.moderate import Moderation
 from bot.actions.privacy import Privacy
@@ -48,7 +49,7 @@ from bot.interactions.handlers import Handlers
 from bot.interactions.message_api import EphemeralPayload
 from bot.jobs.service import JobService
 from bot.models.job import JobRow
-from bot.models.vote import Vote
+from bot.models.vote import Blindness, Vote
 from bot.operations.metrics import Metrics
 from bot.operations.status import Shards, Sources, Status, look
 from bot.pictures.attachments import AttachmentReader
@@ -65,8 +66,8 @@ from engine.client.local import Engine
 class Buttons:
     """Functions from `bot.views` that the layers below need to attach buttons to their messages."""
 
-    job: Callable[[JobRow, bool, bool, bool], discord.ui.View]
-    """Takes a job, whether its server accepts reports, whether a challenge takes entries, whether a vote is open."""
+    job: Callable[[JobRow, bool, bool, Blindness], discord.ui.View]
+    """Takes a job, whether its server accepts reports, whether a challenge takes entries, what the message hides."""
     private: Callable[[JobRow, bool, Collection[int]], discord.ui.View]
     """Takes a job, whether the reader owns it, and which of its pictures the reader has starred."""
     report: Callable[[str], discord.ui.View]
@@ -98,6 +99,7 @@ class Services:
     delivery: Delivery
     moderation: Moderation
     job_actions: JobActions
+    entry_actions: EntryActions
     deletions: Deletions
     history: HistoryActions
     privacy: Privacy
@@ -197,6 +199,7 @@ def build_services(
     poster = ChallengePoster(
         client, store, buttons.challenge, buttons.challenge_result, deletion_queue.wake, winner_pings, clock
     )
+    job_actions = JobActions(client, config, store, jobs, moderation, delivery, renderer, buttons.question)
     return Services(
         config=config,
         clock=clock,
@@ -207,7 +210,8 @@ def build_services(
         buttons=buttons,
         delivery=delivery,
         moderation=moderation,
-        job_actions=JobActions(client, config, store, jobs, moderation, delivery, renderer, buttons.question),
+        job_actions=job_actions,
+        entry_actions=EntryActions(client, jobs, moderation, delivery, job_actions),
         deletions=Deletions(client, store, jobs, delivery, moderation),
         history=HistoryActions(store, config.retention, clock),
         privacy=Privacy(store, jobs, delivery, clock, embedder.purge),
@@ -232,7 +236,7 @@ def build_services(
         covered_sheets=covered_sheets,
         insights=Insights(store, visibility),
         styles=styles,
-        challenges=Challenges(client, store, jobs, votes, poster, clock),
+        challenges=Challenges(client, store, jobs, votes, poster, covered_sheets.wake, clock),
         defaults=defaults,
         experiments=Experiments(defaults, styles),
         films=Films(defaults),

@@ -22,7 +22,7 @@ from bot.interactions.context import Invocation
 from bot.interactions.direct_message import DirectMessageResponder
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import Responder
-from bot.jobs.admission import Once, Submission
+from bot.jobs.admission import Once, Submission, delivered_once
 from bot.jobs.service import JobService
 from bot.models.film import FilmRequest
 from bot.models.job import Applied, JobRequest, JobRow, JobState, Kind, Origin, PictureRow, Update
@@ -39,8 +39,6 @@ log = logging.getLogger(__name__)
 FORM_SCALES = (1.5, 2, 3, 4, 8)
 """Upscale factors that the modal offers, within the same limit."""
 NO_PICTURES: Mapping[str, bytes] = {}
-INTERACTION_SECONDS = 900.0
-"""Discord delivers an interaction again only while its token lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,9 +294,7 @@ class JobActions:
         self, submission: Submission, caller: Invocation, responder: Responder, picked: tuple[JobRow, int] | None = None
     ) -> None:
         """Submit, or copy the *picked* picture of a finished job, and answer in the channel or by direct message."""
-        if caller.interaction_id is not None:
-            delivered = Once(f"interaction:{caller.interaction_id}", INTERACTION_SECONDS, "This was already accepted.")
-            submission = replace(submission, once=(*submission.once, delivered))
+        submission = delivered_once(submission, caller.interaction_id)
         if not caller.in_own_talk and (await self._moderation.choices(caller.user_id)).private:
             await self._take_privately(submission, caller, responder, picked)
             return

@@ -15,6 +15,7 @@ from bot.jobs.takedown import Takedowns
 from bot.models.history import HistoryLine, HistoryPage
 from bot.models.job import JobRow, JobState, PictureRow, owner_of
 from bot.pictures.ranking import best
+from bot.policy.blindness import check_revealed
 from bot.storage import Store, files
 from bot.text import message_link
 from engine.requests.request import UpscaleRequest
@@ -47,16 +48,19 @@ class HistoryActions:
             most_stars=most,
         )
 
-    async def visible(self, job_id: str, caller: Invocation) -> JobRow:
+    async def visible(self, job_id: str, caller: Invocation, *, blind: bool = False) -> JobRow:
         """Return the job, if the caller may see it: their own, a starred one, or one that they can read here.
 
         They can read it if it is shown in this channel, or in another channel of this server that they can read.
 
         A custom id can be forged, so every button, menu and modal asks. Raises Refused; an unknown job reads the same.
+        *blind*: a blind vote over its pictures is no obstacle.
         """
         job = await self._store.jobs.find(job_id)
         if job is None or not await self._may_see(job, caller):
             raise Refused("This picture is not available here. It may have been deleted.")
+        if not blind:
+            await check_revealed(self._store, job, caller.user_id)
         return job
 
     async def _may_see(self, job: JobRow, caller: Invocation) -> bool:

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import io
 import json
+import logging
 import sqlite3
 import zipfile
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -16,16 +17,23 @@ from pathlib import Path
 from string import ascii_uppercase
 
 from bot.delivery.service import Delivery
-from bot.errors import CoolingDown, NothingToCancel, Refused
+from bot.errors import CoolingDown, NothingToCancel, Refused, StoreError
 from bot.jobs.service import JobService
 from bot.models.history import StoredCounts
 from bot.models.job import owner_of
 from bot.policy.quota import LedgerEntry
+from bot.retry import failpoint, wait_for_news
 from bot.storage import Store, files
 from bot.storage.jobs import STEPS_PER_UNIT
 
+log = logging.getLogger(__name__)
+
 _EVERYTHING = 1_000_000
 _TRIES = 5
+JOBS_AT_ONCE, ROWS_AT_ONCE = 8, 200
+"""Jobs, and rows of other tables, that one transaction of a deletion takes."""
+RETRY_SECONDS = 60.0
+"""Pause before an interrupted deletion is continued."""
 _SPARE = 64 * 1024
 """Bytes that are reserved for the index of the archive."""
 COPY_SECONDS = 60.0
@@ -58,6 +66,8 @@ class Privacy:
         self._clock = clock
         self._purge = purge
         self._copied: dict[int, float] = {}
+        self._deleting = asyncio.Lock()
+        self._news = asyncio.Event()
 
     async def belongings(self, user_id: int) -> StoredCounts:
         return StoredCounts(*await self._store.erasure.counts(owner_of(user_id)))
@@ -123,21 +133,55 @@ class Privacy:
         return _zip(text, json.dumps([_vector(row) for row in indexed if row["vector"]]), paths, frames, most_bytes)
 
     async def forget(self, user_id: int) -> None:
-        """Cancel unfinished jobs, then delete everything. Messages on Discord are queued for deletion.
+        """Delete everything of one person. Messages on Discord are queued for deletion.
 
-        Files are deleted before their rows, so that a crash leaves no file without a row. Raises Refused if new jobs
-        keep arriving.
+        What was begun is finished by `run`, also after a crash. Raises Refused if a job cannot be stopped now.
         """
         owner = owner_of(user_id)
-        for _ in range(_TRIES):
-            await self._cancel_all(owner, user_id)
-            await files.remove(*await self._store.erasure.files(owner))
-            if await self._delete(owner, user_id):
-                await self._store.attachments.drop_unneeded()
-                if self._purge is not None:
-                    await self._purge()
-                return
-        raise Refused("New pictures keep arriving while your data is deleted. Stop for a moment, then try again.")
+        await self._store.erasure.begin(owner, user_id, self._clock())
+        failpoint("forgetting")
+        try:
+            await self._finish(owner, user_id)
+        finally:
+            self._news.set()
+
+    async def run(self) -> None:
+        """Finish deletions that an error or a crash interrupted."""
+        while True:
+            try:
+                for owner, user_id in await self._store.erasure.begun():
+                    await self._finish(owner, user_id)
+            except (StoreError, Refused) as error:
+                log.error("the deletion of a person's data is continued later: %s", error)
+            await wait_for_news(self._news, RETRY_SECONDS)
+
+    async def _finish(self, owner: str, user_id: int) -> None:
+        """Cancel unfinished jobs, then delete in short transactions, so that other queries go on.
+
+        Files are deleted before their rows, so that a crash leaves no file without a row.
+        """
+        erasure = self._store.erasure
+        async with self._deleting:
+            for _ in range(_TRIES):
+                await self._cancel_all(owner, user_id)
+                while (batch := await erasure.next_jobs(owner, JOBS_AT_ONCE))[0]:
+                    await files.remove(*batch[1])
+                    await erasure.delete_jobs(batch[0])
+                    failpoint("jobs forgotten")
+                while await erasure.delete_stars(user_id, ROWS_AT_ONCE):
+                    continue
+                now = self._clock()
+                async with self._store.database.reading() as session:
+                    since = await self._jobs.quota.start_for(session, owner, now)
+                while await erasure.unname_charges(owner, since, ROWS_AT_ONCE):
+                    continue
+                if await self._delete_rest(owner, user_id, since, now):
+                    break
+            else:
+                raise Refused("A picture of yours cannot be stopped now. Your data is deleted as soon as it ends.")
+        await self._store.attachments.drop_unneeded()
+        if self._purge is not None:
+            await self._purge()
 
     async def _cancel_all(self, owner: str, user_id: int) -> None:
         for job in await self._store.jobs.alive():
@@ -146,17 +190,15 @@ class Privacy:
                     await self._jobs.cancel(job.id, user_id)
         self._delivery.drop(owner)
 
-    async def _delete(self, owner: str, user_id: int) -> bool:
-        """Returns False if a new job has arrived."""
-        now = self._clock()
+    async def _delete_rest(self, owner: str, user_id: int, since: float, now: float) -> bool:
+        """Delete what belongs to no job, and end the deletion; False if a job is left."""
         async with self._store.transaction() as session:
-            if await self._store.erasure.alive(session, owner):
+            if await self._store.erasure.has_jobs(session, owner):
                 return False
-            since = await self._jobs.quota.start_for(session, owner, now)
             await self._store.erasure.forget(session, owner, user_id, since, now)
             await self._store.styles.forget(session, user_id)
             await self._store.challenges.forget(session, user_id)
-            await self._store.picture_index.erase_words(session)
+        failpoint("forgotten")
         return True
 
 

@@ -204,7 +204,7 @@ class Reporting:
         embed = report_embed(report, job)
         if report.state != "open":
             return MessagePayload(embed)
-        painted = await self._renderer.render(Update(job), upload_limit)
+        painted = await self._renderer.render(Update(job), upload_limit, in_full=True)
         files = tuple((f"SPOILER_{name.removeprefix('SPOILER_')}", data) for name, data in painted.files)
         return MessagePayload(embed, files, lambda: self._buttons(job.id))
 

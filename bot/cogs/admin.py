@@ -66,7 +66,7 @@ class AdminCog(commands.Cog):
             return []
         alive = [*jobs.registry.running(), *(job for job, _ in jobs.registry.waiting())]
         mine = [job for job in alive if job.origin.server_id == caller.guild_id]
-        named = [(f"{job.id} · {job.origin.user_name}: {_seen(job)}", job.id) for job in mine]
+        named = [(f"{job.id} · {_seen(job)}", job.id) for job in mine]
         fitting = [(name, job_id) for name, job_id in named if typed.lower() in name.lower()]
         return [app_commands.Choice(name=shorten(name, 100), value=job_id) for name, job_id in fitting[:25]]
 
@@ -277,8 +277,11 @@ class AdminCog(commands.Cog):
 
 
 def _seen(job: JobRow) -> str:
-    """The request of a job for moderators; that of a private job is hidden."""
-    return f"a private {job.origin.kind}" if job.origin.guild_id is None else show_request(job.request)
+    """Person and request of a job for moderators. An entry of a challenge has no name, a private job no request."""
+    if job.origin.kind == "entry":
+        return "an entry of a challenge"
+    asked = f"a private {job.origin.kind}" if job.origin.guild_id is None else show_request(job.request)
+    return f"{job.origin.user_name}: {asked}"
 
 
 async def setup(bot: BotClient) -> None:

@@ -14,14 +14,13 @@ from bot.interactions.handlers import report_errors
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.services import BotClient
 from bot.views.base import JOB, PREFIX, Press, modal_values
-from bot.views.community.challenges import ENTRY_FORM
 from bot.views.community.styles import FORM
 from bot.views.community.words import EXPLAIN, EXPLAIN_HELD
 from bot.views.layout import ITEMS, MODALS
 from bot.views.remix_modal import PromptReturner
 
 MODAL_ID = re.compile(rf"{PREFIX}:(?P<action>{'|'.join(MODALS)}):(?P<job>{JOB})(?::(?P<index>[0-9]{{1,2}}))?")
-PUBLIC = ("form", "upform", FORM, ENTRY_FORM, "start", "startheld", "target", "targetheld")
+PUBLIC = ("form", "upform", FORM, "start", "startheld", "target", "targetheld")
 """Modals whose result is a public message."""
 ACCESS = {
     "erase": Access.OPEN,

@@ -21,6 +21,7 @@ from bot.interactions.message_api import FAILURES
 from bot.interactions.reaction_parser import Reaction, ReactionAction, read_reaction
 from bot.interactions.responder import ReactionResponder
 from bot.models.job import JobRow, JobState
+from bot.policy.blindness import check_revealed
 from bot.services import BotClient
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,8 @@ class ReactionEvents(commands.Cog):
         self, job: JobRow, reaction: Reaction, message_id: int, caller: Invocation, responder: ReactionResponder
     ) -> None:
         job_actions = self.services.job_actions
+        if reaction.wish in (ReactionAction.UPSCALE, ReactionAction.AGAIN):
+            await check_revealed(self.services.store, job, caller.user_id)
         match reaction.wish:
             case ReactionAction.UPSCALE:
                 await job_actions.upscale(job, reaction.index, caller, responder)

@@ -1,7 +1,7 @@
-"""Hides the labels of a sheet while a blind vote on its pictures is open, and shows them again at its end.
+"""Hides author, prompt and labels of pictures while a blind vote on them is open, and shows them again at its end.
 
-What is due follows from the open votes alone, so that it does not matter how a vote ends: by time, by the deletion of
-its pictures, or because its message is gone.
+What is due follows from the open votes and running challenges alone, so that it does not matter how a vote ends: by
+time, by the deletion of its pictures, or because its message is gone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import discord
 from bot.delivery.renderer import MessageRenderer
 from bot.errors import StoreError
 from bot.interactions.message_api import FAILURES, Address, Post, Trouble, is_final, patience_for, trouble_of
-from bot.models.job import JobState, Update
+from bot.models.job import Update
 from bot.retry import failpoint, wait_for_news
 from bot.storage import Store
 from bot.storage.community.covered_sheets import SheetChange
@@ -31,7 +31,7 @@ MOST_TRIES = 48
 
 
 class CoveredSheets:
-    """Edits the messages of jobs with an open vote; `run` it in a task. *clock* is unix seconds."""
+    """Edits the messages of jobs that stand in a vote or a challenge; `run` it in a task. *clock* is unix seconds."""
 
     def __init__(
         self, client: discord.Client, store: Store, renderer: MessageRenderer, clock: Callable[[], float]
@@ -43,7 +43,7 @@ class CoveredSheets:
         self._news = asyncio.Event()
 
     def wake(self) -> None:
-        """A vote has begun or ended."""
+        """A vote or a challenge has begun or ended."""
         self._news.set()
 
     async def run(self) -> None:
@@ -59,7 +59,7 @@ class CoveredSheets:
     async def _make(self, change: SheetChange) -> None:
         rows = self._store.covered_sheets
         job = await self._store.jobs.find(change.job_id)
-        if job is None or job.state is not JobState.DONE:
+        if job is None or not job.state.over:  # until then its own edits hide and show it
             return
         if change.cover:
             await rows.begin(change)

@@ -28,6 +28,8 @@ class Access(Flag):
     """Blocked people may do it too: it concerns their own data, takes something back, or is a moderator's."""
     COSTLY = 2
     """It decodes, embeds or draws, and creates no job that would be charged."""
+    BLIND = 4
+    """It tells neither prompt nor author of a picture, so it works while a blind vote hides them."""
 
 
 COMMANDS = {

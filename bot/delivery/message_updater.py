@@ -337,7 +337,9 @@ class MessageUpdater:
         what = "your picture is" if job.request.count == 1 else "your pictures are"
         if isinstance(job.request, FilmRequest):
             what = "your film is"
-        if self.message_id is not None and not self._by_token:
+        if await patiently(self._store.blind_pictures.entry, job.id):
+            why = "the author of an entry is not named before the vote has ended"
+        elif self.message_id is not None and not self._by_token:
             failpoint("pinging")
             try:
                 words = f"{mention(job.origin.user_id)} {what} ready."

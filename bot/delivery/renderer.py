@@ -10,13 +10,14 @@ from functools import partial
 
 import discord
 
+from bot.embeds.entry import entry_embed
 from bot.embeds.job import Parent, captions, embed_for
 from bot.errors import PictureGone
 from bot.interactions.message_api import MessagePayload
 from bot.models.comparison import Comparison
 from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState, Update, parts_of
-from bot.models.vote import Vote
+from bot.models.vote import Blindness, Vote
 from bot.pictures.contact_sheet import thumbnail
 from bot.pictures.films import film_upload, newest_frame
 from bot.pictures.ranking import ordered
@@ -29,8 +30,10 @@ from bot.pictures.uploads import (
     result_upload,
     separate_uploads,
     snapshot_upload,
+    without_record,
 )
 from bot.storage import Store
+from bot.storage.community.blind_pictures import BlindEntry
 from bot.text import message_link
 from engine.errors import InvalidRequest, UnreadablePicture
 from engine.requests.request import DreamRequest
@@ -43,7 +46,7 @@ class MessageRenderer:
     """Renders updates; caches thumbnails and parents of unfinished jobs until `forget`.
 
     *buttons*: a fresh view for a job, with whether its server takes reports, whether a challenge takes entries, and
-    whether a blind vote hides what tells the pictures apart.
+    what a blind vote or a challenge hides.
     *wary*: previews are spoilers until the NSFW check has seen the picture.
     *graded*: adds scores to the pictures of a finished batch. *clock* is unix seconds.
     """
@@ -51,7 +54,7 @@ class MessageRenderer:
     def __init__(
         self,
         store: Store,
-        buttons: Callable[[JobRow, bool, bool, bool], discord.ui.View],
+        buttons: Callable[[JobRow, bool, bool, Blindness], discord.ui.View],
         takes_reports: Callable[[JobRow], Awaitable[bool]],
         takes_entries: Callable[[JobRow], Awaitable[bool]],
         clock: Callable[[], float] = time.time,
@@ -73,13 +76,18 @@ class MessageRenderer:
         self._thumbnails.pop(job_id, None)
         self._parents.pop(job_id, None)
 
-    async def render(self, update: Update, upload_limit: int) -> MessagePayload:
-        """The message for *update*; its file has at most *upload_limit* bytes."""
+    async def render(self, update: Update, upload_limit: int, *, in_full: bool = False) -> MessagePayload:
+        """The message for *update*; its file has at most *upload_limit* bytes.
+
+        *in_full*: its readers may see what a vote or a challenge hides.
+        """
+        if not in_full and (entry := await self._store.blind_pictures.entry(update.job.id)) is not None:
+            return await self._entry_payload(update, entry, upload_limit)
         job = update.job
         if job.is_batch and job.state is JobState.DONE and self._graded:
             job = await self._graded(job)
             update = replace(update, job=job)
-        vote = await self._store.votes.blind_over(job.id) if job.on_disk > 1 else None
+        vote = await self._store.votes.blind_over(job.id) if job.on_disk > 1 and not in_full else None
         try:
             uploads = await self._uploads(update, upload_limit, vote)
             notes = list(dict.fromkeys(upload.note for upload in uploads if upload.note))
@@ -87,7 +95,31 @@ class MessageRenderer:
             uploads, notes = (), [str(error)]
         return await self._payload(update, uploads, notes, job, vote)
 
+    async def _entry_payload(self, update: Update, entry: BlindEntry, limit: int | None) -> MessagePayload:
+        """An entry of a challenge before its vote has ended: the picture without author, prompt and record.
+
+        *limit*: None leaves the picture out.
+        """
+        job, upload = update.job, None
+        try:
+            if limit is not None and job.state is JobState.DONE:
+                pngs = [await self._store.pictures.png(job.id, index) for index in entry.numbers]
+                upload = await without_record(await result_upload(job.id, pngs, limit))
+            elif limit is not None and not job.in_parts:
+                upload = await self._upload(update, limit)
+        except (PictureGone, UnreadablePicture):
+            upload = None
+        covered = job.origin.spoiler or (self._wary and not job.state.over)
+        shown = upload.name if upload and not covered else ""
+        embed = entry_embed(update, entry.theme, list(entry.numbers.values()), self._clock(), shown)
+        files = ((f"{'SPOILER_' * covered}{upload.name}", upload.data),) if upload else ()
+        reports = job.state is JobState.DONE and await self._takes_reports(job)
+        blindness = Blindness.OPEN_ENTRY if entry.takes_entries else Blindness.ENTRY
+        return MessagePayload(embed, files, partial(self._buttons, job, reports, False, blindness))
+
     async def render_refusal(self, update: Update, why: str) -> MessagePayload:
+        if (entry := await self._store.blind_pictures.entry(update.job.id)) is not None:
+            return await self._entry_payload(update, entry, None)
         note = f"Discord does not accept this picture: {why}. It is stored in your history and was charged."
         return await self._payload(update, (), [note], update.job)
 
@@ -108,7 +140,8 @@ class MessageRenderer:
         files = tuple((f"{'SPOILER_' * covered}{upload.name}", upload.data) for upload in uploads)
         done = job.state is JobState.DONE
         reports, entries = done and await self._takes_reports(job), done and await self._takes_entries(job)
-        return MessagePayload(embed, files, partial(self._buttons, job, reports, entries, vote is not None))
+        blindness = Blindness.VOTE if vote else Blindness.NONE
+        return MessagePayload(embed, files, partial(self._buttons, job, reports, entries, blindness))
 
     async def _uploads(self, update: Update, limit: int, vote: Vote | None) -> tuple[ImageUpload, ...]:
         job = update.job

@@ -49,7 +49,7 @@ _VALUE, _LINE = 60, 300
 
 def applied_note(job: JobRow) -> list[str]:
     """One line for the message of a job, or nothing; its footer tells model and method."""
-    said = [_short(one) for one in job.origin.applied if one.what not in ("model", "method")]
+    said = [_short(one, job) for one in job.origin.applied if one.what not in ("model", "method")]
     return [shorten(" · ".join(said), _LINE)] if said else []
 
 
@@ -58,12 +58,12 @@ def applied_lines(applied: Sequence[Applied]) -> str:
     return "\n".join(_long(one) for one in applied)
 
 
-def _short(one: Applied) -> str:
+def _short(one: Applied, job: JobRow) -> str:
     value = plain(shorten(one.value, _VALUE))
     if one.what == ENFORCED:
         return f"always avoided in this server: “{value}”"
     if one.what == "challenge":
-        return f"entry of the challenge “{value}”, which costs no quota"
+        return f"entry of {mention(job.origin.user_id)} in the challenge “{value}”, which costs no quota"
     if one.what == "negative":
         return f"avoided by default in {one.whose}: “{value}”"
     return f"{one.what} {value}" + (f" ({one.whose})" if one.whose else "")

@@ -43,6 +43,8 @@ def queue_embed(
     def told(job: JobRow) -> str:
         if job.owner == asker:
             return f"**you** · {_linked(job, _about(job))}"
+        if job.origin.kind == "entry":  # its author and its prompt are hidden
+            return "an entry of a challenge"
         if job.origin.channel_id == channel_id:
             return f"{mention(job.origin.user_id)} · {_about(job)}"
         return f"someone else · {count(job.request.count, 'picture')}"

@@ -13,7 +13,7 @@ import discord
 from bot.errors import NotAllowed, Refused
 from bot.models.job import JobRow, Kind, Origin
 from bot.policy.server_rules import Location
-from bot.text import listed, plain
+from bot.text import listed
 
 _NEEDED = {
     "view_channel": "View Channel",
@@ -176,7 +176,7 @@ class Invocation:
     def check_owner(self, job: JobRow, doing: str) -> None:
         """Raise NotAllowed unless this is the job's owner or a moderator of the place; *doing* completes “may …”."""
         if not (self.moderator or job.owned_by(self.user_id)):
-            raise NotAllowed(f"Only {plain(job.origin.user_name) or 'its owner'} or a moderator can {doing}.")
+            raise NotAllowed(f"Only {job.origin.shown_name} or a moderator can {doing}.")
 
     def origin(self, kind: Kind = "dream", parent_job: str = "", parent_index: int = 0) -> Origin:
         """The origin to be stored with a job."""

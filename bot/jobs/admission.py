@@ -56,6 +56,18 @@ class Submission:
     """For `pick`: a PNG of this request's size that replaces the picture."""
 
 
+INTERACTION_SECONDS = 900.0
+"""Discord delivers an interaction again only while its token lives."""
+
+
+def delivered_once(submission: Submission, interaction_id: int | None) -> Submission:
+    """Refuse an interaction that Discord delivers again."""
+    if interaction_id is None:
+        return submission
+    delivered = Once(f"interaction:{interaction_id}", INTERACTION_SECONDS, "This was already accepted.")
+    return replace(submission, once=(*submission.once, delivered))
+
+
 class Admission:
     """Accepts a request completely or not at all. *clock* is unix seconds."""
 
@@ -149,8 +161,13 @@ class Admission:
         return rules.covers(meant) or job.origin.spoiler
 
     async def _check_repetition(self, session: Session, submission: Submission, now: float) -> None:
-        """Raise Lapsed for a question answered twice, Refused for a repeated press or interaction."""
+        """Raise Lapsed for a question answered twice, Refused for a repeated press or interaction.
+
+        Refused also for a person whose data is being deleted.
+        """
         owner, answers = submission.origin.owner, submission.answers
+        if await self._store.erasure.is_begun(session, owner):
+            raise Refused("Your data is being deleted. Try again in a moment.")
         if answers and not await self._store.confirmations.answer(session, answers, owner, "yes"):
             raise Lapsed(ANSWERED)
         for once in submission.once:

@@ -33,7 +33,6 @@ from bot.retry import supervise
 from bot.scheduling.throughput import PastJob, Workload
 from bot.storage import Store
 from bot.storage.database import unbroken
-from bot.text import plain
 from engine.client.local import Engine
 from engine.protocol.messages import RESTARTS, Ready
 
@@ -273,7 +272,7 @@ class JobService:
         if job is None:
             raise NothingToCancel(f"There is no job {job_id}.")
         if not (moderator or job.owned_by(by)):
-            raise NotAllowed(f"Only {plain(job.origin.user_name) or 'its owner'} or a moderator can {what} this.")
+            raise NotAllowed(f"Only {job.origin.shown_name} or a moderator can {what} this.")
         return job
 
     async def _cancel(self, job: JobRow, by: int, reason: str = "") -> JobRow:

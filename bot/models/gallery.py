@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -26,7 +26,10 @@ class Viewer:
 
 @dataclass(frozen=True, slots=True)
 class IndexedPicture:
-    """A picture in the index. *stars*: given by others in its server; *message_id*: shows it in its channel."""
+    """A picture in the index. *stars*: given by others in its server; *message_id*: shows it in its channel.
+
+    *hidden*: a blind vote hides its words and its owner from everyone but its owner.
+    """
 
     id: int
     job_id: str
@@ -42,6 +45,11 @@ class IndexedPicture:
     spoiler: bool
     message_id: int | None
     stars: int = 0
+    hidden: bool = False
+
+    def seen_by(self, user_id: int) -> IndexedPicture:
+        """The picture as this person may see it."""
+        return replace(self, hidden=False) if self.owner == user_id else self
 
     @property
     def link(self) -> str:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from bot.models.comparison import Comparison
 from bot.models.film import FilmRequest, frame_costs, frames_of
+from bot.text import plain
 from engine.errors import DreamError, InvalidRequest, PromptError
 from engine.protocol.messages import Progress, Request
 from engine.requests.request import DreamRequest, request_from_json, request_to_json
@@ -187,6 +188,11 @@ class Origin:
     """The parent channel, if `channel_id` is a thread or a forum post."""
     applied: tuple[Applied, ...] = ()
     """Defaults that the request contains, beside those of the person and the model."""
+
+    @property
+    def shown_name(self) -> str:
+        """The person in texts to others; the author of an entry is not named, because a challenge is blind."""
+        return "its author" if self.kind == "entry" else plain(self.user_name) or "its owner"
 
     def is_in(self, channel_id: int) -> bool:
         return channel_id in (self.channel_id, self.thread_of)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from string import ascii_uppercase
 from typing import TypeAlias
 
@@ -13,6 +14,18 @@ PROMPT = "prompt"
 """The axis of prompt parts."""
 MOST_CANDIDATES = 25
 """Buttons that Discord allows in one message."""
+
+
+class Blindness(Enum):
+    """What the message of a job hides, because of a vote over its pictures or as entries of a challenge."""
+
+    NONE = auto()
+    VOTE = auto()
+    """What tells the pictures apart."""
+    ENTRY = auto()
+    """Author and prompt."""
+    OPEN_ENTRY = auto()
+    """Author and prompt, while the entry can be withdrawn."""
 
 
 @dataclass(frozen=True, slots=True)

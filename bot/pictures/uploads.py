@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from PIL import Image
@@ -39,6 +39,13 @@ def _result_upload(job_id: str, pngs: Sequence[bytes], limit: int) -> ImageUploa
     png = pngs[0] if len(pngs) == 1 else to_png(grid([open_own(png) for png in pngs]))
     data, extension, note = fit_to_bytes(png, limit)
     return ImageUpload(f"{job_id}.{extension}", data, note)
+
+
+async def without_record(upload: ImageUpload) -> ImageUpload:
+    """The same picture without the record of how it was made, which a PNG of the engine holds."""
+    if not upload.name.endswith(".png"):
+        return upload
+    return replace(upload, data=await asyncio.to_thread(lambda: to_png(open_own(upload.data))))
 
 
 async def separate_uploads(job_id: str, pngs: Mapping[int, bytes], limit: int) -> tuple[ImageUpload, ...]:

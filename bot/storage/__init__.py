@@ -20,6 +20,7 @@ from types import TracebackType
 from bot.errors import StoreError
 from bot.storage import attachments, files, pictures
 from bot.storage.attachments import Attachments
+from bot.storage.community.blind_pictures import BlindPictures
 from bot.storage.community.challenges import ChallengeRows
 from bot.storage.community.covered_sheets import CoveredSheetRows
 from bot.storage.community.picture_index import PictureIndex
@@ -72,6 +73,7 @@ class Store:
         self.erasure = Erasure(database, folder)
         self.audit = Audit(database)
         self.votes = VoteRows(database)
+        self.blind_pictures = BlindPictures(database)
         self.covered_sheets = CoveredSheetRows(database)
         self.styles = StyleRows(database)
         self.ancestry = Ancestry(database)

@@ -1,9 +1,10 @@
-"""Everything of one person: read for `/mydata`, deleted in one transaction for `/forget`."""
+"""Everything of one person: read for `/mydata`, deleted in short transactions for `/forget`."""
 
 from __future__ import annotations
 
-import asyncio
+import json
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from bot.storage.database import Database, Session
@@ -14,7 +15,7 @@ FORGOTTEN = "forgotten"
 
 
 class Erasure:
-    """The tables `forgotten` and `removals`. Jobs are deleted here only."""
+    """The tables `forgetting`, `forgotten` and `removals`. Jobs are deleted here only."""
 
     def __init__(self, database: Database, data: Path) -> None:
         self._database = database
@@ -46,37 +47,80 @@ class Erasure:
             )
         return jobs, pictures, questions
 
-    async def files(self, owner: str) -> list[Path]:
-        """Paths of all pictures and frames of one person."""
+    async def begin(self, owner: str, user_id: int, now: float) -> None:
+        """Note that everything of this person is to be deleted; from now on they get no new job."""
+        await self._database.run("INSERT OR IGNORE INTO forgetting VALUES (?, ?, ?)", owner, user_id, now)
+
+    async def begun(self) -> list[tuple[str, int]]:
+        """(owner, user id) of all people whose data is not deleted yet."""
+        async with self._database.reading() as session:
+            return [(row[0], row[1]) for row in await session.all("SELECT owner, user_id FROM forgetting")]
+
+    async def is_begun(self, session: Session, owner: str) -> bool:
+        return await session.one("SELECT 1 FROM forgetting WHERE owner = ?", owner) is not None
+
+    async def next_jobs(self, owner: str, limit: int) -> tuple[list[str], list[Path]]:
+        """Ids of up to *limit* finished jobs of one person, and the paths of their pictures and frames."""
         async with self._database.reading() as session:
             rows = await session.all(
-                "SELECT path FROM pictures JOIN jobs ON jobs.id = job_id WHERE owner = ? AND path IS NOT NULL", owner
+                "SELECT id FROM jobs WHERE owner = ? AND state NOT IN ('queued', 'running')"
+                " ORDER BY created_at LIMIT ?",
+                owner,
+                limit,
             )
-            jobs = await session.all("SELECT id FROM jobs WHERE owner = ?", owner)
-        return await asyncio.to_thread(self._paths, rows, jobs)
+            ids = [row[0] for row in rows]
+            pictures = await session.all(
+                "SELECT path FROM pictures WHERE job_id IN (SELECT value FROM json_each(?)) AND path IS NOT NULL",
+                json.dumps(ids),
+            )
+        return ids, [*(self._data / row[0] for row in pictures), *(frames_path(self._data, one) for one in ids)]
 
-    def _paths(self, pictures: list[sqlite3.Row], jobs: list[sqlite3.Row]) -> list[Path]:
-        return [*(self._data / row[0] for row in pictures), *(frames_path(self._data, row[0]) for row in jobs)]
+    async def delete_jobs(self, job_ids: Sequence[str]) -> None:
+        """Delete these jobs with all dependent rows, and queue their messages for deletion."""
+        ids = "SELECT value FROM json_each(?1)"
+        async with self._database.transaction() as session:
+            await session.run(
+                "INSERT OR IGNORE INTO removals"  # noqa: S608 - a constant
+                f" SELECT channel_id, message_id FROM messages WHERE job_id IN ({ids})"
+                f" UNION SELECT channel_id, message_id FROM calls WHERE job_id IN ({ids})"
+                f" UNION SELECT channel_id, message_id FROM reports WHERE job_id IN ({ids}) AND message_id IS NOT NULL",
+                json.dumps(job_ids),
+            )
+            await session.run(f"DELETE FROM jobs WHERE id IN ({ids})", json.dumps(job_ids))  # noqa: S608 - a constant
 
-    async def alive(self, session: Session, owner: str) -> bool:
-        row = await session.one("SELECT 1 FROM jobs WHERE owner = ? AND state IN ('queued', 'running')", owner)
+    async def delete_stars(self, user_id: int, limit: int) -> bool:
+        """Remove up to *limit* stars of one person; False if there was none."""
+        async with self._database.transaction() as session:
+            row = await session.one(
+                "DELETE FROM stars WHERE (job_id, idx, user_id) IN"
+                " (SELECT job_id, idx, user_id FROM stars WHERE user_id = ? LIMIT ?) RETURNING 1",
+                user_id,
+                limit,
+            )
         return row is not None
 
+    async def unname_charges(self, owner: str, since: float, limit: int) -> bool:
+        """Remove the name from up to *limit* charges before *since* (unix seconds); False if there was none."""
+        async with self._database.transaction() as session:
+            row = await session.one(
+                "UPDATE charges SET owner = ? WHERE job_id IN"
+                " (SELECT job_id FROM charges WHERE owner = ? AND reserved_at < ? LIMIT ?) RETURNING 1",
+                FORGOTTEN,
+                owner,
+                since,
+                limit,
+            )
+        return row is not None
+
+    async def has_jobs(self, session: Session, owner: str) -> bool:
+        return await session.one("SELECT 1 FROM jobs WHERE owner = ?", owner) is not None
+
     async def forget(self, session: Session, owner: str, user_id: int, since: float, now: float) -> None:
-        """Delete the person's jobs with all dependent rows, their settings, and their name in the ledger.
+        """Delete what is left of a person without jobs: settings, stars, searches, votes, the name in the ledger.
 
         Charges since *since* (unix seconds, the start of the quota window) keep the name until the window ends,
         because `/forget` must not refill the quota. The person's credit is set to zero.
         """
-        await session.run(
-            "INSERT OR IGNORE INTO removals"
-            " SELECT channel_id, message_id FROM messages WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?1)"
-            " UNION SELECT channel_id, message_id FROM calls WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?1)"
-            " UNION SELECT channel_id, message_id FROM reports"
-            "  WHERE job_id IN (SELECT id FROM jobs WHERE owner = ?1) AND message_id IS NOT NULL",
-            owner,
-        )
-        await session.run("DELETE FROM jobs WHERE owner = ?", owner)
         await session.run("DELETE FROM settings WHERE scope = 'person' AND subject = ?", str(user_id))
         await session.run("DELETE FROM stars WHERE user_id = ?", user_id)
         await session.run("DELETE FROM searches WHERE user_id = ?", user_id)
@@ -95,6 +139,7 @@ class Erasure:
             now,
         )
         await session.run("INSERT OR REPLACE INTO forgotten VALUES (?, ?)", owner, now)
+        await session.run("DELETE FROM forgetting WHERE owner = ?", owner)
 
     async def erase_names(self, before: float) -> None:
         """Remove the names of forgotten people from charges before *before* (unix seconds), which no longer count."""

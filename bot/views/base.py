@@ -67,9 +67,12 @@ class Press:
             return False
         return await self.services.store.messages.job_id(shown.channel.id, shown.id) != job.id
 
-    async def job(self, job_id: str) -> JobRow:
-        """Return the job. Raises Refused for an unknown id and for a job that the caller cannot see here."""
-        return await self.services.history.visible(job_id, self.caller)
+    async def job(self, job_id: str, *, blind: bool = False) -> JobRow:
+        """Return the job. Raises Refused for an unknown id and for a job that the caller cannot see here.
+
+        Also for one that a blind vote hides, unless the act tells neither its prompt nor its author (*blind*).
+        """
+        return await self.services.history.visible(job_id, self.caller, blind=blind)
 
 
 async def handle(
@@ -137,7 +140,7 @@ class JobButton(IdButton, template=template("never")):
     """A button about one job, or one image of it."""
 
     async def act(self, press: Press) -> None:
-        await self.pressed(press, await press.job(self.job_id))
+        await self.pressed(press, await press.job(self.job_id, blind=Access.BLIND in self.access))
 
     @abstractmethod
     async def pressed(self, press: Press, job: JobRow) -> None:

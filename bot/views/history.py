@@ -141,10 +141,11 @@ async def _payload(press: Press, job: JobRow) -> EphemeralPayload:
     services, user_id = press.services, press.caller.user_id
     stars = await services.store.stars.of_job(job.id)
     starred = frozenset(star.index for star in stars if star.user_id == user_id)
-    if not (starred or job.owned_by(user_id)):
+    own = job.owned_by(user_id)
+    if not (starred or own):
         raise NotAllowed("This picture is in another person's history.")
-    message = await services.renderer.render(_now(services, job), press.responder.upload_limit)
-    buttons = partial(services.buttons.private, job, job.owned_by(user_id), starred)
+    message = await services.renderer.render(_now(services, job), press.responder.upload_limit, in_full=own)
+    buttons = partial(services.buttons.private, job, own, starred)
     return EphemeralPayload("", (message.embed,), message.files, buttons)
 
 

@@ -12,6 +12,7 @@ from discord import ui
 from bot.community.gate import Access
 from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState
+from bot.models.vote import Blindness
 from bot.views.audit_log import LogNewerButton, LogOlderButton
 from bot.views.base import IdButton, JobButton, Press, template
 from bot.views.community.challenges import (
@@ -89,7 +90,7 @@ class CancelButton(JobButton, template=template("cancel")):
     """Cancels a queued or running job and returns its reservation."""
 
     action = "cancel"
-    access = Access.OPEN
+    access = Access.OPEN | Access.BLIND
     label = "Cancel"
     style = discord.ButtonStyle.danger
     private = True
@@ -103,7 +104,7 @@ class CancelButton(JobButton, template=template("cancel")):
         if await press.shows_copy(job):
             if not job.state.over:
                 await press.services.jobs.cancel(job.id, press.caller.user_id, press.caller.moderator)
-                job = await press.job(job.id)
+                job = await press.job(job.id, blind=True)
             await refresh_private(press, job)
             return
         shown, messages = press.message, press.services.store.messages
@@ -220,10 +221,12 @@ class _Layout:
     """A menu that extends, crops and tiles the picture follows the rows."""
 
 
-def buttons_for(job: JobRow, reports: bool = False, challenge: bool = False, vote: bool = False) -> ui.View:
+def buttons_for(
+    job: JobRow, reports: bool = False, challenge: bool = False, blindness: Blindness = Blindness.NONE
+) -> ui.View:
     """A fresh view for a public message. *reports*: the server accepts reports. *challenge*: one takes entries there.
 
-    *vote*: a blind vote is open, so a sheet has no menus, which name its pictures.
+    *blindness*: during a vote a sheet has no menus, which name its pictures; an entry has no button that tells of it.
 
     It holds DynamicItems only and never times out, because discord.py unregisters a kind of button for the whole
     process when a view that mixes it with other items ends.
@@ -234,6 +237,8 @@ def buttons_for(job: JobRow, reports: bool = False, challenge: bool = False, vot
         public.append(ReportButton)
     if challenge and job.state is JobState.DONE and job.origin.guild_id is not None and not _is_film(job):
         public.append(entry)
+    if blindness in (Blindness.ENTRY, Blindness.OPEN_ENTRY):
+        return _view(job, _entry_layout(job, reports, withdraws=blindness is Blindness.OPEN_ENTRY), menus=False)
     layout = _layout(job)
     if entry in public and not layout.more and len(layout.rows[-1]) + len(public) > PER_ROW:
         public.remove(entry)  # Info has it too
@@ -243,7 +248,7 @@ def buttons_for(job: JobRow, reports: bool = False, challenge: bool = False, vot
         layout.more += public
     elif public:
         layout.rows[-1] += _plain(*public)
-    return _view(job, layout, menus=not vote)
+    return _view(job, layout, menus=blindness is Blindness.NONE)
 
 
 def private_buttons_for(job: JobRow, own: bool, starred: Collection[int]) -> ui.View:
@@ -290,6 +295,17 @@ def _view(job: JobRow, layout: _Layout, *, menus: bool = True) -> ui.View:
     if layout.more:
         view.add_item(more_menu(job, layout.more, below))
     return view
+
+
+def _entry_layout(job: JobRow, reports: bool, *, withdraws: bool) -> _Layout:
+    """The buttons of an entry whose author and prompt are hidden."""
+    if not job.state.over:
+        return _Layout([_plain(CancelButton)])
+    done = job.state is JobState.DONE
+    star: Row = _plain(StarOneButton if len(job.pictures) > 1 else StarButton)
+    withdraw: Row = _plain(WithdrawButton) if withdraws and len(job.pictures) == 1 else []
+    report: Row = _plain(ReportButton) if reports else []
+    return _Layout([[*star * done, *withdraw * done, *_plain(DeleteButton), *report * done]])
 
 
 def _is_sheet(job: JobRow) -> bool:

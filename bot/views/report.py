@@ -41,7 +41,7 @@ class ReportButton(JobButton, template=template("report")):
     """Reports a picture to the moderators."""
 
     action = "report"
-    access = Access.OPEN
+    access = Access.OPEN | Access.BLIND
     label = "Report"
     private = True
 
@@ -55,7 +55,7 @@ class ReportButton(JobButton, template=template("report")):
 
 async def submit_report(press: Press, job_id: str, index: int | None) -> None:
     """Send the report to the moderators."""
-    job = await press.job(job_id)
+    job = await press.job(job_id, blind=True)
     reason = modal_values(press.data).get("reason", "").strip()
     await press.services.reporting.report(job, press.caller, reason, press.message.id if press.message else None)
     await press.responder.send_private("Thank you. The moderators of this server have been notified.")

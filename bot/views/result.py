@@ -170,7 +170,7 @@ class DeleteButton(JobButton, template=template("delete")):
     """Deletes the message, after a question. For the owner and moderators."""
 
     action = "delete"
-    access = Access.OPEN
+    access = Access.OPEN | Access.BLIND
     label = "Delete"
     private = True
 
@@ -196,7 +196,7 @@ class DeleteModal(ui.Modal):
 
 async def submit_delete(press: Press, job_id: str, index: int | None) -> None:
     """Delete the message from which the modal was opened."""
-    job = await press.job(job_id)
+    job = await press.job(job_id, blind=True)
     if press.message is None:
         return
     delete = press.services.deletions.delete

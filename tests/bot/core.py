@@ -141,3 +141,13 @@ async def count(store: Store, table: str, where: str = "1") -> int:
         row = await session.one(f"SELECT count(*) FROM {table} WHERE {where}")
     assert row is not None
     return int(row[0])
+
+
+async def forgotten(store: Store, user_id: int, now: float, since: float = 0.0) -> None:
+    """Delete everything of one person as `/forget` does, except what the engine and Discord know."""
+    owner = owner_of(user_id)
+    await store.erasure.delete_jobs([row["id"] for row in (await store.erasure.rows(owner))[0]])
+    while await store.erasure.unname_charges(owner, since, 2):
+        continue
+    async with store.transaction() as session:
+        await store.erasure.forget(session, owner, user_id, since, now)

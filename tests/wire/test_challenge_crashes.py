@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,14 +12,15 @@ import pytest
 
 from bot.playground.server.tls import Authority
 from bot.storage import DATABASE
+from tests.wire.people import Shown
 from tests.wire.test_challenges import DAY, balance, entered, letter, result_of, start, thread_of, vote_of
 from tests.wire.test_crash_matrix import lasting_world, one_life, written
 from tests.wire.world import World
 
 STARTING = ["challenge stored", "challenge announced", "thread made"]
-ENTERING = ["submitted"]
+ENTERING = ["submitted", "answering", "answered", "posted", "ended", "sending end", "end sent"]
 VOTING = ["vote stored", "vote posted"]
-ENDING = ["challenge decided", "result posted", "result pinned"]
+ENDING = ["challenge decided", "result posted", "result pinned", "sheet edited"]
 
 
 @pytest.mark.slow
@@ -93,13 +95,24 @@ async def finish(world: World, point: str) -> None:
         world.forward(DAY + 1)
     if point not in ENDING:
         vote = await vote_of(world.max, announcement)
+        assert_blind(world, announcement)
         await world.mo.click(vote, await letter(world, vote, world.max))
         world.forward(3601)
     await result_of(world.max, announcement)
 
 
+def assert_blind(world: World, announcement: Shown) -> None:
+    """No message has told an author or a prompt."""
+    shown = [*world.mo.sees(), *world.mo.sees(thread_of(announcement))]
+    said = json.dumps([state for message in shown for state in message.history])
+    assert not [word for word in ("an owl", "a fox", world.max.mention, world.mo.mention) if word in said]
+
+
 async def outcome(world: World) -> tuple[object, ...]:
-    """Numbers of announcements, votes, results, winners and entries; what the winner used and was given."""
+    """Numbers of announcements, votes, results, winners and entries; what the winner used and was given.
+
+    Every entry has one message, which shows its author again.
+    """
     [announcement, *others] = [m for m in world.max.sees() if "**Challenge: owls**" in m.text]
     inside = world.max.sees(thread_of(announcement))
     async with world.bot.store.database.reading() as session:
@@ -108,6 +121,8 @@ async def outcome(world: World) -> tuple[object, ...]:
     assert [world.max.id] == [row[0] for row in winners]
     results = [m for m in inside if "Leaderboard" in m.buttons]
     assert all(m.raw["pinned"] for m in results)
+    shown = [m.text.partition("entry of ")[2].partition(" ")[0] for m in inside if "entry of " in m.text]
+    assert sorted(shown) == sorted([world.max.mention, world.mo.mention])
     votes = [m for m in inside if "· ended <t:" in m.text]
     return (
         1 + len(others),
@@ -128,6 +143,7 @@ async def nothing_is_owed(world: World) -> None:
             or await store.challenges.owed(float("inf"))
             or await store.challenges.running()
             or await store.deliveries.pending()
+            or await store.covered_sheets.due(float("inf"))
         ):
             await asyncio.sleep(0.02)
 

@@ -9,7 +9,7 @@ import pytest
 from bot.playground.server.world.entities import Overwrite
 from bot.playground.server.world.permissions import Permission
 from tests.wire.looks import child_of, deleted, dreamt, is_result, job_id, whispered
-from tests.wire.people import Person, Shown
+from tests.wire.people import Answer, Person, Shown
 from tests.wire.test_hostile import forged
 from tests.wire.test_mydata import copied, forgotten
 from tests.wire.world import World
@@ -30,10 +30,19 @@ def thread_of(announcement: Shown) -> str:
     return str(announcement.id)
 
 
-async def entered(person: Person, prompt: str, announcement: Shown) -> Shown:
-    """Paint an entry in the thread of a challenge."""
-    answer = await person.slash("challenge enter", prompt=prompt, channel=thread_of(announcement))
-    return await person.wait_for(answer.message, is_result, what="the entry")
+async def entered(person: Person, prompt: str, announcement: Shown, channel: str = "studio") -> Shown:
+    """Paint an entry; its message in the thread of a challenge."""
+    answer = await person.slash("challenge enter", prompt=prompt, channel=channel)
+    assert "stay hidden until the vote ends" in whispered(answer)
+    return await entry_of(person, answer, announcement)
+
+
+async def entry_of(person: Person, answer: Answer, announcement: Shown) -> Shown:
+    """The finished entry that the answer to its author speaks of."""
+    job = answer.message.buttons["Withdraw"].split(":")[2]
+    return await person.wait_for_message(
+        lambda m: f"dream:delete:{job}" in m.buttons.values() and len(m.pictures) == 1, channel=thread_of(announcement)
+    )
 
 
 async def vote_of(person: Person, announcement: Shown) -> Shown:
@@ -69,10 +78,8 @@ async def test_a_challenge_from_its_start_to_its_prize_through_restarts(
     assert (0.0, 0.0) == await balance(world, max_)
     form = await mo.click(announcement, "Enter …")
     await world.restart_bot()
-    painted = await mo.submit(form, prompt="a fox")
-    await mo.wait_for(painted.message, is_result)
+    painted = await entry_of(mo, await mo.submit(form, prompt="a fox"), announcement)
     assert (0.0, 0.0) == await balance(world, mo)
-    assert "entry of the challenge “owls”, which costs no quota" in painted.message.text
     world.forward(DAY + 1)
 
     vote = await vote_of(max_, announcement)
@@ -91,6 +98,8 @@ async def test_a_challenge_from_its_start_to_its_prize_through_restarts(
     assert result.pictures
     await max_.wait_for(result, lambda m: m.raw["pinned"], what="the pin")
     await max_.wait_for(announcement, lambda m: f"🏆 {max_.mention}" in m.text and not m.buttons)
+    said = f"entry of {mo.mention} in the challenge “owls”, which costs no quota"
+    await max_.wait_for(painted, lambda m: said in m.text and "a fox" in m.text, what="the entry with its author")
     assert (0.0, 50.0) == await balance(world, max_)
     assert "Prize\\: owls" in whispered(await max_.slash("quota"))
     assert "gave a prize of 50 units to" in whispered(await olive.slash("admin log"))
@@ -130,9 +139,10 @@ async def test_a_result_is_entered_by_its_button_or_by_info_and_withdrawn(
     grid = await dreamt(max_, "a cat", count=2)
 
     assert "You can only enter pictures of your own." == whispered(await mo.click(after, "Enter challenge"))
+    info_after = (await max_.click(after, "Info")).message
     done = await max_.click(after, "Enter challenge")
     assert "is entered in the challenge “owls”" in whispered(done)
-    assert "This picture is already entered." == whispered(await max_.click(after, "Enter challenge"))
+    assert "This picture is already entered." == whispered(await max_.click(info_after, "Enter challenge"))
     info = (await max_.click(before, "Info")).message
     assert "Enter challenge" in info.buttons
     assert "Enter challenge" not in (await mo.click(before, "Info")).message.buttons
@@ -159,16 +169,15 @@ async def test_painted_entries_have_a_limit_of_their_own_that_withdrawing_does_n
     [job, *_] = await world.jobs_of(max_)
     assert ("entry", 1) == (job.origin.kind, len(await world.jobs_of(max_)))
 
-    assert "Enter challenge" not in entry.buttons
-    assert "Withdraw" in (await max_.click(entry, "Info")).message.buttons
+    assert {"Star", "Withdraw", "Delete"} == set(entry.buttons)
     assert "no longer entered" in whispered(await max_.click(entry, "Withdraw"))
+    await max_.wait_for(entry, lambda m: "an owl" in m.text and is_result(m), what="the entry as a usual result")
     info = (await max_.click(entry, "Info")).message
     assert "0.98 units, not charged" in info.text
     assert "which is the limit" in whispered(await max_.slash("challenge enter", prompt="a fox"))
-    assert "is entered" in whispered(await max_.click(info, "Enter challenge"))
-
     again = await max_.click(entry, "Again")  # at their own cost
     await max_.wait_for(again.message, is_result)
+    assert "is entered" in whispered(await max_.click(info, "Enter challenge"))
     assert (job.cost, 0.0) == await balance(world, max_)
     refusal = await max_.slash("challenge enter", prompt="broken owl")
     assert "which is the limit" in whispered(refusal)
@@ -386,12 +395,15 @@ async def test_a_vote_on_an_entry_in_the_thread_does_not_hold_up_the_challenge(
     announcement = await start(olive, deadline="1h")
     thread = thread_of(announcement)
     grid = await dreamt(max_, "an owl", count=2, channel=thread)
-    await max_.click((await max_.click(grid, "Enter challenge")).message, "Enter 1")
-    await entered(mo, "a fox", announcement)
-    question = (await max_.click(grid, "Vote")).message
+    choice = (await max_.click(grid, "Enter challenge")).message
+    question, late = [(await max_.click(grid, "Vote")).message for _ in range(2)]
     await max_.click(question, "24 hours")
     await max_.wait_for(question, lambda m: "The vote is open" in m.text, what="the other vote")
     own = await vote_of(max_, announcement)
+    await max_.click(choice, "Enter 1")
+    await entered(mo, "a fox", announcement)
+    answer = await max_.click(late, "1 hour")
+    await world.until(lambda: any("which has a vote of its own" in one.text for one in answer.messages))
 
     world.forward(3601)
 
@@ -440,7 +452,9 @@ async def test_a_deleted_winner_leaves_the_result_in_an_archived_thread_too(
 ) -> None:
     world.allow("50083")
     announcement = await start(olive)
-    owl = await max_.wait_for((await max_.slash("challenge enter", prompt="an owl")).message, is_result)
+    owl = await dreamt(max_, "an owl")
+    info = (await max_.click(owl, "Info")).message
+    assert "is entered" in whispered(await max_.click(info, "Enter challenge"))
     await entered(mo, "a fox", announcement)
     world.forward(DAY + 1)
     vote = await vote_of(max_, announcement)

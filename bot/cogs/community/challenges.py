@@ -66,7 +66,9 @@ class ChallengesCog(commands.Cog):
             raise Refused("I could not announce the challenge in this channel, so it is cancelled.")
         await responder.send_private(f"The challenge is open until {relative(challenge.deadline)}. {_place(challenge)}")
 
-    @group.command(name="enter", description="Paint an entry for the challenge; it costs none of your quota.")
+    @group.command(
+        name="enter", description="Paint an entry for the challenge, shown without your name until the vote ends."
+    )
     @app_commands.describe(
         prompt="What to paint.", style="A style of this server.", size="For example 3:2 or portrait."
     )
@@ -77,7 +79,10 @@ class ChallengesCog(commands.Cog):
         style: str | None = None,
         size: str | None = None,
     ) -> None:
-        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
+        responder, caller = (
+            InteractionResponder.of(interaction, private=True),
+            Invocation.of_interaction(interaction),
+        )
         if not (await self.services.moderation.choices(caller.user_id)).private:
             caller.check_place()
         challenge = await self.services.challenges.open_to(caller)

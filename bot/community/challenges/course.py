@@ -48,7 +48,7 @@ BOARD = 20
 
 
 class Challenges:
-    """One per bot. *clock*: unix seconds."""
+    """One per bot. *changed*: what messages of entries hide has changed. *clock*: unix seconds."""
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Challenges:
         jobs: JobService,
         votes: Votes,
         poster: ChallengePoster,
+        changed: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
         self._client = client
@@ -64,6 +65,7 @@ class Challenges:
         self._jobs = jobs
         self._votes = votes
         self._poster = poster
+        self._changed = changed
         self._clock = clock
         self._news = asyncio.Event()
 
@@ -131,6 +133,9 @@ class Challenges:
             raise Refused(NONE_OPEN)
         if self._clock() >= found.deadline:
             raise Refused("The deadline has passed; the vote begins in a moment.")
+        if found.thread_id is None:  # after a crash between the announcement and its thread
+            await self._poster.show(found.id)
+            found = await self._store.challenges.find(found.id) or found
         return found
 
     async def enter(self, job: JobRow, index: int, caller: Invocation) -> Challenge:
@@ -150,6 +155,7 @@ class Challenges:
             await self._check_room(session, challenge, caller.user_id, (job.id, index))
             entry = ChallengeEntry(job.id, index, caller.user_id, painted=False)
             await self._store.challenges.enter(session, challenge.id, entry, self._clock())
+        self._changed()
         return challenge
 
     def entering(self, challenge: Challenge, caller: Invocation) -> Callable[[Session, JobRow], Awaitable[None]]:
@@ -179,6 +185,7 @@ class Challenges:
         async with self._store.transaction() as session:
             if not await self._store.challenges.withdraw(session, challenge.id, job.id, index):
                 raise Refused("This picture is not entered.")
+        self._changed()
 
     async def cancel(self, challenge_id: str, caller: Invocation, reason: str, *, moderator: bool) -> Challenge:
         """Cancel a running challenge, as a moderator or its host. Raises Refused or NotAllowed."""
@@ -288,6 +295,7 @@ class Challenges:
             for one in won if challenge.prize else ():
                 await self._pay(session, challenge, one, now)
         failpoint("challenge decided")
+        self._changed()
 
     async def _pay(self, session: Session, challenge: Challenge, winner: Winner, now: float) -> None:
         owner, by = owner_of(winner.user_id), owner_of(challenge.host_id) if challenge.host_id else ""
@@ -301,6 +309,7 @@ class Challenges:
         async with self._store.transaction() as session:
             ended = await self._store.challenges.end(session, challenge.id, state, self._clock(), reason)
         self.wake()
+        self._changed()
         return ended
 
     async def board(self, server_id: int) -> list[Rank]:

@@ -80,7 +80,7 @@ class Gallery:
             raise Refused("This picture is not available here. It may have been deleted.")
         if found.mature and not caller.restricted and found.owner != caller.user_id:
             raise Refused("This picture is adult content; open it in an age-restricted (18+) channel.")
-        return found
+        return found.seen_by(caller.user_id)
 
 
 def messages_of(pictures: Iterable[IndexedPicture]) -> list[tuple[int, int]]:

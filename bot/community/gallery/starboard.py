@@ -5,7 +5,8 @@
     post, edit  Discord follows; a crash before the message is known searches for it first
 
 An entry appears at the threshold. It stays while at least half of that many stars are left, so that one person cannot
-make it come and go. Owners' own stars do not count.
+make it come and go. Owners' own stars do not count. While a blind vote hides a picture, no entry of it appears, and one
+that is there hides words and author.
 """
 
 from __future__ import annotations
@@ -138,6 +139,8 @@ class Starboard:
             channel_id = entry.channel_id if entry else rules.starboard
             needed = (rules.stars + 1) // 2 if entry else rules.stars
             wanted = picture.stars >= needed and self._may_show(picture, server_id, channel_id, known=entry is not None)
+            if picture.hidden and (entry is None or entry.message_id is None):
+                wanted = False
             if entry is not None and not wanted and entry.message_id is not None:
                 await rows.remove(session, job_id, index)
             elif entry is not None and entry.stars != picture.stars:

@@ -2,6 +2,7 @@
 
 A result is visible to its owner, and to all who could open one of its messages in this server now. What was sent by
 direct message or in another server stays there, and what an age-restricted channel holds is shown in such channels.
+While a blind vote hides a result, only its owner sees it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class ResultAccess:
         """Whether *caller* may see the pictures and the prompt of *job* here."""
         if job.owned_by(caller.user_id):
             return True
+        if await self._store.blind_pictures.until(job.id) is not None:
+            return False
         shown = await self._store.messages.of_job(job.id)
         return any(channel_id == caller.channel_id or caller.sees(channel_id) for channel_id, _ in shown)
 

@@ -73,7 +73,8 @@ class ChallengeRows:
     async def enter(self, session: Session, challenge_id: str, entry: ChallengeEntry, now: float) -> None:
         """Add an entry, or enter a withdrawn one again."""
         await session.run(
-            "INSERT INTO challenge_entries VALUES (?, ?, ?, ?, ?, 0, ?)"
+            "INSERT INTO challenge_entries SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, 1 + coalesce(max(number), 0)"
+            " FROM challenge_entries WHERE challenge_id = ?1"
             " ON CONFLICT (challenge_id, job_id, idx) DO UPDATE SET withdrawn = 0, at = excluded.at",
             challenge_id,
             entry.job_id,
@@ -247,10 +248,11 @@ class ChallengeRows:
                 "  CROSS JOIN challenge_winners ON challenge_id = challenges.id WHERE server_id = ?1 GROUP BY user_id"
                 " UNION ALL SELECT jobs.user_id, 0, count(*), 0 FROM stars CROSS JOIN jobs ON jobs.id = job_id"
                 "  WHERE stars.server_id = ?1 AND jobs.guild_id = ?1 AND stars.user_id <> jobs.user_id"
+                "  AND jobs.id NOT IN (SELECT job_id FROM blind_jobs)"
                 "  GROUP BY jobs.user_id"
                 " UNION ALL SELECT user_id, 0, 0, count(*) FROM challenges"
                 "  CROSS JOIN challenge_entries ON challenge_id = challenges.id"
-                "  WHERE server_id = ?1 AND withdrawn = 0 AND state IN ('voting', 'ended') GROUP BY user_id"
+                "  WHERE server_id = ?1 AND withdrawn = 0 AND state = 'ended' GROUP BY user_id"
                 ") WHERE user_id IN (SELECT user_id FROM leaderboard WHERE server_id = ?1)"
                 " GROUP BY user_id ORDER BY 2 DESC, 3 DESC, 4 DESC, user_id LIMIT ?2",
                 server_id,

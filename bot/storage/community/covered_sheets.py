@@ -1,4 +1,4 @@
-"""The table `covered_sheets`: which messages of jobs hide their labels because of a blind vote."""
+"""The table `covered_sheets`: which messages of jobs hide author, prompt or labels because of a blind vote."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from bot.storage.database import Database
 
-OPEN = "SELECT job_id FROM vote_candidates JOIN votes ON votes.id = vote_id WHERE state = 'open' AND NOT others_only"
-"""Jobs whose pictures stand in an open vote. Entries of a challenge have messages of their own."""
+_VOTES = "SELECT job_id FROM vote_candidates JOIN votes ON votes.id = vote_id WHERE state = 'open' AND NOT others_only"
+_ENTRIES = "SELECT job_id FROM blind_entries"
+OPEN = f"{_VOTES} UNION ALL {_ENTRIES}"
+"""Jobs whose pictures stand in an open vote or a running challenge."""
 
 
 @dataclass(frozen=True, slots=True)
 class SheetChange:
-    """A message that has to hide its labels (*cover*) or to show them again. *tries*: failed attempts."""
+    """A message that has to hide what a vote must not tell (*cover*) or to show it again. *tries*: failed attempts."""
 
     channel_id: int
     message_id: int
@@ -22,7 +24,7 @@ class SheetChange:
 
 
 class CoveredSheetRows:
-    """A row is inserted before its message is edited, so that a crash cannot leave labels hidden."""
+    """A row is inserted before its message is edited, so that a crash cannot leave it hidden."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -33,7 +35,7 @@ class CoveredSheetRows:
             rows = await session.all(
                 "SELECT m.channel_id, m.message_id, m.job_id, 1, coalesce(s.tries, 0) FROM messages m"  # noqa: S608
                 " LEFT JOIN covered_sheets s USING (channel_id, message_id)"
-                f" WHERE m.job_id IN ({OPEN} AND votes.message_id IS NOT NULL)"
+                f" WHERE m.job_id IN ({_VOTES} AND votes.message_id IS NOT NULL UNION ALL {_ENTRIES})"
                 " AND coalesce(s.state, 'owed') = 'owed' AND coalesce(s.not_before, 0) <= ?1"
                 " UNION ALL SELECT channel_id, message_id, job_id, 0, tries FROM covered_sheets"
                 f" WHERE not_before <= ?1 AND job_id NOT IN ({OPEN})",
@@ -42,7 +44,7 @@ class CoveredSheetRows:
         return [SheetChange(row[0], row[1], row[2], bool(row[3]), row[4]) for row in rows]
 
     async def begin(self, change: SheetChange) -> None:
-        """Note that the message is about to hide its labels."""
+        """Note that the message is about to be covered."""
         await self._database.run(
             "INSERT OR IGNORE INTO covered_sheets (channel_id, message_id, job_id)"
             " SELECT channel_id, message_id, job_id FROM messages WHERE channel_id = ? AND message_id = ?",
@@ -51,7 +53,7 @@ class CoveredSheetRows:
         )
 
     async def done(self, change: SheetChange, state: str = "covered") -> None:
-        """The message hides its labels or refuses to (*state*), or it shows them again."""
+        """The message is covered or cannot be edited (*state*), or it shows everything again."""
         if change.cover:
             await self._database.run(
                 "UPDATE covered_sheets SET state = ?, tries = 0, not_before = 0"

@@ -1,7 +1,8 @@
 """The tables `picture_index` and `picture_words`: who may see which picture, and the words that it is found by.
 
 Every query takes a `Viewer` and returns only pictures that exist as files, that a message still shows, and that this
-viewer may see. A private result has no server, so only its owner finds it.
+viewer may see. A private result has no server, so only its owner finds it. What a blind vote hides is found by its
+owner alone; among the favourites of others it has no words.
 """
 
 # ruff: noqa: S608 - all statements are built from constants of this module
@@ -16,19 +17,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.models.gallery import IndexedPicture, Order, Viewer
+from bot.storage.community.blind_pictures import HIDDEN
 from bot.storage.community.searches import Place
 from bot.storage.community.vector_table import VectorRow
 from bot.storage.database import Database, Session
 
 MOST_WORDS = 12
 """Words of a query that count."""
+ERASED, MERGED = 200, 64
+"""Pictures whose words one transaction removes, and pages of the index of words that one transaction merges."""
 _NO_WORD = re.compile(r'["\x00-\x1f\ud800-\udfff]')
 """Characters that end the text of a query, or that SQLite does not take."""
 _LISTED = "EXISTS (SELECT 1 FROM messages WHERE messages.job_id = p.job_id AND messages.channel_id = p.channel_id)"
 _SHOWN = "EXISTS (SELECT 1 FROM messages WHERE messages.job_id = p.job_id)"
+_TOLD = f"(p.owner = ?1 OR NOT p.job_id {HIDDEN})"
 _PUBLIC = (
     "p.server_id = ?2 AND (p.mature = 0 OR ?4) AND p.channel_id IN (SELECT value FROM json_each(?3))"
-    f" AND f.path IS NOT NULL AND {_LISTED}"
+    f" AND f.path IS NOT NULL AND {_LISTED} AND {_TOLD}"
 )
 """A picture that the viewer's server shows in one of the viewer's channels."""
 _OWN = f"p.owner = ?1 AND (p.mature = 0 OR ?4) AND f.path IS NOT NULL AND {_SHOWN}"
@@ -42,12 +47,12 @@ _STARS = (
 )
 _COLUMNS = (
     "p.id, p.job_id, p.idx, p.owner, p.server_id, p.channel_id, p.mature, p.words, f.path, f.sha256, f.created_at,"
-    f" j.spoiler, {_MESSAGE}, {_STARS}"
+    f" j.spoiler, {_MESSAGE}, {_STARS}, p.job_id {HIDDEN}"
 )
 _STARRED = "stars s JOIN picture_index p ON p.job_id = s.job_id AND p.idx = s.idx"
 _JOINED = "JOIN pictures f ON f.job_id = p.job_id AND f.idx = p.idx JOIN jobs j ON j.id = p.job_id"
 _FAVORITE = (
-    f"(p.mature = 0 OR ?4) AND f.path IS NOT NULL AND (p.owner = ?1 OR {_SHOWN}) AND EXISTS ("
+    f"(p.mature = 0 OR ?4) AND f.path IS NOT NULL AND (p.owner = ?1 OR {_SHOWN}) AND {_TOLD} AND EXISTS ("
     "SELECT 1 FROM stars WHERE stars.job_id = p.job_id AND stars.idx = p.idx AND stars.user_id = ?1)"
 )
 _WHERE: Mapping[Place, str] = {
@@ -114,11 +119,29 @@ class PictureIndex:
                 )
         await session.run("DELETE FROM unindexed WHERE job_id = ?", job_id)
 
-    async def erase_words(self, session: Session) -> None:
-        """Remove the words of pictures that are no longer in the index; nothing of them stays in the file."""
-        if await session.one("SELECT 1 FROM unlisted LIMIT 1") is not None:
-            await session.run("DELETE FROM picture_words WHERE rowid IN (SELECT id FROM unlisted)")
-            await session.run("INSERT INTO picture_words (picture_words) VALUES ('optimize')")
+    async def erase_words(self) -> None:
+        """Remove the words of pictures that are no longer in the index; nothing of them stays in the file.
+
+        Short transactions, so that other queries go on. The merges together do what FTS5's `optimize` does at once.
+        """
+        last = 0
+        while True:
+            async with self._database.transaction() as session:
+                rows = await session.all("SELECT id FROM unlisted WHERE id > ? ORDER BY id LIMIT ?", last, ERASED)
+                ids = [row[0] for row in rows]
+                await session.run(
+                    "DELETE FROM picture_words WHERE rowid IN (SELECT value FROM json_each(?))", json.dumps(ids)
+                )
+            if not ids:
+                break
+            last = ids[-1]
+        pages, merges = -MERGED, last > 0
+        while merges:
+            async with self._database.transaction() as session:
+                before = await session.one("SELECT total_changes()")
+                await session.run("INSERT INTO picture_words (picture_words, rank) VALUES ('merge', ?)", pages)
+                after = await session.one("SELECT total_changes()")
+            pages, merges = MERGED, before is not None and after is not None and after[0] - before[0] >= 2
 
     async def removed(self) -> list[int]:
         """Ids of pictures that were removed from the index since the last `clear_removed`."""
@@ -126,10 +149,9 @@ class PictureIndex:
             return [row[0] for row in await session.all("SELECT id FROM unlisted")]
 
     async def clear_removed(self, ids: Sequence[int]) -> None:
-        """Forget ids that are removed everywhere."""
-        async with self._database.transaction() as session:
-            await self.erase_words(session)
-            await session.run("DELETE FROM unlisted WHERE id IN (SELECT value FROM json_each(?))", json.dumps(ids))
+        """Remove the words of these pictures, then forget their ids: they are removed everywhere."""
+        await self.erase_words()
+        await self._database.run("DELETE FROM unlisted WHERE id IN (SELECT value FROM json_each(?))", json.dumps(ids))
 
     async def of_owner(self, user_id: int) -> list[sqlite3.Row]:
         """job_id, idx, words, mature, perceptor and vector of this person's pictures."""
@@ -215,6 +237,7 @@ class PictureIndex:
             f" WHERE {_WHERE[place]}",
             *_values(viewer),
             json.dumps(picture_ids),
+            reader=viewer.user_id,
         )
         return {picture.id: picture for picture in found}
 
@@ -272,7 +295,8 @@ class PictureIndex:
             )
         else:
             sql = f"SELECT {_COLUMNS} FROM picture_index p {_JOINED} WHERE {where} ORDER BY p.id DESC {_PAGE}"
-        return await self._all(sql, *values[: 8 if words else 7 if person is not None else 6])
+        used = 8 if words else 7 if person is not None else 6
+        return await self._all(sql, *values[:used], reader=viewer.user_id)
 
     async def favorites(self, viewer: Viewer, limit: int, offset: int) -> list[IndexedPicture]:
         """Pictures that the viewer starred, newest star first, wherever they are from."""
@@ -284,14 +308,17 @@ class PictureIndex:
             int(viewer.restricted),
             limit,
             offset,
+            reader=viewer.user_id,
         )
 
-    async def _all(self, sql: str, *values: object) -> list[IndexedPicture]:
+    async def _all(self, sql: str, *values: object, reader: int | None = None) -> list[IndexedPicture]:
         async with self._database.reading() as session:
-            return [self._parse(row) for row in await session.all(sql, *values)]
+            found = [self._parse(row) for row in await session.all(sql, *values)]
+        return found if reader is None else [picture.seen_by(reader) for picture in found]
 
     def _parse(self, row: sqlite3.Row) -> IndexedPicture:
-        id_, job_id, index, owner, server_id, channel_id, mature, words, path, sha256, at, spoiler, message, stars = row
+        id_, job_id, index, owner, server_id, channel_id, mature, words, path, sha256, at, spoiler, *rest = row
+        message, stars, hidden = rest
         return IndexedPicture(
             id=id_,
             job_id=job_id,
@@ -307,6 +334,7 @@ class PictureIndex:
             spoiler=bool(spoiler),
             message_id=message,
             stars=stars,
+            hidden=bool(hidden),
         )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 import discord
 from discord import ui
 
+from bot.actions.enter import EntryPlace
 from bot.community.challenges.message import board_embed
 from bot.community.defaults import Typed
 from bot.community.gate import Access
@@ -17,7 +18,7 @@ from bot.interactions.responder import AnyInteraction, Responder
 from bot.models.challenge import Challenge
 from bot.models.job import Applied, JobRow
 from bot.services import Services
-from bot.text import clock_date, plain, shorten
+from bot.text import clock_date, mention_channel, plain, shorten
 from bot.views.base import IdButton, JobButton, Press, custom_id, modal_values, template
 from bot.views.remix_modal import FIELD, MODAL_SECONDS
 
@@ -83,7 +84,8 @@ class EnterButton(JobButton, template=template("enter")):
         challenge = await challenges.enter(job, index, press.caller)
         text = (
             f"Your picture is entered in the challenge “{plain(challenge.theme)}”. The blind vote begins "
-            f"{clock_date(challenge.deadline)}."
+            f"{clock_date(challenge.deadline)}. Until it ends, the picture's message hides your prompt. Members who "
+            "have seen it already may recognise it."
         )
         await press.responder.send_private_payload(EphemeralPayload(text, buttons=partial(_withdraw, job.id, index)))
 
@@ -132,9 +134,13 @@ async def paint_entry(
     """Complete what was typed by the defaults of the place, and paint it outside of the person's quota."""
     settled = await services.defaults.settle(typed, caller.user_id, caller.location, services.unavailable)
     applied = (*settled.applied, Applied("challenge", challenge.theme, ""))
-    await services.job_actions.enter(
-        settled.request(), caller, responder, services.challenges.entering(challenge, caller), applied
+    place = EntryPlace(
+        challenge.thread_id or challenge.channel_id,
+        challenge.channel_id if challenge.thread_id else None,
+        services.challenges.entering(challenge, caller),
+        partial(_confirmation, challenge),
     )
+    await services.entry_actions.paint(settled.request(), caller, responder, place, applied)
     if settled.notes:
         await responder.send_private(" ".join(settled.notes))
 
@@ -177,6 +183,16 @@ def _index(index: int | None, job: JobRow) -> int:
     if index is not None:
         return index
     return job.pictures[0].index if job.pictures else 0
+
+
+def _confirmation(challenge: Challenge, job: JobRow) -> EphemeralPayload:
+    """What the author alone is told about an entry that is painted in the thread."""
+    place = mention_channel(challenge.thread_id or challenge.channel_id)
+    text = (
+        f"Your entry appears in {place}. Your name and your prompt stay hidden until the vote ends. It costs none of "
+        "your quota."
+    )
+    return EphemeralPayload(text, buttons=partial(_withdraw, job.id, 0))
 
 
 def _choice(job: JobRow) -> ui.View:

@@ -23,6 +23,7 @@ class StarButton(JobButton, template=template("star")):
     """Stars a picture for the presser; without an index the best one."""
 
     action = "star"
+    access = Access.BLIND
     label = "Star"
     private = True
 
@@ -38,7 +39,7 @@ class UnstarButton(JobButton, template=template("unstar")):
     """Removes the presser's star from a picture; without an index from all pictures of the job."""
 
     action = "unstar"
-    access = Access.OPEN
+    access = Access.OPEN | Access.BLIND
     label = "Unstar"
     private = True
 
@@ -81,13 +82,14 @@ class StarMenu(JobMenu, template=template("stars")):
         return False
 
     async def chosen(self, press: Press, value: str) -> None:
-        await star(press, await press.job(self.job_id), (chosen_index(value),))
+        await star(press, await press.job(self.job_id, blind=True), (chosen_index(value),))
 
 
 class StarOneButton(JobButton, template=template("starone")):
     """Asks which picture of a grid to star."""
 
     action = "starone"
+    access = Access.BLIND
     label = "⭐ Star one …"
     private = True
 

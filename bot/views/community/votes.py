@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from discord import ui
 
+from bot.community.gate import Access
 from bot.errors import Refused
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.job import JobRow
@@ -20,6 +21,7 @@ class VoteButton(JobButton, template=template("vote")):
     """Offers to start a blind vote over the pictures of a result."""
 
     action = "vote"
+    access = Access.BLIND
     label = "Vote"
     private = True
 
@@ -35,6 +37,7 @@ class StartVoteButton(JobButton, template=template("votefor")):
     """Starts the vote; the index says for how long."""
 
     action = "votefor"
+    access = Access.BLIND
     label = "Start"
     private = True
 

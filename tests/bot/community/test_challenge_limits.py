@@ -15,7 +15,7 @@ from bot.models.job import JobRow, JobState, owner_of
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.policy.quota import DAY, FREE_JOBS
 from tests.bot.community.test_server_borders import two_challenges
-from tests.bot.core import ANN, BOB, CID, MOD, Core, config, count, dream, origin, running_core
+from tests.bot.core import ANN, BOB, CID, MOD, Core, config, count, dream, forgotten, origin, running_core
 
 
 async def free(core: Core, user: int = ANN) -> JobRow:
@@ -45,9 +45,9 @@ async def test_free_jobs_have_a_daily_limit_that_deleting_ones_data_does_not_lif
             await free(core)
         await painted(core, BOB)
 
-        async with core.store.transaction() as session:
+        async with core.store.database.reading() as session:
             since = await core.jobs.quota.start_for(session, owner_of(ANN), core.clock())
-            await core.store.erasure.forget(session, owner_of(ANN), ANN, since, core.clock())
+        await forgotten(core.store, ANN, core.clock(), since)
         assert [] == await began.of_owner(owner_of(ANN), 10)
         with pytest.raises(QuotaUsedUp):
             await free(core)
@@ -119,7 +119,7 @@ async def test_a_leaderboard_counts_wins_stars_of_others_and_entries_of_its_own_
                 await session.run("INSERT INTO challenge_winners VALUES (?, ?, 0, ?, 3, 0)", challenge_id, job.id, user)
             for challenge_id, job, withdrawn in (("here", ann, 0), ("again", ann, 1), ("here", bob, 0)):
                 await session.run(
-                    "INSERT INTO challenge_entries VALUES (?, ?, 0, ?, 0, ?, 1.0)",
+                    "INSERT INTO challenge_entries VALUES (?, ?, 0, ?, 0, ?, 1.0, 1)",
                     challenge_id,
                     job.id,
                     job.origin.user_id,
@@ -152,8 +152,7 @@ async def test_a_winner_who_is_forgotten_while_the_vote_is_counted_wins_nothing(
         counted = await core.store.votes.find(vote.id)
         assert counted is not None
         assert [ANN] == [one.author_id for one in counted.winners]
-        async with core.store.transaction() as session:
-            await core.store.erasure.forget(session, owner_of(ANN), ANN, 0.0, core.clock())
+        await forgotten(core.store, ANN, core.clock())
 
         await challenges._decide(replace(challenge, prize=50.0), counted, core.clock())
 

@@ -16,6 +16,7 @@ from bot.models.gallery import Viewer
 from bot.models.job import Origin
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.storage import Store
+from tests.bot.core import forgotten
 from tests.bot.samples import NOW, job
 
 HERE, ELSEWHERE = 400, 401
@@ -93,8 +94,7 @@ async def shown(cases: list[Case], restricted: bool) -> tuple[set[str], set[str]
                 await stored(store, number, case)
             insights = Insights(store, Archives())  # type: ignore[arg-type]
             before = await insights.duels(Reader(restricted))  # type: ignore[arg-type]
-            async with store.transaction() as session:
-                await store.erasure.forget(session, "discord:30", 30, 0.0, NOW)
+            await forgotten(store, 30, NOW)
             after = await insights.duels(Reader(restricted))  # type: ignore[arg-type]
     return {one.winner for one in before}, {one.winner for one in after}
 

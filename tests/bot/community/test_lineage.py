@@ -25,6 +25,7 @@ from engine.images.opening import open_own
 from engine.images.pictures import to_png
 from engine.protocol.messages import Picture
 from tests.bot import samples
+from tests.bot.core import forgotten
 
 HERE, SECRET, ELSEWHERE = 20, 21, 90
 """Channels: where the viewer is, a hidden one of the same server, one of another server."""
@@ -162,8 +163,7 @@ async def test_forgetting_the_child_forgets_how_it_was_made(store: Store) -> Non
     await stored(store, "parent")
     await stored(store, "child", user_id=VIEWER, parent="parent")
     assert ["parent"] == [one.parent for one in await store.ancestry.of_owner(owner_of(VIEWER))]
-    async with store.transaction() as session:
-        await store.erasure.forget(session, owner_of(VIEWER), VIEWER, 0, samples.NOW)
+    await forgotten(store, VIEWER, samples.NOW)
     assert ([], []) == (await store.ancestry.of_owner(owner_of(VIEWER)), await store.ancestry.parents(["child"]))
 
 

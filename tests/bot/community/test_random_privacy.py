@@ -1,32 +1,43 @@
 """Random histories of servers, persons, privacy and deletion: no list shows a picture that its reader must not see.
 
-Beside the store runs a plain model of the same history. Gallery, favourites, search by words, search by look and the
-starboard show exactly the pictures that the model allows.
+Beside the store runs a plain model of the same history. Gallery, favourites, search by words, search by look, lineage
+and the starboard show exactly the pictures that the model allows. What a running challenge or an open vote hides is
+shown to its owner only; a favourite of another person loses its words.
 """
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
-from hypothesis import Phase, given, settings
+import pytest
+from discord import Permissions
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
+from bot.actions.history import HistoryActions
 from bot.community.gallery.embedder import PictureEmbedder, PictureIndexer
 from bot.community.gallery.finder import Finder
 from bot.community.gallery.starboard import Starboard
+from bot.community.lineage.access import ResultAccess
+from bot.config.sections import RetentionSection
+from bot.embeds.gallery import UNTOLD, list_embed
+from bot.errors import Refused
+from bot.interactions.context import Invocation
+from bot.models.challenge import ChallengeEntry, ChallengeState
 from bot.models.gallery import IndexedPicture, Viewer
 from bot.models.job import JobRow, JobState, Origin, Priority, new_job_id, owner_of
 from bot.storage import Store
 from bot.storage.community.searches import Search
 from bot.storage.community.starboard import StarboardEntry
 from engine.protocol.messages import Picture
-from tests.bot.core import dream
+from tests.bot.core import dream, forgotten
 
 PEOPLE = (1, 2, 3)
 THRESHOLD = 1
@@ -71,6 +82,14 @@ class Known:
     on_disk: bool = True
     stars: dict[int, int | None] = field(default_factory=dict)
     """Person → server."""
+    shows: Known | None = None
+    """The picture that this is a copy of."""
+    hidden_by: set[str] = field(default_factory=set)
+    """Running challenges and open votes."""
+
+    @property
+    def blind(self) -> bool:
+        return bool(self.hidden_by) or (self.shows is not None and self.shows.blind)
 
     def votes(self) -> int:
         return sum(server == self.spot.server for who, server in self.stars.items() if who != self.owner)
@@ -93,6 +112,45 @@ class History:
     def pick(self, number: int) -> Known | None:
         return list(self.known.values())[number % len(self.known)] if self.known else None
 
+    async def hide(self, number: int, how: int) -> None:
+        """Enter a picture into a challenge, or start a challenge's vote or one over a comparison with it."""
+        if (one := self.pick(number)) is None or one.spot.server is None:
+            return
+        self.now += 1
+        name = new_job_id()
+        async with self.store.transaction() as session:
+            if how % 2:
+                await session.run(
+                    "INSERT INTO challenges (id, server_id, channel_id, host_id, theme, entries_each, vote_seconds,"
+                    " prize, state, created_at, deadline) VALUES (?, ?, 1, 1, 'x', 1, 1.0, 0, 'voting', 1.0, 2.0)",
+                    name,
+                    one.spot.server,
+                )
+                entry = ChallengeEntry(one.job_id, 0, one.owner, painted=False)
+                await self.store.challenges.enter(session, name, entry, self.now)
+            else:
+                await session.run(
+                    "INSERT INTO votes (id, server_id, channel_id, starter_id, title, others_only, spoiler, mature,"
+                    " state, created_at, ends_at) VALUES (?, ?, 1, 1, 'x', 1, 0, 0, 'open', 1.0, 2.0)",
+                    name,
+                    one.spot.server,
+                )
+                await session.run(
+                    "INSERT INTO vote_candidates VALUES (?, 0, ?, 0, ?, 'x', '[]')", name, one.job_id, one.owner
+                )
+        one.hidden_by.add(name)
+
+    async def reveal(self, number: int) -> None:
+        """End one challenge or vote."""
+        names = [(name, one) for one in self.known.values() for name in sorted(one.hidden_by)]
+        if not names:
+            return
+        name, one = names[number % len(names)]
+        async with self.store.transaction() as session:
+            await self.store.challenges.end(session, name, ChallengeState.ENDED, self.now)
+        await self.store.votes.give_up(name)
+        one.hidden_by.discard(name)
+
     async def paint(self, person: int, spot: int, nude: bool, source: int | None) -> None:
         place = SPOTS[spot % len(SPOTS)]
         if place.server is None:
@@ -101,6 +159,7 @@ class History:
         if parent is not None and not parent.on_disk:
             parent = None
         words = "a nude fox" if nude else "a fox"
+        copies = parent is not None and spot % 2 == 1 and (parent.shows is None or parent.shows.shows is None)
         job_id, self.now = new_job_id(), self.now + 1
         origin = Origin(
             place.channel,
@@ -109,7 +168,7 @@ class History:
             place.server,
             server_id=place.server,
             guest=place.guest,
-            kind="variation" if parent else "dream",
+            kind="pick" if copies else "variation" if parent else "dream",
             parent_job=parent.job_id if parent else "",
         )
         request = dream(words, init_image=parent.sha256 if parent else "")
@@ -125,7 +184,8 @@ class History:
         assert row is not None
         await self.store.messages.link(job_id, place.channel, int(self.now), self.now)
         mature = nude or place.restricted or bool(parent and parent.mature)
-        self.known[job_id] = Known(job_id, person, place, words, mature, row.sha256, {place.channel})
+        known = Known(job_id, person, place, words, mature, row.sha256, {place.channel})
+        self.known[job_id] = replace(known, shows=parent if copies else None)
 
     async def copy(self, number: int, spot: int) -> None:
         if (one := self.pick(number)) is not None and SPOTS[spot % len(SPOTS)].server is not None:
@@ -175,9 +235,8 @@ class History:
             one.stars.pop(person, None)
 
     async def forget(self, person: int) -> None:
-        async with self.store.transaction() as session:
-            await self.store.erasure.forget(session, owner_of(person), person, 0.0, self.now)
-            await self.store.picture_index.erase_words(session)
+        await forgotten(self.store, person, self.now)
+        await self.store.picture_index.erase_words()
         self.known = {job_id: one for job_id, one in self.known.items() if one.owner != person}
         for one in self.known.values():
             one.stars.pop(person, None)
@@ -207,7 +266,8 @@ async def check(history: History) -> None:
                 readable = [s.channel for s in here if person in s.readers and (restricted or not s.restricted)]
                 viewer = Viewer(person, server, tuple(readable), restricted)
                 allowed = [one for one in history.known.values() if restricted or not one.mature]
-                public = {
+                told = {o.job_id for o in history.known.values() if o.owner == person or not o.blind}
+                public = told & {
                     o.job_id for o in allowed if o.public and o.spot.server == server and o.spot.channel in readable
                 }
                 mine = {o.job_id for o in allowed if o.owner == person and o.shown and o.on_disk}
@@ -219,17 +279,36 @@ async def check(history: History) -> None:
                 assert public == ids(await index.page(viewer, "newest", None, "", 1000, 0))
                 assert public == ids(await index.page(viewer, "newest", None, "fox", 1000, 0))
                 assert voted == ids(await index.page(viewer, "starred", None, "", 1000, 0))
-                assert favorites == ids(await index.favorites(viewer, 1000, 0))
+                shown = await index.favorites(viewer, 1000, 0)
+                assert favorites == ids(shown)
+                assert favorites - told == {picture.job_id for picture in shown if picture.hidden}
+                assert all((UNTOLD in list_embed("x", [one]).description) == one.hidden for one in shown)
+                await check_reach(history, person, told)
                 for place, expected in (
                     ("all", public | mine),
                     ("mine", mine),
                     ("server", public),
-                    ("favorites", favorites),
+                    ("favorites", favorites & told),
                 ):
                     search = Search("s", person, place, "fox", None, "clip", vector, 0.0)  # type: ignore[arg-type]
                     for found in (await finder._by_words(search, viewer), await finder._by_look(search, viewer)):
                         assert expected == ids(list((await index.among(viewer, search.place, list(found))).values()))
                         assert len(expected) == len(found)
+
+
+async def check_reach(history: History, person: int, told: set[str]) -> None:
+    """Lineage and buttons refuse what a vote hides, in the very channel that shows it."""
+    access = ResultAccess(history.store)
+    actions = HistoryActions(history.store, RetentionSection(), lambda: 0.0)
+    for one in history.known.values():
+        for channel in one.shown:
+            caller = Invocation(person, "x", channel, 100, (), False, Permissions.all(), False, True)
+            job = await history.store.jobs.find(one.job_id)
+            assert job is not None
+            assert await access.sees(job, caller) == (one.job_id in told)
+            assert job == await actions.visible(one.job_id, caller, blind=True)
+            with nullcontext() if one.job_id in told else pytest.raises(Refused, match="blind vote"):
+                await actions.visible(one.job_id, caller)
 
 
 class Channel(NamedTuple):
@@ -284,6 +363,8 @@ async def check_boards(history: History) -> None:
         if one.public and one.spot.server is not None and one.votes() and not one.mature and one.spot.readers == ALL
     }
     kept = {(one.job_id, BOARDS.get(one.spot.server or 0, 0)) for one in history.known.values() if not one.on_disk}
+    blind = {one.job_id for one in history.known.values() if one.blind}
+    wanted, kept = [{place for place in places if place[0] not in blind} for places in (wanted, kept)]
     assert wanted <= entries <= wanted | kept  # an entry has its own copy of a file that expires
 
 
@@ -292,6 +373,7 @@ PERSON = st.sampled_from(PEOPLE)
 EVENTS = st.one_of(
     st.tuples(st.just("paint"), PERSON, NUMBER, st.booleans(), st.none() | NUMBER),
     st.tuples(st.just("paint"), PERSON, NUMBER, st.just(False), st.none()),
+    st.tuples(st.just("paint"), PERSON, st.sampled_from((1, 3)), st.just(False), NUMBER),
     st.tuples(st.just("copy"), NUMBER, NUMBER),
     st.tuples(st.just("delete"), NUMBER, NUMBER),
     st.tuples(st.just("expire"), NUMBER),
@@ -299,12 +381,16 @@ EVENTS = st.one_of(
     st.tuples(st.just("star"), NUMBER, PERSON, NUMBER),
     st.tuples(st.just("unstar"), NUMBER, PERSON),
     st.tuples(st.just("forget"), PERSON),
+    st.tuples(st.just("hide"), NUMBER, NUMBER),
+    st.tuples(st.just("hide"), NUMBER, NUMBER),
+    st.tuples(st.just("reveal"), NUMBER),
     st.tuples(st.just("settle")),
 )
 
 
 # No shrinking: an example takes a second.
 @settings(max_examples=20, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@example([("paint", 1, 3, False, None), ("hide", 0, 1), ("paint", 2, 3, False, 0), ("star", 1, 3, 0)])
 @given(st.lists(EVENTS, min_size=5, max_size=40))
 def test_no_list_shows_what_its_reader_must_not_see(events: list[tuple[Any, ...]]) -> None:
     asyncio.run(lived(events))

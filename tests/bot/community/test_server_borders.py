@@ -123,7 +123,7 @@ async def two_challenges(core: Core) -> Challenges:
         )
         async with core.store.transaction() as session:
             await core.store.challenges.insert(session, challenge)
-    return Challenges(NoClient(), core.store, core.jobs, None, None, core.clock)  # type: ignore[arg-type]
+    return Challenges(NoClient(), core.store, core.jobs, None, NoThreads(), lambda: None, core.clock)  # type: ignore[arg-type]
 
 
 class NoClient:
@@ -131,6 +131,13 @@ class NoClient:
 
     def get_channel(self, channel_id: int) -> None:
         assert channel_id == 500
+
+
+class NoThreads:
+    """Stands in for the poster: Discord makes no thread."""
+
+    async def show(self, challenge_id: str) -> None:
+        assert challenge_id.startswith("challenge")
 
 
 async def found(work: Any) -> bool:

@@ -20,7 +20,7 @@ from bot.policy.limits import worth_asking
 from bot.storage.confirmations import MOST_OPEN, VALID_SECONDS, Confirmation
 from engine.catalogue.models import MODELS
 from engine.requests.request import UpscaleRequest, build_request
-from tests.bot.core import ANN, BOB, Core, config, count, dream, origin, running_core
+from tests.bot.core import ANN, BOB, Core, config, count, dream, forgotten, origin, running_core
 
 ASKS = {"units": 30.0, "confirm_share": 0.5, "confirm_least": 5.0}
 DEAR = dream(steps=250)
@@ -172,8 +172,7 @@ async def test_who_is_forgotten_has_been_asked_nothing(tmp_path: Path) -> None:
     async with running_core(tmp_path, config(quota=ASKS)) as core:
         question = await ask(core, images={hashlib.sha256(b"one").hexdigest(): b"one"})
         assert [question] == await core.store.confirmations.of_owner("discord:11")
-        async with core.store.transaction() as session:
-            await core.store.erasure.forget(session, "discord:11", ANN, 0.0, core.clock())
+        await forgotten(core.store, ANN, core.clock())
         await core.store.attachments.drop_unneeded()
 
         assert (0, 0, 0) == await traces(core)

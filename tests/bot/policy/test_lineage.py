@@ -16,7 +16,7 @@ from bot.policy.server_rules import Location, PromptLineage, meant_by
 from bot.requests.derive import variation
 from engine.requests.prompts import Prompt
 from engine.requests.request import build_request
-from tests.bot.core import ANN, BOB, Core, dream, origin, running_core, upscale_of
+from tests.bot.core import ANN, BOB, Core, dream, forgotten, origin, running_core, upscale_of
 
 PLAIN, ADULT = Location(400, (500,)), Location(400, (500,), restricted=True)
 
@@ -113,8 +113,7 @@ async def test_an_attached_picture_has_no_words_unless_it_was_painted_here(tmp_p
 async def test_what_was_made_from_forgotten_words_is_shown_to_adults_alone(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         larger = await enlarged(core, await painted(core, dream("a fox")), user=BOB)
-        async with core.store.transaction() as session:
-            await core.store.erasure.forget(session, f"discord:{ANN}", ANN, 0.0, core.clock())
+        await forgotten(core.store, ANN, core.clock())
 
         await core.jobs.admission.check_showing(larger, BOB, ADULT)
         with pytest.raises(BlockedWords, match="is no longer stored"):

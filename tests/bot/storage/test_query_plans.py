@@ -66,6 +66,9 @@ SHORT = {
     "star_changes",
     "searches",
     "covered_sheets",
+    "forgetting",
+    "blind",
+    "blind_jobs",
 }
 """Tables in which there is never much, or only what people have put there one by one."""
 WHOLE_INDEXES = {

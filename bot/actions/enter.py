@@ -1,0 +1,77 @@
+"""Paints entries of challenges: posted in the challenge's thread, without a trace of their author."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import discord
+
+from bot.actions.create import JobActions
+from bot.actions.moderate import Moderation
+from bot.delivery.service import Delivery
+from bot.interactions.context import Invocation
+from bot.interactions.message_api import Address, EphemeralPayload, Post, nonce
+from bot.interactions.responder import Responder
+from bot.interactions.thread import ThreadResponder
+from bot.jobs.admission import Submission, delivered_once
+from bot.jobs.service import JobService
+from bot.models.job import Applied, JobRow
+from bot.storage.database import Session
+from engine.requests.request import DreamRequest
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPlace:
+    """Where a challenge shows its entries. *above*: the parent channel, or None outside of a thread.
+
+    *enter* stores the entry in the job's transaction; *confirm* is sent to the author alone.
+    """
+
+    channel_id: int
+    above: int | None
+    enter: Callable[[Session, JobRow], Awaitable[None]]
+    confirm: Callable[[JobRow], EphemeralPayload]
+
+
+class EntryActions:
+    """One per bot."""
+
+    def __init__(
+        self, client: discord.Client, jobs: JobService, moderation: Moderation, delivery: Delivery, actions: JobActions
+    ) -> None:
+        self._client = client
+        self._jobs = jobs
+        self._moderation = moderation
+        self._delivery = delivery
+        self._actions = actions
+
+    async def paint(
+        self,
+        request: DreamRequest,
+        caller: Invocation,
+        responder: Responder,
+        place: EntryPlace,
+        applied: tuple[Applied, ...] = (),
+    ) -> None:
+        """Render an entry, which costs no quota. Results that come by direct message are shown in the vote only.
+
+        The bot posts by its own token: an answer to the interaction would name the person.
+        """
+        if (await self._moderation.choices(caller.user_id)).private:
+            await self._actions.enter(request, caller, responder, place.enter, applied)
+            return
+        origin = replace(
+            caller.origin("entry"),
+            channel_id=place.channel_id,
+            thread_of=place.above,
+            applied=applied,
+            interaction_id=None,
+            interaction_token="",
+        )
+        submission = Submission(
+            request, origin, roles=caller.roles, location=caller.location, free=True, also=place.enter
+        )
+        job = await self._jobs.submit(delivered_once(submission, caller.interaction_id))
+        post = Post(self._client, Address(origin.guild_id, origin.channel_id, origin.user_id))
+        await self._delivery.follow(job, ThreadResponder(post, nonce(job.id, "first"), responder, place.confirm(job)))
