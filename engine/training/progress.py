@@ -48,7 +48,7 @@ class Reporter:
         self._last = now
         told = "  ".join(f"{key} {value:.4g}" for key, value in facts.items())
         line = (
-            f"{self.name} {bar(done)} {done:4.0%}  {pictures:,} pictures  {rate:.0f}/s  {clock_time(eta)} left  {told}"
+            f"{self.name} {bar(done)} {done:4.0%}  {pictures:,} pictures  {rate:.3g}/s  {clock_time(eta)} left  {told}"
         )
         self._write(f"\r\x1b[K{line}" if self._live else f"{line}\n")
 

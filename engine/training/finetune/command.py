@@ -23,6 +23,7 @@ from engine.training.finetune.report import write_report
 from engine.training.finetune.result import Provenance, install, install_adapter
 from engine.training.finetune.run import FineTuner, SampleAlbum
 from engine.training.finetune.samples import Showing
+from engine.training.finetune.saves import writing
 from engine.training.finetune.start import PRIMER, Reader, TrainingStart, load_start
 from engine.training.progress import Reporter
 from engine.weights.store.custom_models import add_custom_models, check_name, read_custom_models
@@ -98,9 +99,21 @@ class Training:
             minutes=round(tuner.seconds / 60, 2),
             options=tuner.plan,
         )
-        facts = {"Begun with": start.name, "Pictures": made.images, "Steps": made.steps, "Minutes": made.minutes}
-        write_report(tuner.folder, self.name, tuner.log, facts)
+        with writing(tuner.folder):
+            write_report(tuner.folder, self.name, tuner.log, self._told(made))
         return install_adapter(tuner.adapter(), made) if self.is_adapter else install(tuner.result(), self.table, made)
+
+    def _told(self, made: Provenance) -> dict[str, object]:
+        """The table of the report."""
+        options, showing = self.options, self.tuner.album.showing
+        skipped = f"{made.images:,}; {len(self.found.skipped):,} files left out" if self.found.skipped else made.images
+        facts: dict[str, object] = {"Begun with": made.begun_with, "Pictures": skipped}
+        facts |= {"Classes": ", ".join(showing.classes)}
+        facts |= {"Steps": f"{made.steps:,} of {options.batch_size} pictures", "Minutes": made.minutes}
+        facts |= {"Learning rate": options.lr, "Averages": options.ema_rate, "Prompts": "; ".join(showing.texts)}
+        if showing.model and showing.texts:
+            facts["Guided by"] = showing.settings.get("perceptors") or MODELS[self.name].perceptor
+        return {key: value for key, value in facts.items() if value != ""}
 
 
 def _is_adapter(model: str, rank: int, merge: bool) -> bool:

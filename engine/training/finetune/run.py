@@ -18,7 +18,7 @@ from torch import Tensor
 from engine.errors import DreamError, NotFinite, WeightsError
 from engine.nets.adm import UNetModel
 from engine.runtime.runtime import catch
-from engine.training.checkpoints import save_weights
+from engine.training.checkpoints import replacing, save_weights
 from engine.training.ema import Ema
 from engine.training.finetune.ledger import Ledger
 from engine.training.finetune.lora import adapter_tensors, add_adapters, merged
@@ -26,7 +26,7 @@ from engine.training.finetune.options import TrainOptions, differences
 from engine.training.finetune.process import Process
 from engine.training.finetune.ranks import Ranks
 from engine.training.finetune.samples import Showing
-from engine.training.finetune.saves import newest_state, write_state
+from engine.training.finetune.saves import newest_state, write_state, writing
 from engine.training.finetune.timesteps import timestep_sampler
 from engine.training.interrupts import unhurried
 from engine.training.optimizers import make_optimizers
@@ -122,7 +122,10 @@ class FineTuner:
         """Train to the end. Ctrl-C saves, and is raised again. Raises NotFinite or WeightsError (full disk)."""
         options, meter = self.options, Meter()
         ledger = self._ledger(name)
+        meter.count(self.step * options.batch_size)
         try:
+            if ledger and self.step and self._shows() and not self._grid_file.exists():
+                self._paint_grid(ledger)  # a kill came between save and grid
             while self.step < options.steps:
                 with unhurried():
                     begun = time.perf_counter()
@@ -131,7 +134,7 @@ class FineTuner:
                 self._report(ledger, meter, loss, norm)
                 if self.step % options.save_interval == 0 or self.step == options.steps:
                     self.save(ledger)
-                if self.step % (options.sample_interval or options.save_interval) == 0 or self.step == options.steps:
+                if self._shows():
                     self._grid(ledger)
         except KeyboardInterrupt:
             if self.ranks.leads:  # other processes may be a step further: nothing waits for them
@@ -269,12 +272,13 @@ class FineTuner:
         self.reporter.note(f"step {self.step:,}: held-out loss {score:.5g}")
         better, self.best = score < self.best, min(score, self.best)
         self.log.append({"step": self.step, "held_out": score})
-        if ledger:
-            ledger.row(self.step, {"held_out": score})
-            ledger.write(self.log)
         write_state(self.folder, self.step, self._state(), self.options.keep)
-        if better:
-            save_weights(self.folder / "best.safetensors", self.result(), self.flags, self.plan, torch.float32)
+        with writing(self.folder):
+            if better:
+                save_weights(self.folder / "best.safetensors", self.result(), self.flags, self.plan, torch.float32)
+            if ledger:
+                ledger.row(self.step, {"held_out": score})
+                ledger.write(self.log)
 
     def _state(self) -> dict[str, object]:
         return {
@@ -307,15 +311,28 @@ class FineTuner:
         shown = {key: value for key, value in row.items() if key in ("loss", "gigabytes")}
         self.reporter.progress(self.step / options.steps, images, rate, eta, shown)
 
+    def _shows(self) -> bool:
+        """Whether there is a grid at this step."""
+        interval = self.options.sample_interval or self.options.save_interval
+        return self.step % interval == 0 or self.step == self.options.steps
+
+    @property
+    def _grid_file(self) -> Path:
+        return self.folder / f"samples-{self.step:07}.png"
+
     def _grid(self, ledger: Ledger | None) -> None:
         if ledger:
-            image = catch(self.album.showing.paint, self.averaged.eval())
-            if isinstance(image, DreamError):  # a run of hours goes on without a picture
-                self.reporter.note(f"step {self.step:,}: no samples: {image}")
-            else:
-                image.save(self.folder / f"samples-{self.step:07}.png")
-                ledger.grid(self.step, image)
+            self._paint_grid(ledger)
         self.ranks.wait()
+
+    def _paint_grid(self, ledger: Ledger) -> None:
+        image = catch(self.album.showing.paint, self.averaged.eval())
+        if isinstance(image, DreamError):  # a run of hours goes on without a picture
+            self.reporter.note(f"step {self.step:,}: no samples: {image}")
+            return
+        with writing(self.folder), replacing(self._grid_file) as unfinished:
+            image.save(unfinished.path, "PNG")
+        ledger.grid(self.step, image)
 
 
 def split(count: int, seed: int) -> tuple[Tensor, Tensor]:

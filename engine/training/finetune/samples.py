@@ -34,6 +34,8 @@ CFG_SCALE = 2.5
 STEPS = 25
 UNTOLD = 4
 """Samples of a net that is told nothing."""
+LEAST_SIDE = 128
+"""Pixels; smaller samples leave no room for their captions, and are shown with larger pixels."""
 MOST = 16
 """Samples of a grid."""
 
@@ -59,9 +61,14 @@ class Showing:
         told = list(itertools.product(range(len(self.classes)) or [-1], self.texts or [""]))[:MOST]
         captions = [": ".join(filter(None, (self.classes[label] if label >= 0 else "", text))) for label, text in told]
         if self.model and self.texts:
-            return contact_sheet(self._guided(net, told), captions)
-        classes = torch.tensor([label for label, _ in told]) if self.classes else None
-        return contact_sheet(sample(net, len(told), contexts=self.contexts, classes=classes), captions)
+            images = self._guided(net, told)
+        else:
+            classes = torch.tensor([label for label, _ in told]) if self.classes else None
+            images = sample(net, len(told), contexts=self.contexts, classes=classes)
+        enlarge = max(LEAST_SIDE // images[0].width, 1)
+        sizes = [(enlarge * image.width, enlarge * image.height) for image in images]
+        larger = [image.resize(size, Image.Resampling.NEAREST) for image, size in zip(images, sizes, strict=True)]
+        return contact_sheet(larger, captions)
 
     def _guided(self, net: UNetModel, told: Sequence[tuple[int, str]]) -> list[Image.Image]:
         """One after another: what fits into memory beside the training is unknown."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from engine.errors import WeightsError
 from engine.training.checkpoints import load_state, save_state
 
 _NAME = re.compile(r"state-(\d+)\.pt")
+_TORN = ("unexpected pos", "PytorchStreamWriter")
+"""What torch's writer of archives says where the system refuses to write; it does not pass the reason on."""
 
 
 def saved_states(folder: Path) -> list[Path]:
@@ -18,18 +23,27 @@ def saved_states(folder: Path) -> list[Path]:
     return [found[step] for step in sorted(found)]
 
 
-def write_state(folder: Path, step: int, state: Mapping[str, object], keep: int) -> Path:
-    """Write the state of *step*, then delete all but the newest *keep*. Raises WeightsError for a full disk."""
-    path = folder / f"state-{step:07}.pt"
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """A file of the run in *folder* that cannot be written becomes a WeightsError, which names the state that stays."""
     try:
-        save_state(path, state)
-    except (OSError, RuntimeError) as error:  # torch's writer of archives raises RuntimeError for both kinds
-        for part in folder.glob(f".{path.name}.*"):
-            part.unlink(missing_ok=True)
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
         kept = saved_states(folder)
         left = f"{kept[-1].name} stays, and the same command resumes from it" if kept else "nothing was saved before"
         why = getattr(error, "strerror", None) or str(error).strip().splitlines()[0].rstrip(".")
-        raise WeightsError(f"{path} cannot be written: {why}. Free some disk space; {left}.") from error
+        if any(words in str(error) for words in _TORN):
+            why = "the disk is full, or a limit on files is reached"
+        raise WeightsError(f"{folder} cannot be written into: {why}. Free some disk space; {left}.") from error
+
+
+def write_state(folder: Path, step: int, state: Mapping[str, object], keep: int) -> Path:
+    """Write the state of *step*, then delete all but the newest *keep*. Raises WeightsError for a full disk."""
+    path = folder / f"state-{step:07}.pt"
+    with writing(folder):
+        for part in folder.glob(".state-*"):  # of a process that was killed while it wrote
+            part.unlink()
+        save_state(path, state)
     for old in saved_states(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path

@@ -13,9 +13,10 @@ def test_it_holds_every_curve_and_grid(tmp_path: Path) -> None:
     rows = [{"step": 1.0, "loss": 2.0}, {"step": 2.0, "loss": 1.0}, {"step": 2.0, "held_out": float("nan")}]
     page = write_report(tmp_path, "<mine>", rows, {"Pictures": 3}).read_text()
     assert "<h1>&lt;mine&gt;</h1>" in page
-    assert "<td>Pictures</td><td>3</td>" in page
+    assert "<th>Pictures<td>3" in page
+    assert page.index("Loss</h3>") < page.index("Loss on held-out pictures</h3><p>No finite value.")
     assert 1 == page.count("<polyline")
-    assert "40.0,40.0 600.0,180.0" in page
-    assert page.index("step 5") < page.index("step 10")
+    assert "40.0,40.0 390.0,160.0" in page
+    assert page.index("Step 5") < page.index("Step 10")
     assert 2 == page.count("data:image/png;base64,")
     assert "<script" not in page

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import multiprocessing
 import os
 import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from engine.errors import NotFinite, WeightsError
+from engine.errors import NotFinite, OutOfMemory, WeightsError
 from engine.training.finetune.run import FineTuner
+from engine.training.finetune.samples import Showing
 from engine.training.finetune.saves import saved_states, write_state
-from tests.engine.training.finetune.tiny import curve, run_until, tiny_net, tiny_run
+from engine.training.progress import Reporter
+from tests.engine.training.finetune.tiny import curve, run_until, tiny_album, tiny_net, tiny_run
 from tests.torch_server import TorchProcess
 
 STEPS = 6
@@ -50,6 +55,28 @@ def test_a_killed_run_continues_the_same_curve(whole: FineTuner, tmp_path: Path)
     again.run()
     assert curve(whole) == curve(again)
     assert torch.equal(weights(whole), weights(again))
+
+
+def test_a_grid_that_a_kill_prevented_is_painted_after_resuming(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, steps=3, sample_interval=3)
+    run.run()  # its `_grid` paints nothing
+    again = FineTuner(tiny_net(), tiny_album(), run.options, tmp_path)
+    assert again.resume()
+    again.run()
+    assert ["samples-0000003.png"] == [path.name for path in tmp_path.glob("samples-*")]
+
+
+def test_a_grid_that_fails_does_not_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(self: Showing, net: object) -> None:
+        raise OutOfMemory("too large")
+
+    monkeypatch.setattr(Showing, "paint", fails)
+    said = io.StringIO()
+    options = tiny_run(tmp_path / "options", steps=2, sample_interval=1).options
+    run = FineTuner(tiny_net(), tiny_album(), options, tmp_path / "run", reporter=Reporter("train", said))
+    run.run()
+    assert 2 == run.step
+    assert "step 1: no samples: too large" in said.getvalue()
 
 
 def test_ctrl_c_saves_between_two_steps(whole: FineTuner, tmp_path: Path) -> None:
@@ -133,16 +160,45 @@ def test_the_newest_states_and_the_best_weights_are_kept(whole: FineTuner, tmp_p
     assert [3, 4] == [int(path.stem.split("-")[1]) for path in saved_states(tmp_path)]
 
 
-def test_a_full_disk_keeps_the_last_good_state(tmp_path: Path) -> None:
-    write_state(tmp_path, 1, {"step": 1}, 1)
+@contextlib.contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Writing more than *size* bytes fails, as on a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
-        with pytest.raises(WeightsError, match=r"Free some disk space; state-0000001.pt stays"):
-            write_state(tmp_path, 2, {"net": torch.zeros(50_000)}, 1)
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_keeps_the_last_good_state(tmp_path: Path) -> None:
+    (tmp_path / ".state-0000001.pt.1a2b3c4d").write_text("of a killed process")
+    write_state(tmp_path, 1, {"step": 1}, 1)
+    message = r"the disk is full, or a limit on files is reached\. Free some disk space; state-0000001.pt stays"
+    with files_up_to(20_000), pytest.raises(WeightsError, match=message):
+        write_state(tmp_path, 2, {"net": torch.zeros(50_000)}, 1)
     assert ["state-0000001.pt"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_disk_that_is_full_after_the_state_ends_the_run_with_the_same_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state is written, the best weights and the log are not."""
+    run = tiny_run(tmp_path, save_interval=2)
+    monkeypatch.setattr("engine.training.finetune.run.write_state", partial(_then_full, write_state))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(WeightsError, match=r"Free some disk space; state-0000002\.pt stays, and the same command"):
+            run.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert tiny_run(tmp_path).resume()
+
+
+def _then_full(write: Callable[..., Path], *args: object) -> Path:
+    path = write(*args)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    return path
 
 
 def test_the_log_is_a_table(whole: FineTuner) -> None:
