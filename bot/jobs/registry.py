@@ -276,9 +276,9 @@ class JobRegistry:
         return job if job is not None and job.state is JobState.QUEUED else None
 
     def _tell_moved(self) -> None:
-        """Announce the jobs whose position changed, once per iteration of the event loop."""
+        """Announce the jobs whose position changed; after a forecast not before its rest is over."""
         self._telling = False
-        if self._stale and (rest := self._rests_until - self._ticks()) > 0:
+        if (rest := self._rests_until - self._ticks()) > 0:
             self._telling = True
             asyncio.get_running_loop().call_later(rest, self._tell_moved)
             return

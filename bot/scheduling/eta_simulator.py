@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate, chain, count
 from operator import attrgetter
 
-from bot.models.job import QueuePosition
+from bot.models.job import Priority, QueuePosition
 from bot.scheduling.throughput import TOGETHER, DurationRange, RemainingWork, round_seconds
 from bot.scheduling.ticket import Ticket
 
@@ -45,20 +48,27 @@ class RunningJob:
 
 
 class Forecast(Mapping[str, QueuePosition]):
-    """Job id → position of every waiting job, built when it is asked for. *ready*: running job → its end."""
+    """Job id → position of every waiting job, built when it is asked for. *ready*: running job → its end.
+
+    *ahead*: the unpainted cost of the running jobs.
+    """
 
     def __init__(
-        self,
-        order: Sequence[Ticket],
-        ahead: Sequence[float],
-        times: tuple[Sequence[tuple[float, float]], ...],
-        ready: Mapping[str, float],
+        self, order: Sequence[Ticket], ahead: float, courses: tuple[_Course, ...], ready: Mapping[str, float]
     ) -> None:
         self.order = order
         self.ready = ready
-        self.index = {ticket.job_id: number for number, ticket in enumerate(order)}
-        self._ahead = ahead
-        self._low, self._likely, self._high = times
+        self._first = ahead
+        self._low, self._likely, self._high = courses
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """Job id → its place, from 0."""
+        return dict(zip(map(_JOB_ID, self.order), count()))
+
+    @cached_property
+    def _ahead(self) -> Sequence[float]:
+        return list(accumulate(map(_COST, self.order), initial=self._first))
 
     def __getitem__(self, job_id: str) -> QueuePosition:
         number = self.index[job_id]
@@ -81,7 +91,7 @@ class Forecast(Mapping[str, QueuePosition]):
 
 
 def forecast(
-    order: Iterable[Ticket],
+    order: Sequence[Ticket],
     running: Sequence[RunningJob],
     expect: Callable[[Ticket], RemainingWork],
     workers: int | Mapping[str, Capacity],
@@ -91,31 +101,107 @@ def forecast(
     """The positions of all waiting jobs. *workers*: by name, or the slots of a single one; *now*: unix seconds.
 
     *together* as in `bot.scheduling.throughput`. Simulated three times, with the low, the likely and the high duration
-    of every job, so ends that depend on many jobs get wide ranges.
+    of every job, so ends that depend on many jobs get wide ranges. *expect* is also called for jobs that are asked for.
     """
     capacities = {"": Capacity(workers)} if isinstance(workers, int) else workers or {"": Capacity(1)}
-    waiting = [(ticket, expect(ticket)) for ticket in order]
-    groups: tuple[list[int], list[int]] = ([], [])
-    for number, (ticket, _) in enumerate(waiting):
-        groups[ticket.background].append(number)
-    plays = [_Play(waiting, *groups, running, pick, capacities, now, together) for pick in (_LOW, _LIKELY, _HIGH)]
+    waiting = _Waiting.of(order, expect, max(len(capacities) / MOST, 1.0))
+    foreground = [job for job in running if not job.ticket.background]
+    behind = [job for job in running if job.ticket.background]
+    chosen = dict(list(capacities.items())[:MOST])
+    inside = [(job.worker, job) for job in foreground if job.worker in chosen]
+    if len(capacities) == 1:
+        inside = [(name, job) for name in chosen for job in foreground]
+    plays = [
+        _Play(waiting, inside, behind, pick, chosen, len(capacities), now, together) for pick in (_LOW, _LIKELY, _HIGH)
+    ]
     low, likely, high = (play.plan() for play in plays)
-    ahead, costs = sum(job.ticket.cost * job.share_left for job in running if not job.ticket.background), []
-    for ticket, _ in waiting:
-        costs.append(ahead)
-        ahead += ticket.cost
-    return Forecast([ticket for ticket, _ in waiting], costs, (low, likely, high), plays[1].ready)
+    ready = plays[1].ready
+    if len(inside) < len(foreground):
+        ready |= _crowded_ends((job for job in foreground if job.worker not in chosen), now, together)
+    return Forecast(order, sum(job.ticket.cost * job.share_left for job in foreground), (low, likely, high), ready)
 
 
 _LOW, _LIKELY, _HIGH = attrgetter("low"), attrgetter("likely"), attrgetter("high")
-_Times = list[tuple[float, float]]
+_JOB_ID, _COST, _PRIORITY = attrgetter("job_id"), attrgetter("cost"), attrgetter("priority")
+_ROOM, _NEXT_END = attrgetter("room"), attrgetter("next_end")
+_Times = dict[int, tuple[float, float]]
+"""Index of a waiting job → its start and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """The waiting jobs, and those of them that are played: one in *share* of the foreground."""
+
+    order: Sequence[Ticket]
+    expect: Callable[[Ticket], RemainingWork]
+    share: float
+    foreground: Sequence[int]
+    background: Sequence[int]
+    played: Sequence[int]
+    """Indices of jobs in *order*, in ascending order."""
+    works: Mapping[int, RemainingWork]
+    """Of the played jobs and the background jobs."""
+
+    @classmethod
+    def of(cls, order: Sequence[Ticket], expect: Callable[[Ticket], RemainingWork], share: float) -> _Waiting:
+        foreground: Sequence[int] = range(len(order))
+        behind: list[int] = []
+        if Priority.BACKGROUND in list(map(_PRIORITY, order)):
+            behind = [number for number in foreground if order[number].background]
+            foreground = [number for number in foreground if not order[number].background]
+        played = foreground
+        if share > 1.0:
+            played = [foreground[int(place * share)] for place in range(math.ceil(len(foreground) / share))]
+        works = {number: expect(order[number]) for number in chain(played, behind)}
+        return cls(order, expect, share, foreground, behind, played, works)
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """One possible course: (start, end) of the waiting job with an index.
+
+    The jobs between the played ones start between those, and take as long by their durations.
+    """
+
+    waiting: _Waiting
+    pick: Callable[[DurationRange], float]
+    known: _Times
+    """Of the simulated jobs and the background jobs."""
+    simulated: int
+    starts: Sequence[float]
+    """Of the played jobs behind the *simulated* ones, each of which takes *per_round* seconds for one of its rounds."""
+    per_round: float
+
+    def __getitem__(self, number: int) -> tuple[float, float]:
+        if (known := self.known.get(number)) is not None:
+            return known
+        waiting = self.waiting
+        if waiting.share == 1.0:
+            return self._played(bisect_left(waiting.foreground, number), number)
+        place = bisect_right(waiting.played, number) - 1
+        before = waiting.played[place]
+        start, end = self._played(place, before)
+        if before == number:
+            return start, end
+        until, last = start, len(waiting.foreground)
+        if place + 1 < len(waiting.played):
+            until, last = self._played(place + 1, waiting.played[place + 1])[0], int((place + 1) * waiting.share)
+        first, position = int(place * waiting.share), bisect_left(waiting.foreground, number)
+        begins = start + (max(until, start) - start) * (position - first) / (last - first)
+        stretch = (end - start) / max(self.pick(waiting.works[before].alone), 1e-9)
+        return begins, begins + self.pick(waiting.expect(waiting.order[number]).alone) * stretch
+
+    def _played(self, place: int, number: int) -> tuple[float, float]:
+        if place < self.simulated:
+            return self.known[number]
+        start = self.starts[place - self.simulated]
+        return start, start + self.waiting.works[number].rounds * self.per_round
 
 
 @dataclass(slots=True)
 class _SimulatedWorker:
     """The foreground jobs of one worker. *at*: the time at which it is in round *round*."""
 
-    name: str
     capacity: Capacity
     pick: Callable[[DurationRange], float]
     together: float
@@ -128,23 +214,15 @@ class _SimulatedWorker:
     """Jobs inside that must run alone."""
     steps: float = 0.0
     """Seconds of one step of each job inside, alone."""
+    round_lasts: float = 0.0
+    next_end: float = math.inf
+    room: int = 0
+    """Free slots."""
+    fits: float = math.inf
+    """Pictures of the largest job that it takes: the rule of `WorkerPool`."""
 
-    @property
-    def round_lasts(self) -> float:
-        return round_seconds([step for _, _, step, _ in self.inside], self.pictures, self.together)
-
-    @property
-    def next_end(self) -> float:
-        return self.at + (self.inside[0][0] - self.round) * self.round_lasts if self.inside else math.inf
-
-    @property
-    def room(self) -> int:
-        return self.capacity.slots - self.pictures
-
-    def takes(self, ticket: Ticket) -> bool:
-        """The rule of `WorkerPool`."""
-        fits = ticket.pictures <= self.room and not ticket.isolated and not self.isolated
-        return fits or not self.inside
+    def __post_init__(self) -> None:
+        self.room = self.capacity.slots
 
     def enter(self, number: int, ticket: Ticket, work: RemainingWork, now: float) -> None:
         if now > self.at and self.inside:
@@ -165,6 +243,12 @@ class _SimulatedWorker:
         self.pictures += by * ticket.pictures
         self.isolated += by * ticket.isolated
         self.steps += by * step
+        self.room = self.capacity.slots - self.pictures
+        self.next_end = self.fits = math.inf
+        if self.inside:
+            self.round_lasts = round_seconds([step for _, _, step, _ in self.inside], self.pictures, self.together)
+            self.next_end = self.at + (self.inside[0][0] - self.round) * self.round_lasts
+            self.fits = 0 if self.isolated else self.room
 
 
 @dataclass(slots=True)
@@ -175,13 +259,16 @@ class _Play:
     Background jobs use no slot: they run one after the other on each worker, after all others.
     """
 
-    waiting: Sequence[tuple[Ticket, RemainingWork]]
-    foreground: Sequence[int]
-    background: Sequence[int]
-    """Indices of the waiting jobs."""
-    running: Sequence[RunningJob]
+    waiting: _Waiting
+    inside: Sequence[tuple[str, RunningJob]]
+    """Worker and running foreground job."""
+    behind: Sequence[RunningJob]
+    """Running background jobs."""
     pick: Callable[[DurationRange], float]
     capacities: Mapping[str, Capacity]
+    """Of the workers that are simulated."""
+    workers: int
+    """All of them."""
     now: float
     together: float
     ready: dict[str, float] = field(default_factory=dict)
@@ -190,88 +277,61 @@ class _Play:
     _busy: Counter[str] = field(default_factory=Counter)
     """Owner → jobs inside."""
 
-    def plan(self) -> Sequence[tuple[float, float]]:
+    def plan(self) -> _Course:
         """(start, end) of each waiting job."""
-        times = [(self.now, self.now)] * len(self.waiting)
-        chosen = dict(list(self.capacities.items())[:MOST])
-        self._workers = [
-            _SimulatedWorker(name, one, self.pick, self.together, self.now) for name, one in chosen.items()
-        ]
-        self._finish(self._begin())
-        foreground = self.foreground
-        share = max(len(self.capacities) / len(self._workers), 1.0)
-        played = foreground if share == 1.0 else _every(foreground, share)
+        workers = {
+            name: _SimulatedWorker(one, self.pick, self.together, self.now) for name, one in self.capacities.items()
+        }
+        self._workers = list(workers.values())
+        for number, (name, job) in enumerate(self.inside, 1):
+            self._enter(workers[name], -number, job.ticket, job.left)
+        played = self.waiting.played
         slots = sum(worker.capacity.slots for worker in self._workers)
         exact = len(played) if len(played) <= HEAD + slots else HEAD
+        times: _Times = {}
         self._play(times, list(played[: exact + slots]))
-        self._extrapolate(times, played, exact)
-        if share > 1.0:
-            _interpolate(times, foreground, played, [self.pick(self.waiting[number][1].alone) for number in foreground])
+        for number in played[exact : exact + slots]:
+            del times[number]
+        starts, per_round = self._extrapolate(times, exact)
         self._background(times)
-        return times
-
-    def _begin(self) -> list[RunningJob]:
-        """Running jobs enter their workers. Returns those of workers that are not simulated."""
-        names = {worker.name: worker for worker in self._workers}
-        outside = []
-        for number, job in enumerate(self.running, 1):
-            if job.ticket.background:
-                continue
-            worker = self._workers[0] if len(self.capacities) == 1 else names.get(job.worker)
-            if worker is None:
-                outside.append(job)
-            else:
-                self._enter(worker, -number, job.ticket, job.left)
-        return outside
+        return _Course(self.waiting, self.pick, times, exact, starts, per_round)
 
     def _play(self, times: _Times, left: list[int]) -> None:
         while left or any(worker.inside for worker in self._workers):
             if (turn := self._turn(left)) is not None:
                 place, worker = turn
                 number = left.pop(place)
-                ticket, work = self.waiting[number]
+                ticket, work = self.waiting.order[number], self.waiting.works[number]
                 times[number] = self.now, self.now
                 self._enter(worker, number, ticket, work.times(worker.capacity.slow))
             else:
                 self._leave(times)
 
-    def _extrapolate(self, times: _Times, foreground: Sequence[int], exact: int) -> None:
-        """Times of the jobs behind the *exact* ones, for saturated workers."""
-        if exact == len(foreground):
-            return
-        head = foreground[:exact]
+    def _extrapolate(self, times: _Times, exact: int) -> tuple[Sequence[float], float]:
+        """Starts of the played jobs behind the *exact* ones, for saturated workers, and the seconds of their rounds."""
+        played, works = self.waiting.played, self.waiting.works
+        if exact == len(played):
+            return (), 0.0
+        head = played[:exact]
         spent = sum(end - start for start, end in (times[number] for number in head))
-        per_round = spent / sum(self.waiting[number][1].rounds for number in head)
+        per_round = spent / sum(works[number].rounds for number in head)
         speed = sum(worker.capacity.slots ** (1 - self.together) / worker.capacity.slow for worker in self._workers)
-        last = foreground[exact - 1]
-        start = times[last][0] + self.pick(self.waiting[last][1].alone) / speed
-        for number in foreground[exact:]:
-            work = self.waiting[number][1]
-            times[number] = start, start + work.rounds * per_round
-            start += self.pick(work.alone) / speed
-        self.now = max(self.now, times[foreground[-1]][1])
-
-    def _finish(self, outside: Sequence[RunningJob]) -> None:
-        """Ends of the running jobs of the workers that were not simulated, which stay as crowded as they are."""
-        crowds: dict[str, list[RunningJob]] = {}
-        for job in outside:
-            crowds.setdefault(job.worker, []).append(job)
-        for jobs in crowds.values():
-            steps = [self.pick(job.left.alone) / job.left.rounds for job in jobs]
-            lasts = round_seconds(steps, sum(job.ticket.pictures for job in jobs), self.together)
-            for job in jobs:
-                self.ready[job.ticket.job_id] = self.now + job.left.rounds * lasts
+        first = times[head[-1]][0] + self.pick(works[head[-1]].alone) / speed
+        starts = list(
+            accumulate((self.pick(works[number].alone) / speed for number in played[exact:-1]), initial=first)
+        )
+        self.now = max(self.now, starts[-1] + works[played[-1]].rounds * per_round)
+        return starts, per_round
 
     def _background(self, times: _Times) -> None:
-        ends = [self.now] * len(self.capacities)
-        for job in self.running:
-            if job.ticket.background:
-                end = heapq.heappop(ends) + self.pick(job.left.alone)
-                self.ready[job.ticket.job_id] = end
-                heapq.heappush(ends, end)
-        for number in self.background:
+        ends = [self.now] * self.workers
+        for job in self.behind:
+            end = heapq.heappop(ends) + self.pick(job.left.alone)
+            self.ready[job.ticket.job_id] = end
+            heapq.heappush(ends, end)
+        for number in self.waiting.background:
             start = heapq.heappop(ends)
-            times[number] = start, start + self.pick(self.waiting[number][1].alone)
+            times[number] = start, start + self.pick(self.waiting.works[number].alone)
             heapq.heappush(ends, times[number][1])
 
     def _enter(self, worker: _SimulatedWorker, number: int, ticket: Ticket, work: RemainingWork) -> None:
@@ -279,7 +339,7 @@ class _Play:
         self._busy[ticket.owner] += 1
 
     def _leave(self, times: _Times) -> None:
-        worker = min(self._workers, key=lambda one: one.next_end)
+        worker = min(self._workers, key=_NEXT_END)
         number, ticket = worker.leave()
         self.now = max(self.now, worker.at)
         self._busy[ticket.owner] -= 1
@@ -292,37 +352,29 @@ class _Play:
         """Index of the next job among *left* and its worker, if there is room: the rule of `FairQueue.next`."""
         free = list(self._workers)
         for turn, number in enumerate(left):
-            ticket = self.waiting[number][0]
+            ticket = self.waiting.order[number]
             if self._busy[ticket.owner] >= ticket.running_limit:
                 continue
-            able = [worker for worker in free if worker.takes(ticket)]
-            if able:
+            pictures = math.inf if ticket.isolated else ticket.pictures
+            if able := [worker for worker in free if worker.fits >= pictures]:
                 return turn, min(able, key=lambda worker: ((worker.steps + 1e-9) * worker.capacity.slow, -worker.room))
             if ticket.isolated:
                 free.remove(min(free, key=lambda worker: len(worker.inside)))
             else:
-                free.remove(max(free, key=lambda worker: worker.room))
+                free.remove(max(free, key=_ROOM))
             if not free:
                 return None
         return None
 
 
-def _every(numbers: Sequence[int], share: float) -> list[int]:
-    """One in *share* of them, evenly spread."""
-    return [numbers[int(place * share)] for place in range(math.ceil(len(numbers) / share))]
-
-
-def _interpolate(times: _Times, numbers: Sequence[int], played: Sequence[int], alone: Sequence[float]) -> None:
-    """Times of the jobs between the *played* ones: they start between those, and take as long by their durations."""
-    if not played:
-        return
-    place = {number: position for position, number in enumerate(numbers)}
-    for before, after in zip(played, [*played[1:], None], strict=True):
-        start, end = times[before]
-        first = place[before]
-        last = place[after] if after is not None else len(numbers)
-        until = times[after][0] if after is not None else start
-        stretch = (end - start) / max(alone[first], 1e-9)
-        for position in range(first + 1, last):
-            begins = start + (max(until, start) - start) * (position - first) / (last - first)
-            times[numbers[position]] = begins, begins + alone[position] * stretch
+def _crowded_ends(running: Iterable[RunningJob], now: float, together: float) -> dict[str, float]:
+    """Ends of the running jobs of workers that are not simulated, which stay as crowded as they are."""
+    crowds: dict[str, list[RunningJob]] = {}
+    for job in running:
+        crowds.setdefault(job.worker, []).append(job)
+    ends = {}
+    for jobs in crowds.values():
+        steps = [job.left.alone.likely / job.left.rounds for job in jobs]
+        lasts = round_seconds(steps, sum(job.ticket.pictures for job in jobs), together)
+        ends.update({job.ticket.job_id: now + job.left.rounds * lasts for job in jobs})
+    return ends

@@ -20,12 +20,13 @@ from __future__ import annotations
 import heapq
 from bisect import insort
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import count
 
 from bot.models.job import Priority
 from bot.scheduling.ticket import Ticket
+from bot.scheduling.waiting_order import Key, WaitingOrder
 from bot.scheduling.worker_pool import WorkerPool
 
 HEAD_START: Mapping[Priority, float] = {
@@ -80,6 +81,7 @@ class FairQueue:
         self._now = self._share = 0.0
         self._arrivals = count()
         self._held: frozenset[int] = frozenset()
+        self._order = WaitingOrder(self._keyed)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -161,41 +163,23 @@ class FairQueue:
             self._touch(entry.ticket.owner)
             self._settle()
 
-    def order(self) -> Iterator[Ticket]:
+    def order(self) -> list[Ticket]:
         """Waiting jobs in the order in which they will start if no job arrives or is cancelled.
 
         Background jobs come after all others, held jobs last.
         """
-        virtual = dict(self._virtual)
-        groups: dict[tuple[bool, bool], list[list[_WaitingJob]]] = {}
-        for line in self._lines.values():
-            if not self._held and all(entry.ticket.priority is not Priority.BACKGROUND for entry in line):
-                groups.setdefault((False, False), []).append(line)
-                continue
-            split: dict[tuple[bool, bool], list[_WaitingJob]] = {}
-            for entry in line:
-                split.setdefault(self._group(entry.ticket), []).append(entry)
-            for group, entries in split.items():
-                groups.setdefault(group, []).append(entries)
-        for group in sorted(groups):
-            yield from self._merged(groups[group], virtual)
+        return self._order.tickets()
 
-    def _group(self, ticket: Ticket) -> tuple[bool, bool]:
-        return self.holds(ticket), ticket.background
-
-    def _merged(self, waiting: list[list[_WaitingJob]], virtual: dict[str, float]) -> Iterator[Ticket]:
-        """Merge the lines of several owners, none of them empty; advances their *virtual* times."""
-        heap = [(*self._key(line[0], virtual), 0, line) for line in waiting]
-        heapq.heapify(heap)
-        while heap:
-            _, _, _, place, line = heap[0]
-            ticket = line[place].ticket
-            yield ticket
-            virtual[ticket.owner] += ticket.span
-            if place + 1 < len(line):
-                heapq.heapreplace(heap, (*self._key(line[place + 1], virtual), place + 1, line))
-            else:
-                heapq.heappop(heap)
+    def _keyed(self, owner: str) -> list[tuple[Key, Ticket]]:
+        """The waiting jobs of *owner* with their places in `order`."""
+        found, virtual = [], self._virtual.get(owner, 0.0)
+        for held, background, entry in sorted(
+            (self.holds(entry.ticket), entry.ticket.background, entry) for entry in self._lines.get(owner, ())
+        ):
+            start = virtual - HEAD_START[entry.ticket.priority]
+            found.append(((held, background, start, entry.arrival, owner), entry.ticket))
+            virtual += entry.ticket.span
+        return found
 
     def _find(self, heap: list[_Candidate], *, background: bool) -> tuple[_WaitingJob, str] | None:
         """The first job that fits a worker now, and that worker. Jobs that wait reserve workers."""
@@ -230,6 +214,7 @@ class FairQueue:
 
     def _touch(self, owner: str) -> None:
         """Enter the present candidates of *owner* after a change of their line, virtual time or running jobs."""
+        self._order.change(owner)
         if owner not in self._lines:
             return
         for heap, background in ((self._front, False), (self._behind, True)):

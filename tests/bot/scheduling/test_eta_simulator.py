@@ -214,13 +214,9 @@ def crowd(count: int) -> list[Ticket]:
 
 @pytest.mark.parametrize("together", [0.6, 1.0])
 def test_the_extrapolated_tail_is_near_the_exact_simulation(together: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    def expect(one: Ticket) -> RemainingWork:
-        seconds = 2.0 + int(one.job_id[1:]) % 7
-        return RemainingWork(DurationRange(seconds * 0.8, seconds, seconds * 1.2), 25, one.pictures)
-
-    quick = forecast(crowd(400), [], expect, 4, now=0, together=together)
+    quick = forecast(crowd(400), [], seven_speeds, 4, now=0, together=together)
     monkeypatch.setattr(eta_simulator, "HEAD", 1000)
-    exact = forecast(crowd(400), [], expect, 4, now=0, together=together)
+    exact = forecast(crowd(400), [], seven_speeds, 4, now=0, together=together)
 
     for one in crowd(400)[50:]:
         assert pytest.approx(exact[one.job_id].starts, rel=0.12) == quick[one.job_id].starts
@@ -283,6 +279,38 @@ def test_background_jobs_are_spread_over_the_workers() -> None:
     places = forecast(behind, [], ten_seconds_a_unit, TWO_WORKERS, now=0)
 
     assert [0, 0, 10] == sorted(place.starts for place in places.values())
+
+
+def seven_speeds(one: Ticket) -> RemainingWork:
+    seconds = 2.0 + int(one.job_id[1:]) % 7
+    return RemainingWork(DurationRange(seconds * 0.8, seconds, seconds * 1.2), 25, one.pictures)
+
+
+def test_a_job_that_is_asked_for_alone_gets_the_times_of_a_forecast_of_all() -> None:
+    """The times come from a version that computed the start and end of every job in advance."""
+    foreground, behind = crowd(400)[:380], crowd(400)[380:]
+    waiting = foreground + [replace(one, priority=Priority.BACKGROUND) for one in behind]
+    workers = {str(number): Capacity(4, slow=1.0 + number % 2) for number in range(6)}
+    names = [f"R{number}" for number in range(9)]
+    running = [RunningJob(ticket(name), seven_speeds(ticket(name)), 0.5, str(n % 6)) for n, name in enumerate(names)]
+
+    places = forecast(waiting, running, seven_speeds, workers, 100.0, 0.7)
+
+    for number, *times in (
+        (0, 4.5, 100.0, 107.38924430032822, 109.23655537541026, 111.08386645049231),
+        (1, 5.5, 100.0, 106.86144113601905, 108.57680142002381, 110.29216170402857),
+        (60, 64.5, 146.67648854718348, 146.58599327802025, 158.2324915975253, 169.8789899170304),
+        (61, 65.5, 147.99599645795638, 147.64159960663858, 159.5519995082982, 171.46239940995787),
+        (200, 204.5, 249.04831062464697, 230.33241142804584, 262.91551428505716, 295.49861714206884),
+        (379, 383.5, 380.8891427093717, 333.9561166077713, 392.4451457597135, 450.93417491165593),
+        (380, 384.5, 392.4451457597135, 337.1561166077713, 396.4451457597135, 455.73417491165594),
+        (399, 403.5, 406.4451457597135, 346.75611660777133, 408.4451457597135, 470.1341749116559),
+    ):
+        place = places[waiting[number].job_id]
+        assert number + 1 == place.position
+        assert times == pytest.approx([place.ahead_cost, place.starts, place.earliest, place.ready, place.latest])
+    assert pytest.approx(118.55547904150656) == places.ready["R7"]
+    assert set(names) == set(places.ready)
 
 
 @pytest.mark.parametrize("workers", [8, 64])

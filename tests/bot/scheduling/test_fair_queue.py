@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from bot.models.job import Priority
 from bot.scheduling.fair_queue import EVERYTHING, FairQueue
 from bot.scheduling.ticket import Ticket
+from bot.scheduling.waiting_order import WaitingOrder
 
 
 def ticket(name: str, cost: float = 1.0, **more: object) -> Ticket:
@@ -202,6 +204,33 @@ def test_the_announced_order_is_the_order_that_happens(wanted: list[tuple[str, f
 
     assert announced == served(queue)
     assert len(wanted) == len(announced)
+
+
+@given(jobs, st.lists(st.tuples(st.sampled_from(["next", "end", "give back", "remove", "hold"]), st.integers(0, 99))))
+def test_the_order_after_each_change_is_that_of_a_queue_sorted_anew(
+    wanted: list[tuple[str, float, Priority]], changes: list[tuple[str, int]]
+) -> None:
+    queue, kept = FairQueue(), [ticket(f"{o}{n}", cost, priority=p) for n, (o, cost, p) in enumerate(wanted)]
+    for number, one in enumerate(kept):
+        queue.add(replace(one, server=number % 3))
+    for what, number in changes:
+        running = queue.running
+        match what:
+            case "next":
+                queue.next(room=1 + number % 4)
+            case "end" if running:
+                queue.ended(running[number % len(running)].job_id, painted=number / 99)
+            case "give back" if running:
+                queue.give_back(running[number % len(running)].job_id, painted=number / 99)
+            case "remove":
+                queue.remove(kept[number % len(kept)].job_id)
+            case "hold":
+                queue.hold({number % 4})
+
+        anew = WaitingOrder(queue._keyed)
+        for owner in "ABCD":
+            anew.change(owner)
+        assert anew.tickets() == queue.order()
 
 
 @given(jobs)
