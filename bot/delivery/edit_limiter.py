@@ -92,9 +92,13 @@ class EditBudget:
     def wait(self, key: MessageKey, urgency: Urgency, now: float) -> float:
         """Seconds until *key* may be edited; final and parting updates wait for the bot's bucket only."""
         if urgency in (Urgency.FINAL, Urgency.SHUTDOWN):
-            return self._bucket("bot", self._bot, now).wait(now)
+            return self.shortest_wait(now)
         later = self._places.get(key.message, now) - now if urgency is Urgency.QUEUE_POSITION else 0.0
         return max(later, *(bucket.wait(now) for bucket in self._all(key, now)))
+
+    def shortest_wait(self, now: float) -> float:
+        """Seconds until any message may be edited, whatever its urgency: all share the bot's bucket."""
+        return self._bucket("bot", self._bot, now).wait(now)
 
     def take(self, key: MessageKey, now: float) -> None:
         if len(self._buckets) >= self._prune_at:
@@ -173,6 +177,8 @@ class EditLimiter:
         for key, waiting in sorted(self._waiting.items(), key=lambda item: item[1].urgency):
             if waiting.granted.done():
                 continue
+            if (rest := self._budget.shortest_wait(now)) > 0:
+                return rest  # hundreds may wait in a crowd; none of them can go before
             pause = self._budget.wait(key, waiting.urgency, now)
             if pause > 0:
                 pauses.append(pause)

@@ -112,6 +112,30 @@ async def test_the_most_urgent_goes_first() -> None:
     running.cancel()
 
 
+class CountingBudget(EditBudget):
+    asked = 0
+
+    def wait(self, key: MessageKey, urgency: Urgency, now: float) -> float:
+        self.asked += 1
+        return super().wait(key, urgency, now)
+
+
+async def test_a_crowd_that_waits_for_the_whole_bot_is_not_asked_one_by_one() -> None:
+    budget = CountingBudget(0.01, 1, per_second=20)
+    turns = Turns(budget)
+    asking = [asyncio.create_task(turns.ask(MessageKey(n, n), Urgency.PROGRESS)) for n in range(100)]
+    await asyncio.sleep(0)
+    running = asyncio.create_task(turns.edit_limiter.run())
+
+    await asyncio.wait(asking[:12])
+
+    running.cancel()
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    assert budget.asked <= 2 * len(turns.order)
+
+
 async def test_a_job_that_ends_while_it_waits_goes_through_at_once() -> None:
     turns = Turns(EditBudget(60.0, 1))
     running = asyncio.create_task(turns.edit_limiter.run())
