@@ -185,6 +185,20 @@ async def test_an_engine_that_cannot_start_says_why_in_words() -> None:
             await client.submit("a")
 
 
+async def test_words_of_an_engine_reach_log_and_members_without_control_characters(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", logger="engine.client.supervisor")
+    command = (sys.executable, "-c", "raise SystemExit('\\x1b[2J\\x1b]0;title\\x07no GPU\\x9b')")
+    async with started(command=command) as client:
+        await client.until(lambda seen: bool(seen))
+        said = client.readies[0].unavailable["engine"]
+
+    logged = [record.getMessage() for record in caplog.records if "no GPU" in record.getMessage()]
+    assert "no GPU" in said and logged
+    assert not [text for text in (said, *logged) if not set(text).isdisjoint("\x1b\x07\x9b")]
+
+
 async def test_a_command_that_does_not_exist_is_said_so() -> None:
     async with started(command=("/no/such/python",)) as client:
         await client.until(lambda seen: bool(seen))

@@ -230,7 +230,8 @@ def test_a_machine_that_gives_no_time_is_busy_and_a_picture_that_takes_much_is_s
     assert 0 < idle.cpu_seconds < slow.cpu_seconds
 
 
-def test_closing_ends_the_child(faulty: Faulty) -> None:
+def test_closing_ends_the_child(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder, "SECONDS", 600)
     one, refused = DecoderProcess(faulty.running("sys.stdin.buffer.read(); time.sleep(600)")), list[str]()
 
     def decode() -> None:

@@ -75,6 +75,8 @@ def test_what_is_no_record_of_ours_is_refused(text: str) -> None:
     [
         {"request": {}},
         {"request": {"kind": "dream", "prompts": [{"text": "a"}], "extra": 1}},
+        {"prompts": [{"text": "a " * 100_000}]},
+        {"prompts": [{"text": "a"}] * 300},
         {"width": 4096, "height": 4096},
         {"width": 255},
         {"model": "nowhere"},
