@@ -120,12 +120,11 @@ class FineTuner:
 
     def run(self, name: str = "") -> None:
         """Train to the end. Ctrl-C saves, and is raised again. Raises NotFinite or WeightsError (full disk)."""
-        options, meter = self.options, Meter()
-        ledger = self._ledger(name)
-        meter.count(self.step * options.batch_size)
+        options, ledger = self.options, self._ledger(name)
         try:
             if ledger and self.step and self._shows() and not self._grid_file.exists():
                 self._paint_grid(ledger)  # a kill came between save and grid
+            meter = self._meter()
             while self.step < options.steps:
                 with unhurried():
                     begun = time.perf_counter()
@@ -136,6 +135,7 @@ class FineTuner:
                     self.save(ledger)
                 if self._shows():
                     self._grid(ledger)
+                    meter = self._meter()
         except KeyboardInterrupt:
             if self.ranks.leads:  # other processes may be a step further: nothing waits for them
                 self._write(ledger)
@@ -143,6 +143,12 @@ class FineTuner:
         finally:
             if ledger:
                 ledger.close()
+
+    def _meter(self) -> Meter:
+        """A meter that begins now, so that it does not count the time of a grid."""
+        meter = Meter()
+        meter.count(self.step * self.options.batch_size)
+        return meter
 
     def _ledger(self, name: str) -> Ledger | None:
         if not self.ranks.leads:

@@ -36,6 +36,8 @@ UNTOLD = 4
 """Samples of a net that is told nothing."""
 LEAST_SIDE = 128
 """Pixels; smaller samples leave no room for their captions, and are shown with larger pixels."""
+AT_ONCE = 4
+"""Samples in one batch of guided steps."""
 MOST = 16
 """Samples of a grid."""
 
@@ -71,14 +73,14 @@ class Showing:
         return contact_sheet(larger, captions)
 
     def _guided(self, net: UNetModel, told: Sequence[tuple[int, str]]) -> list[Image.Image]:
-        """One after another: what fits into memory beside the training is unknown."""
         nets = _Nets(next(net.parameters()).device, {f"diffusion:{self.model}": DiffusionNet(net)})
         steps = {"steps": str(min(STEPS, net.flags.diffusion_steps))}
-        images = []
+        requests = []
         for seed, (label, text) in enumerate(told):
             chosen = {**steps, **self.settings, **({"class_id": str(label)} if self.classes else {})}
-            images.append(_painted(build_request(text, model=self.model, seed=seed, settings=chosen), nets))
-        return images
+            requests.append(build_request(text, model=self.model, seed=seed, settings=chosen))
+        parts = [requests[i : i + AT_ONCE] for i in range(0, len(requests), AT_ONCE)]
+        return [image for part in parts for image in _painted(part, nets)]
 
 
 class _Nets:
@@ -97,17 +99,18 @@ class _Nets:
         return found
 
 
-def _painted(request: DreamRequest, nets: _Nets) -> Image.Image:
-    """The picture at the net's own size. Raises DreamErrors."""
-    method = find_method(request.method)
-    method.load(request, nets)
-    states = method.begin(Job("grid", 1, "train", request), {}, nets)
-    step: Step | None = None
-    while not isinstance(step, Finished):
-        (step,) = method.advance(states, nets)
-        if isinstance(step, Failed):
-            raise step.error
-    return step.image
+def _painted(requests: Sequence[DreamRequest], nets: _Nets) -> list[Image.Image]:
+    """A picture of each at the net's own size, in one batch. Raises DreamErrors."""
+    method, states = find_method(requests[0].method), []
+    for request in requests:
+        method.load(request, nets)
+        states += method.begin(Job("grid", 1, "train", request), {}, nets)
+    steps: list[Step] = []
+    while not steps or not isinstance(steps[0], Finished):
+        steps = method.advance(states, nets)
+        if failed := next((step for step in steps if isinstance(step, Failed)), None):
+            raise failed.error
+    return [step.image for step in steps if isinstance(step, Finished)]
 
 
 @torch.no_grad()

@@ -102,4 +102,4 @@ def test_a_grid_shows_every_class_and_every_prompt_of_it(
     heard.clear()
     showing.paint(net)
     assert ["cat: a red circle", "dog: a red circle"] == sheets[-1]
-    assert [[0]] * 25 + [[1]] * 25 == heard
+    assert [[0, 1]] * 25 == heard
