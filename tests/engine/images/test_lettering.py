@@ -53,13 +53,26 @@ def test_no_box_is_ever_drawn() -> None:
 @pytest.mark.parametrize("shapes", [True, False])
 @pytest.mark.parametrize(
     ("line", "seen"),
-    [("abc", "abc"), ("אבג", "גבא"), ("אב abc", "abcבא"), ("abc אב", "abcבא"), ("אב 12", "12בא"), ("a אב c", "aבאc")],
+    [
+        ("abc", "abc"),
+        ("אבג", "גבא"),
+        ("אב abc", "abcבא"),
+        ("abc אב", "abcבא"),
+        ("אב 12", "12בא"),
+        ("a אב c", "aבאc"),
+        ("abc אב…", "abcבא…"),
+        ("אב abc…", "…abcבא"),
+        ("abc אב 12 גד", "abcדג12בא"),
+        ("אב 1,5 גד", "דג1,5בא"),
+        ("אב · 12 s", "בא·12s"),
+        ("red · אב…", "red·…בא"),
+    ],
 )
 def test_text_from_right_to_left_is_seen_so(
     line: str, seen: str, shapes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lettering, "_shapes", lambda: shapes)
-    runs = [run[::-1] if shapes and any("א" <= char for char in run) else run for _, run in lettering._runs(line)]
+    runs = [run[::-1] if shapes and right else run for _, run, right in lettering._runs(line)]
 
     assert seen == "".join(runs).replace(" ", "")
 
@@ -74,6 +87,12 @@ def test_lines_are_drawn_where_their_anchor_says(anchor: str, line: str) -> None
 
     assert abs(left - start) < 6 and abs(right - start - length(line, 24)) < 6
     assert {"a": top >= 50, "m": top < 50 < bottom, "s": top < 50}[anchor[1]]
+
+
+def test_a_joiner_stays_between_letters_that_it_shapes() -> None:
+    assert "می\u200cشود" == drawable("می\u200cشود")
+    assert "a b" == drawable("a\u200d b")
+    assert "Image 1" == drawable("\u200c\u200d", "Image 1")
 
 
 def test_a_long_line_is_cut_with_an_ellipsis() -> None:
