@@ -23,7 +23,7 @@ class CompareCog(commands.Cog):
         name="compare", description="Paint one prompt with lists of words, values or ways, side by side."
     )
     @app_commands.describe(
-        prompt="What to paint. A list paints one picture for each: a [red|blue] fox",
+        prompt="What to paint. A list paints one picture per word: a [red|blue] fox",
         values="Lists of settings: steps=[10,25,50] or seed=[1..9] or style=[ink|watercolour]",
         first="A profile, method or model, with options if needed, for example draft eta=0.5",
         second="Another profile, method or model.",

@@ -23,7 +23,7 @@ from engine.requests.prompts import Prompt
 from engine.requests.request import DreamRequest
 
 GONE = "This form was opened more than ten minutes ago. Use the command on the message again."
-NO_PICTURE = "This message has no picture. Use this on a picture of mine, or on a message with an attached one."
+NO_PICTURE = "This message has no picture. Use this on one of my pictures, or on a message with an attachment."
 
 
 def attached_picture(message: discord.Message) -> discord.Attachment:

@@ -30,7 +30,7 @@ def insight_embed(duels: Sequence[Duel], about: str) -> discord.Embed:
         embed.description = "\n".join(map(_line, found[:LINES]))
         hidden = len(found) - LINES
         more = f" · {count(hidden, 'more pair')}; narrow it down with about:" if hidden > 0 else ""
-        embed.set_footer(text=f"Votes for pictures that differ in nothing else{more}")
+        embed.set_footer(text=f"Only votes on pictures that differ in nothing else{more}")
     else:
         embed.description = f"No vote has compared “{plain(shorten(about, VALUE))}” yet." if duels else NOTHING
     return embed

@@ -46,7 +46,7 @@ def vote_sheet(vote: Vote, thumbnails: Sequence[bytes | None], limit: int) -> Im
 def winner_news(vote: Vote) -> dict[int, WinnerNews]:
     """What the author of each winning picture is told."""
     winners, cast = vote.winners, sum(vote.counts.values())
-    how = "won this vote" if len(winners) == 1 else "tied for the first place in this vote"
+    how = "won this vote" if len(winners) == 1 else "tied for first place in this vote"
     return {
         one.author_id: WinnerNews(
             one.job_id, f"your picture {one.letter} {how}, with {vote.counts[one.place]} of {count(cast, 'vote')}."
@@ -57,7 +57,7 @@ def winner_news(vote: Vote) -> dict[int, WinnerNews]:
 
 def _open(vote: Vote) -> Iterator[str]:
     yield f"**{_title(vote)}**"
-    yield f"Press a letter to vote. You can change your vote until the end: {relative(vote.ends_at)}."
+    yield f"Press a letter to vote. You can change your vote until it ends {relative(vote.ends_at)}."
     own = " You cannot vote for your own picture." if vote.others_only else ""
     yield f"-# Blind vote: labels and counts stay hidden until then.{own}"
 

@@ -63,7 +63,7 @@ def _short(one: Applied, job: JobRow) -> str:
     if one.what == ENFORCED:
         return f"always avoided in this server: “{value}”"
     if one.what == "challenge":
-        return f"entry of {mention(job.origin.user_id)} in the challenge “{value}”, which costs no quota"
+        return f"entry by {mention(job.origin.user_id)} in the challenge “{value}”; it used no quota"
     if one.what == "negative":
         return f"avoided by default in {one.whose}: “{value}”"
     return f"{one.what} {value}" + (f" ({one.whose})" if one.whose else "")

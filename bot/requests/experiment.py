@@ -189,7 +189,7 @@ def _values(source: str, start: int, inside: str, name: str) -> Iterator[Value]:
 
 def _counted(source: str, at: int, first: int, last: int) -> Iterator[Value]:
     if last < first:
-        raise PromptError(f"A range counts up, as in {last}..{first}.", source, at)
+        raise PromptError(f"A range must count up, as in {last}..{first}.", source, at)
     if last - first >= LONGEST:
         raise PromptError(f"This range has {last - first + 1} values, which is too many.", source, at)
     yield from (Value(str(number), at) for number in range(first, last + 1))
@@ -275,7 +275,7 @@ def _check(lists: Sequence[tuple[ValueList, str]], fixed: Mapping[str, str], see
             raise PromptError(f"{one.name} has two lists. Use one of them.", source, one.start)
     if len(lists) > MOST_LISTS:
         one, source = lists[MOST_LISTS] if lists[MOST_LISTS][1] else lists[MOST_LISTS - 1]
-        raise PromptError("Two lists are the most: they become rows and columns.", source, one.start)
+        raise PromptError("Use at most two lists: they become rows and columns.", source, one.start)
     given = {*fixed, *([SEED] if seed is not None else [])}
     if twice := next((one.name for one, _ in lists if one.name in given), ""):
         raise Refused(f"{twice} has a value and a list. Use one of them.")
@@ -318,7 +318,7 @@ def check_number(lists: Sequence[ValueList], source: str) -> None:
     """Raise PromptError for more pictures than a message can offer; the host's limit is checked later."""
     number = math.prod(len(one.values) for one in lists)
     if number > MOST:
-        text = f"This makes {number} pictures; {MOST} are the most."
+        text = f"This makes {number} pictures; the limit is {MOST}."
         raise PromptError(text, source, lists[-1].start) if source else TooLarge(text)
 
 

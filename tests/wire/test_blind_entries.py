@@ -58,7 +58,7 @@ async def test_the_thread_names_no_author_and_no_prompt_until_the_end(
 
     world.forward(3601)
     await max_.wait_for(owl, lambda m: is_result(m) and "an owl" in m.text, what="the entry with its prompt")
-    await mo.wait_for(fox, lambda m: f"entry of {mo.mention} in the challenge “owls”" in m.text)
+    await mo.wait_for(fox, lambda m: f"entry by {mo.mention} in the challenge “owls”" in m.text)
     assert "an owl" in json.dumps(read_text(owl.pictures[0]))
     async with asyncio.timeout(10):
         while await count(world.bot.store, "covered_sheets"):
@@ -152,7 +152,7 @@ async def test_no_way_leads_from_an_entry_to_its_author_or_prompt(
         answers += [(link, await mo.slash("lineage", link=link)), (job, await mo.slash("lineage", link=job))]
         for what, answer in answers:
             await world.until(lambda one=answer: one.messages, what=f"an answer to {what}")
-            assert any(REFUSED in one.text or "I know no picture" in one.text for one in answer.messages), what
+            assert any(REFUSED in one.text or "I cannot find a picture" in one.text for one in answer.messages), what
         for emoji in ("⬆️", "🔁"):
             mo.react(owl, emoji)
         await world.until(lambda: 2 <= sum(REFUSED in m.text for m in mo.sees("dm")), what="words about both reactions")

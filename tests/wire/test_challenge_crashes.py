@@ -121,7 +121,7 @@ async def outcome(world: World) -> tuple[object, ...]:
     assert [world.max.id] == [row[0] for row in winners]
     results = [m for m in inside if "Leaderboard" in m.buttons]
     assert all(m.raw["pinned"] for m in results)
-    shown = [m.text.partition("entry of ")[2].partition(" ")[0] for m in inside if "entry of " in m.text]
+    shown = [m.text.partition("entry by ")[2].partition(" ")[0] for m in inside if "entry by " in m.text]
     assert sorted(shown) == sorted([world.max.mention, world.mo.mention])
     votes = [m for m in inside if "· ended <t:" in m.text]
     return (

@@ -21,7 +21,7 @@ async def start(person: Person, theme: str = "owls", **options: Any) -> Shown:
     """Start a challenge in the studio; its announcement, once it has its thread."""
     given = {"theme": theme, "deadline": "24h", "vote": "1h", **options}
     answer = await person.slash("challenge start", **given)
-    assert "The challenge is open until" in whispered(answer)
+    assert "The challenge is open. Entries close" in whispered(answer)
     return await person.wait_for_message(lambda m: f"**Challenge: {theme}**" in m.text and "Enter …" in m.buttons)
 
 
@@ -98,7 +98,7 @@ async def test_a_challenge_from_its_start_to_its_prize_through_restarts(
     assert result.pictures
     await max_.wait_for(result, lambda m: m.raw["pinned"], what="the pin")
     await max_.wait_for(announcement, lambda m: f"🏆 {max_.mention}" in m.text and not m.buttons)
-    said = f"entry of {mo.mention} in the challenge “owls”, which costs no quota"
+    said = f"entry by {mo.mention} in the challenge “owls”; it used no quota"
     await max_.wait_for(painted, lambda m: said in m.text and "a fox" in m.text, what="the entry with its author")
     assert (0.0, 50.0) == await balance(world, max_)
     assert "Prize\\: owls" in whispered(await max_.slash("quota"))
@@ -138,7 +138,7 @@ async def test_a_result_is_entered_by_its_button_or_by_info_and_withdrawn(
     after = await dreamt(max_, "a fox")
     grid = await dreamt(max_, "a cat", count=2)
 
-    assert "You can only enter pictures of your own." == whispered(await mo.click(after, "Enter challenge"))
+    assert "You can only enter your own pictures." == whispered(await mo.click(after, "Enter challenge"))
     info_after = (await max_.click(after, "Info")).message
     done = await max_.click(after, "Enter challenge")
     assert "is entered in the challenge “owls”" in whispered(done)
@@ -224,7 +224,7 @@ async def test_a_copy_or_an_upscale_of_another_persons_picture_cannot_be_entered
     await mo.click(shown, "Upscale")
     large = await child_of(mo, shown)
 
-    assert "This is a picture of another person." in whispered(await mo.click(large, "Enter challenge"))
+    assert "This picture belongs to another person." in whispered(await mo.click(large, "Enter challenge"))
     remix = await mo.submit(await mo.click(shown, "Remix"), prompt="a blue owl")
     await mo.wait_for(remix.message, is_result)
     assert "is entered" in whispered(await mo.click(remix.message, "Enter challenge"))
@@ -287,7 +287,7 @@ async def test_moderators_start_and_cancel_and_a_role_may_start(
     [
         ({"deadline": "soon"}, "is not a deadline"),
         ({"deadline": "2020-01-01"}, "between one minute and 60 days"),
-        ({"vote": "5 s"}, "is not the length of a vote"),
+        ({"vote": "5 s"}, "is not a valid vote length"),
         ({"theme": "a naked king"}, "is only allowed in 18+ channels"),
         ({"channel": "owl studies"}, "It opens its own thread"),
     ],

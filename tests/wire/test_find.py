@@ -150,7 +150,7 @@ async def test_words_that_the_perceptor_cannot_read_search_prompts_only(world: W
 
     page = await find(max_, "xyzzy")
 
-    assert "knows none of these words, so only prompts were searched" in page.text
+    assert "does not know these words, so only prompts were searched" in page.text
     assert ["xyzzy plugh"] == listed(page)
 
 

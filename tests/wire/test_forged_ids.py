@@ -102,8 +102,8 @@ async def test_pages_and_searches_that_were_never_shown_are_answered_in_words(
     assert "Nothing found" in whispered(await mo.slash("find", words="secret\x00"))
     too_long = "https://discord.com/channels/1/99999999999999999999/99999999999999999999"
     for command in ("lineage", "describe", "explain"):
-        assert "I know no picture" in whispered(await mo.slash(command, link=too_long))
-    assert "I know no picture" in whispered(await mo.slash("blend", prompt="a fox", links=too_long))
+        assert "I cannot find a picture" in whispered(await mo.slash(command, link=too_long))
+    assert "I cannot find a picture" in whispered(await mo.slash("blend", prompt="a fox", links=too_long))
 
 
 @pytest.mark.bot(queue={"per_user": 9})

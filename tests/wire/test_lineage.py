@@ -44,7 +44,7 @@ async def test_the_tree_names_authors_and_the_parent_counts_its_remixes(world: W
 async def test_a_picture_without_relatives_says_so(max_: Person, mo: Person) -> None:
     assert "You have no finished picture yet." in whispered(await mo.slash("lineage"))
     message = await dreamt(max_, "an owl")
-    assert "made from no other" in whispered(await max_.slash("lineage"))
+    assert "not made from another one" in whispered(await max_.slash("lineage"))
     info = await said(max_, await max_.click(message, "Info"))
     assert "Lineage" not in info.buttons
     assert "Made into others" not in info.text

@@ -92,7 +92,7 @@ async def test_a_blend_of_two_pictures_needs_no_words(world: World, max_: Person
         ({}, "two pictures, or one picture and a prompt"),
         ({"first": upload(picture())}, "two pictures, or one picture and a prompt"),
         ({"first": upload(picture()), "links": "a b c d"}, "4 pictures are the limit"),
-        ({"first": upload(picture()), "links": "nonsense"}, "I know no picture “nonsense” that you can see here"),
+        ({"first": upload(picture()), "links": "nonsense"}, "I cannot find a picture “nonsense” that you can see here"),
         ({"first": upload(picture()), "prompt": "owl:"}, "A weight is missing"),
         ({"first": upload(picture()), "prompt": "an owl", "weights": "1 2"}, "2 weights for 1 pictures"),
         ({"first": upload(picture()), "prompt": "an owl", "weights": "much"}, "A weight is a number"),
@@ -121,7 +121,7 @@ async def test_a_result_of_a_hidden_channel_cannot_be_blended(world: World, max_
     world.site.channel_changed(hidden)
     answer = await max_.slash("blend", links=f"{job_id(parent)}", prompt="fog")
     text = (await said(max_, answer)).text
-    assert "I know no picture" in text and "that you can see here. Give the link of its message" in text
+    assert "I cannot find a picture" in text and "that you can see here. Give a link to its message" in text
 
 
 @pytest.mark.parametrize("how", ["attached", "link", "menu of a result", "menu of a message"])
@@ -158,7 +158,7 @@ async def test_a_description_has_four_prompts_whose_buttons_paint(
 @pytest.mark.parametrize("options", [{}, {"picture": upload(picture()), "link": "x"}])
 @pytest.mark.parametrize("command", ["describe", "explain"])
 async def test_one_picture_is_needed(max_: Person, command: str, options: dict[str, object]) -> None:
-    assert "one of both" in (await said(max_, await max_.slash(command, **options))).text
+    assert "one of the two" in (await said(max_, await max_.slash(command, **options))).text
 
 
 async def test_an_explanation_is_a_chart_with_its_numbers(world: World, max_: Person, mo: Person) -> None:

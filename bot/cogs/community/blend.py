@@ -22,7 +22,7 @@ from engine.requests.prompts import Prompt
 MOST = 4
 NOT_YET = "0" * 63
 """With a digit, the placeholder for the hash of an attachment that is not fetched yet."""
-TOO_FEW = "A blend needs two pictures, or one picture and a prompt: attach them, or give links to messages of mine."
+TOO_FEW = "A blend needs two pictures, or one picture and a prompt: attach them, or give links to my messages."
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class BlendCog(commands.Cog):
         second="Another picture.",
         third="Another picture.",
         fourth="Another picture.",
-        links="Links to messages with pictures of mine, separated by blanks.",
+        links="Links to my messages with pictures, separated by spaces.",
         prompt="Words to blend in. Parts and weights: castle:2 | fog",
         weights="How much each picture counts, in order, for example: 2 1",
         negative=NEGATIVE,

@@ -57,14 +57,16 @@ class ChallengesCog(commands.Cog):
         )
         rules = await self.services.moderation.rules(caller.guild_id)
         if not (self._moderates(caller) or (rules.challenge_role and rules.challenge_role in caller.roles)):
-            raise NotAllowed("Only moderators, and members with the role that the server chose, can start challenges.")
+            raise NotAllowed("Only moderators and members with this server's challenge role can start challenges.")
         if prize:
             self._check_may_grant(caller)
         until = parse_deadline(deadline, self.services.clock(), rules.timezone or UTC_NAME)
         challenge = await self.services.challenges.start(caller, theme, until, entries, _vote(vote), prize)
         if challenge.state.over:
-            raise Refused("I could not announce the challenge in this channel, so it is cancelled.")
-        await responder.send_private(f"The challenge is open until {relative(challenge.deadline)}. {_place(challenge)}")
+            raise Refused("I could not announce the challenge in this channel, so it was cancelled.")
+        await responder.send_private(
+            f"The challenge is open. Entries close {relative(challenge.deadline)}. {_place(challenge)}"
+        )
 
     @group.command(
         name="enter", description="Paint an entry for the challenge, shown without your name until the vote ends."
@@ -115,7 +117,7 @@ class ChallengesCog(commands.Cog):
             challenge, caller, reason or "", moderator=self._moderates(caller)
         )
         await responder.send_private(
-            f"The challenge “{plain(cancelled.theme)}” is cancelled. All pictures stay with their owners."
+            f"The challenge “{plain(cancelled.theme)}” was cancelled. Everyone keeps their pictures."
         )
 
     @cancel.autocomplete("challenge")
@@ -135,7 +137,7 @@ class ChallengesCog(commands.Cog):
         return choices(completion.styles(typed, known, none=False))
 
     @app_commands.command(
-        name="leaderboard", description="Show wins, stars and entries of members who want to be listed."
+        name="leaderboard", description="Show the wins, stars and entries of members who joined the list."
     )
     @app_commands.describe(join="Put yourself on the leaderboard of this server, or take yourself off.")
     @app_commands.guild_only()
@@ -166,7 +168,7 @@ class ChallengesCog(commands.Cog):
 def _vote(text: str) -> float:
     seconds = parse_length(text)
     if seconds is None or not SHORTEST_VOTE <= seconds <= LONGEST_VOTE:
-        raise Refused(f"“{plain(text)}” is not the length of a vote. Type 1h, 24h or 3 days; at most 14 days.")
+        raise Refused(f"“{plain(text)}” is not a valid vote length. Type 1h, 24h or 3 days; the limit is 14 days.")
     return seconds
 
 

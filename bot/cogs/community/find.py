@@ -39,7 +39,7 @@ class FindCog(commands.Cog):
     async def cog_unload(self) -> None:
         self.bot.tree.remove_command(self._menu.name, type=self._menu.type)
 
-    @app_commands.command(name="find", description="Find pictures by the words of their prompts and by their look.")
+    @app_commands.command(name="find", description="Find pictures by prompt and by appearance.")
     @everywhere
     @app_commands.describe(
         words="What is in the prompt or in the picture.",

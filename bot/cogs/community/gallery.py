@@ -19,7 +19,7 @@ class GalleryCog(commands.Cog):
     def __init__(self, bot: BotClient) -> None:
         self.services = bot.services
 
-    @app_commands.command(name="gallery", description="The pictures of this server.")
+    @app_commands.command(name="gallery", description="Browse the pictures of this server.")
     @app_commands.guild_only()
     @app_commands.describe(
         order="The order of the pictures.",
@@ -43,7 +43,7 @@ class GalleryCog(commands.Cog):
         chosen: Order = "starred" if order == "starred" else "newest"
         await self._show(interaction, GalleryView(order=chosen, person=by.id if by else None, words=prompt.strip()))
 
-    @app_commands.command(name="favorites", description="The pictures that you starred, including other people's.")
+    @app_commands.command(name="favorites", description="Show the pictures that you starred, including other people's.")
     @everywhere
     async def favorites(self, interaction: AnyInteraction) -> None:
         """Show the first page privately."""

@@ -23,7 +23,7 @@ class InsightsCog(commands.Cog):
         """Answer privately, because it counts votes of every channel that the reader can see."""
         responder, caller = InteractionResponder.of(interaction, private=True), Invocation.of_interaction(interaction)
         if caller.guild_id is None:
-            raise Refused("Insights are about a server. Use this command in one.")
+            raise Refused("Insights only exist for servers. Use this command in a server.")
         duels = await self.services.insights.duels(caller)
         await responder.send_private("", insight_embed(duels, about or ""))
 

@@ -23,7 +23,7 @@ class LineageCog(commands.Cog):
         self.services = bot.services
 
     @app_commands.command(name="lineage", description="See what a picture was made from, and what was made from it.")
-    @app_commands.describe(link="The link of a message with a picture of mine. Empty: your newest picture.")
+    @app_commands.describe(link="A link to one of my messages with a picture. Empty: your newest picture.")
     @everywhere
     async def lineage(self, interaction: AnyInteraction, link: app_commands.Range[str, 1, 200] | None = None) -> None:
         """Answer privately, because everybody sees other parts of the tree."""
@@ -35,7 +35,7 @@ class LineageCog(commands.Cog):
         for job in await self.services.store.jobs.of_owner(owner_of(user_id), RECENT):
             if job.state is JobState.DONE:
                 return job
-        raise Refused("You have no finished picture yet. Give the link of a message with a picture of mine.")
+        raise Refused("You have no finished picture yet. Give a link to one of my messages with a picture.")
 
 
 async def setup(bot: BotClient) -> None:

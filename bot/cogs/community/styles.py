@@ -28,7 +28,7 @@ class StylesCog(commands.Cog):
     def __init__(self, bot: BotClient) -> None:
         self.services = bot.services
 
-    @group.command(name="save", description="Save a style for everybody in this server.")
+    @group.command(name="save", description="Save a style for everyone in this server.")
     @app_commands.describe(
         name="Its name, for example ink wash.",
         template="Words around {prompt}, for example: {prompt}, oil on canvas | frame:-0.5",
@@ -85,7 +85,7 @@ class StylesCog(commands.Cog):
             caller.check_place()
         await paint_styled(self.services, Typed(prompt, style=name), caller, responder)
 
-    @group.command(name="delete", description="Delete a style of yours. Moderators can delete any style.")
+    @group.command(name="delete", description="Delete one of your styles. Moderators can delete any style.")
     @app_commands.describe(name="The style.")
     async def delete(self, interaction: AnyInteraction, name: str) -> None:
         responder, caller = (

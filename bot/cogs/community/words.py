@@ -17,7 +17,7 @@ from bot.services import BotClient
 from bot.views.base import Press
 from bot.views.community.words import answer_describe, answer_explain
 
-ONE_OF_BOTH = "Attach a picture, or give the link of a message with a picture of mine: one of both."
+ONE_OF_BOTH = "Attach a picture, or give a link to one of my messages: one of the two."
 Link = app_commands.Range[str, 1, 200]
 
 
@@ -28,7 +28,7 @@ class WordsCog(commands.Cog):
     @app_commands.command(
         name="describe", description="Describe a picture: four prompts, and the words CLIP sees in it."
     )
-    @app_commands.describe(picture="A picture.", link="Or the link of a message with a picture of mine.")
+    @app_commands.describe(picture="A picture.", link="Or a link to one of my messages with a picture.")
     @everywhere
     async def describe(
         self, interaction: AnyInteraction, picture: discord.Attachment | None = None, link: Link | None = None
@@ -41,7 +41,7 @@ class WordsCog(commands.Cog):
     @app_commands.describe(
         texts="Up to eight texts, for example: a fox | an owl | fog. Empty: the parts of its prompt.",
         picture="A picture.",
-        link="Or the link of a message with a picture of mine.",
+        link="Or a link to one of my messages with a picture.",
     )
     @everywhere
     async def explain(

@@ -142,7 +142,7 @@ class Challenges:
         """Enter a finished picture of the caller's. Raises Refused, NotAllowed, PictureGone or BlockedWords."""
         challenge = await self.open_to(caller)
         if not job.owned_by(caller.user_id):
-            raise NotAllowed("You can only enter pictures of your own.")
+            raise NotAllowed("You can only enter your own pictures.")
         if job.origin.guild_id != challenge.server_id:
             raise Refused(
                 "This picture is private, or from elsewhere. Only pictures posted in this server can be entered."
@@ -169,7 +169,7 @@ class Challenges:
             if painted >= challenge.entries_each:
                 raise Refused(
                     f"I have painted {count(painted, 'entry', 'entries')} for you, which is the limit of this "
-                    "challenge. You can still enter a picture that you have painted yourself."
+                    "challenge. You can still enter one of your own pictures."
                 )
             await self._check_room(session, challenge, caller.user_id, (job.id, 0))
             entry = ChallengeEntry(job.id, 0, caller.user_id, painted=True)
@@ -181,7 +181,7 @@ class Challenges:
         """Take an entry of the caller's out before the deadline. Raises Refused or NotAllowed."""
         challenge = await self.open_to(caller)
         if not job.owned_by(caller.user_id):
-            raise NotAllowed("You can only withdraw pictures of your own.")
+            raise NotAllowed("You can only withdraw your own pictures.")
         async with self._store.transaction() as session:
             if not await self._store.challenges.withdraw(session, challenge.id, job.id, index):
                 raise Refused("This picture is not entered.")
@@ -342,7 +342,7 @@ class Challenges:
                 return
             source = await self._store.jobs.find(source.origin.parent_job)
             if source is not None and not source.owned_by(user_id):
-                raise Refused("This is a picture of another person. Only its author can enter it.")
+                raise Refused("This picture belongs to another person. Only its author can enter it.")
 
     async def _rules(self, session: Session, server_id: int) -> ServerRules:
         return ServerRules.read(await self._store.settings.all("server", str(server_id), session))

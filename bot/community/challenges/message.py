@@ -42,7 +42,7 @@ def result_embed(challenge: Challenge, winners: Sequence[Winner], picture: str =
 
 def winner_news(challenge: Challenge, winners: Sequence[Winner]) -> dict[int, WinnerNews]:
     """What each winner is told. The theme is left out: the result above names it."""
-    how = "won this challenge" if len(winners) == 1 else "share the first place in this challenge"
+    how = "won this challenge" if len(winners) == 1 else "tied for first place in this challenge"
     return {
         one.user_id: WinnerNews(
             one.job_id,
@@ -70,7 +70,7 @@ def board_embed(ranks: Sequence[Rank], listed_here: bool) -> discord.Embed:
     ]
     text = "\n".join(lines) or "The list is empty. `/leaderboard join:True` puts you on it."
     embed = discord.Embed(title="Leaderboard", colour=COLOURS[JobState.QUEUED], description=text)
-    how = "join:False takes you off it." if listed_here else "It only lists people who join it with join:True."
+    how = "join:False takes you off the list." if listed_here else "Only people who join with join:True are listed."
     return embed.set_footer(text=how)
 
 
@@ -88,7 +88,7 @@ def _state(challenge: Challenge, winners: Sequence[Winner]) -> Iterator[str]:
             each = count(challenge.entries_each, "entry", "entries")
             yield f"Enter until {clock_date(challenge.deadline)} ({relative(challenge.deadline)}), {each} each.{prize}"
             yield (
-                "Press **Enter …** to paint an entry, which costs none of your quota. Or press **Enter challenge** "
+                "Press **Enter …** to paint an entry, which does not use your quota. Or press **Enter challenge** "
                 "under a picture of yours, or in its **Info**."
             )
             yield "-# A blind vote follows. You cannot vote for your own picture."

@@ -95,5 +95,5 @@ class Favorites:
         if budget and starred > budget * SHARE:
             raise Refused(
                 "Starred pictures use half of this bot's disk space, which is the limit. "
-                "More can be starred once others are not."
+                "More can be starred once some stars are removed."
             )

@@ -76,7 +76,7 @@ class Finder:
             elif self._embedder.can_read(words):
                 vector = await self._embedder.of_text(words)
             elif self._embedder.enabled:
-                hint = "The CLIP of this bot knows none of these words, so only prompts were searched."
+                hint = "This bot's CLIP does not know these words, so only prompts were searched."
         except (DreamError, TimeoutError) as error:
             log.info("a search is answered by words only: %s", error)
             if png is not None:

@@ -17,9 +17,7 @@ from bot.text import snowflake
 
 LINK = re.compile(r"https://(?:\w+\.)?discord(?:app)?\.com/channels/(?:\d{1,20}|@me)/(\d{1,20})/(\d{1,20})/?")
 JOB_ID = re.compile(r"[0-9a-z]{10}")
-UNKNOWN = (
-    "I know no picture “{}” that you can see here. Give the link of its message, or the job id at the end of Info."
-)
+UNKNOWN = "I cannot find a picture “{}” that you can see here. Give a link to its message, or the job id from Info."
 
 
 class ResultAccess:

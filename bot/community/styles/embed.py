@@ -51,7 +51,7 @@ def style_embed(style: Style, picture: bool) -> discord.Embed:
     embed.add_field(name="Used", value=count(style.uses, "time"))
     embed.add_field(name="Stars", value=str(style.stars))
     if style.large:
-        embed.set_footer(text="For larger models: the small model does not paint this.")
+        embed.set_footer(text="For larger models: the small model cannot paint this.")
     if picture:
         embed.set_image(url=f"attachment://{FILE}")
         embed.set_footer(text="The same prompt and seed without and with the style, painted by the small model.")

@@ -137,9 +137,9 @@ def check_name(name: str) -> str:
     """*name* with plain blanks. Raises Refused."""
     shown = " ".join(unicodedata.normalize("NFKC", name).split())
     if not 1 <= len(shown) <= MAX_NAME or not _NAME.fullmatch(shown):
-        raise Refused(f"A style's name has up to {MAX_NAME} letters, digits, blanks and hyphens.")
+        raise Refused(f"A style's name has up to {MAX_NAME} letters, digits, spaces and hyphens.")
     if folded(shown) in _RESERVED:
-        raise Refused(f"“{shown}” has a meaning of its own. Choose another name.")
+        raise Refused(f"“{shown}” is reserved. Choose another name.")
     return shown
 
 
@@ -149,7 +149,7 @@ def check_template(template: str) -> str:
     if len(text) > MAX_TEMPLATE:
         raise Refused(f"The template has {len(text)} characters; the limit is {MAX_TEMPLATE}.")
     if text.count(PLACE) > 1:
-        raise Refused(f"A template contains {PLACE} once.")
+        raise Refused(f"A template must contain {PLACE} exactly once.")
     if PLACE not in text:
         text = f"{PLACE}, {text}" if text else PLACE
     if any(part.weight < 0 for part in parse_prompts(text) if PLACE in part.text):
@@ -163,7 +163,7 @@ def check_options(text: str) -> dict[str, str]:
         raise Refused(f"The options have {len(text)} characters; the limit is {MAX_OPTIONS}.")
     options = parse_settings(text)
     if found := next((key for key in _NOT_IN_A_STYLE if key in options), ""):
-        raise Refused(f"A style cannot set {found}; it belongs to each picture.")
+        raise Refused(f"A style cannot set {found}; each picture has its own.")
     if "steps" in options and not (options["steps"].isdecimal() and 1 <= len(options["steps"]) <= 4):
         raise Refused(f"steps must be a whole number, for example “steps=40”, not “{plain(options['steps'])}”.")
     return options

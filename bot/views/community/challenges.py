@@ -53,7 +53,7 @@ class EntryModal(ui.Modal):
             timeout=MODAL_SECONDS,
         )
         words = ui.TextInput[ui.View](custom_id="prompt", style=discord.TextStyle.paragraph, max_length=FIELD)
-        self.add_item(ui.Label(text="Prompt", description="Costs none of your quota.", component=words))
+        self.add_item(ui.Label(text="Prompt", description="Does not use your quota.", component=words))
 
 
 async def submit_entry(press: Press, challenge_id: str, index: int | None) -> None:
@@ -77,7 +77,7 @@ class EnterButton(JobButton, template=template("enter")):
         if self.index is None and len(job.pictures) > 1:
             await challenges.open_to(press.caller)
             await press.responder.send_private_payload(
-                EphemeralPayload("Which picture do you enter?", buttons=partial(_choice, job))
+                EphemeralPayload("Which picture would you like to enter?", buttons=partial(_choice, job))
             )
             return
         index = _index(self.index, job)
@@ -114,7 +114,7 @@ class BoardButton(IdButton, template=template("leaders")):
 
     async def act(self, press: Press) -> None:
         if press.caller.guild_id is None:
-            raise Refused("Leaderboards belong to servers.")
+            raise Refused("Leaderboards only exist in servers.")
         await press.responder.send_private_payload(
             await board_payload(press.services, press.caller.guild_id, press.caller.user_id)
         )
@@ -189,8 +189,8 @@ def _confirmation(challenge: Challenge, job: JobRow) -> EphemeralPayload:
     """What the author alone is told about an entry that is painted in the thread."""
     place = mention_channel(challenge.thread_id or challenge.channel_id)
     text = (
-        f"Your entry appears in {place}. Your name and your prompt stay hidden until the vote ends. It costs none of "
-        "your quota."
+        f"Your entry appears in {place}. Your name and your prompt stay hidden until the vote ends. It does not "
+        "use your quota."
     )
     return EphemeralPayload(text, buttons=partial(_withdraw, job.id, 0))
 

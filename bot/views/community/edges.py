@@ -90,7 +90,7 @@ async def _outpaint(press: Press, job: JobRow, way: str) -> None:
 async def _crop(press: Press, job: JobRow) -> None:
     picture = picture_of(job, None)
     if picture.width == picture.height:
-        raise Refused("This picture is a square already.")
+        raise Refused("This picture is already square.")
     png = await press.services.store.pictures.png(job.id, picture.index)
     square = await asyncio.to_thread(centre_square, png)
     await press.services.job_actions.crop(job, squared(job, picture), square, press.caller, press.responder)

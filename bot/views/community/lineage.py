@@ -23,7 +23,7 @@ DETAILS = ((120, True), (60, True), (24, True), (24, False))
 """Characters of a prompt in the list, and whether it has links: the first that fits into an embed is used."""
 MOST_TEXT = 4096
 """Characters of an embed's description."""
-ALONE = "This picture was made from no other, and none was made from it yet."
+ALONE = "This picture was not made from another one, and nothing has been made from it yet."
 
 
 class LineageButton(JobButton, template=template("lineage")):
@@ -76,7 +76,7 @@ def _lines(family: Family, most: int, links: bool) -> Iterator[str]:
         yield f"{name}{how}{where if shown else ''}{f' · {shorten(words, most)}' if words else ''}"
     hidden = sum(one.look == "private" for one in family.members)
     if hidden:
-        yield plain("Grey boxes are private, or from places that you cannot see here.")
+        yield plain("Grey boxes are private or come from places that you cannot see here.")
 
 
 def _messages(family: Family) -> list[tuple[int, int]]:

@@ -85,7 +85,7 @@ class StyleStarButton(IdButton, template=template("stylestar")):
         styles, caller = press.services.styles, press.caller
         style = await styles.by_id(caller.guild_id, self.job_id)
         if caller.guild_id is None:
-            raise Refused("Stars count in servers only.")
+            raise Refused("Stars only count in servers.")
         await styles.turn_star(caller.guild_id, style, caller.user_id)
         await press.responder.defer()
         await press.responder.replace(await style_payload(await styles.by_id(caller.guild_id, style.id), caller))

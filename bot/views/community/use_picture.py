@@ -156,7 +156,7 @@ def _similarity() -> ui.Label[ui.View]:
 def _weight() -> ui.Label[ui.View]:
     return ui.Label(
         text="Weight of the picture",
-        description="1 counts as much as a part of the prompt.",
+        description="1 weighs as much as one part of the prompt.",
         component=ui.TextInput(custom_id="weight", default="1", max_length=8, required=False),
     )
 

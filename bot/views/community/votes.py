@@ -55,7 +55,7 @@ class StartVoteButton(JobButton, template=template("votefor")):
         text = f"The vote will be posted in a moment and ends {relative(vote.ends_at)}."
         if vote.message_id is not None:
             link = message_link(where.server_id, where.channel_id, vote.message_id)
-            text = f"The vote is open until {relative(vote.ends_at)}: {link}"
+            text = f"The vote is open and ends {relative(vote.ends_at)}: {link}"
         await press.responder.replace(EphemeralPayload(text))
 
 
@@ -73,7 +73,7 @@ class BallotButton(IdButton, template=template("ballot")):
     async def act(self, press: Press) -> None:
         vote = await press.services.votes.cast(self.job_id, self.index or 0, press.caller)
         await press.responder.send_private(
-            f"You voted for **{self.item.label}**. You can change your vote until the end: {relative(vote.ends_at)}."
+            f"You voted for **{self.item.label}**. You can change your vote until it ends {relative(vote.ends_at)}."
         )
 
 

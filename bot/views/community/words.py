@@ -113,7 +113,7 @@ def description_payload(found: Description) -> EphemeralPayload:
     embed = discord.Embed(title="What CLIP sees", colour=COLOUR, description="\n".join(lines))
     for name, words in (("Things", found.things), ("Colours", found.colours), ("Styles", found.styles)):
         embed.add_field(name=name, value=_listed(words), inline=False)
-    embed.set_footer(text=f"Cosines with the picture by {found.perceptor}; 1 is the most.")
+    embed.set_footer(text=f"Cosines with the picture by {found.perceptor}; the maximum is 1.")
     said = plain(found.note) if found.note else ""
     return EphemeralPayload(said, (embed,), buttons=partial(_paint_buttons, [one.text for one in found.prompts]))
 
