@@ -1,6 +1,6 @@
 """DreamBot: opens the store, starts the engine, loads every cog, follows the shards, closes in the right order.
 
-`DreamTree.on_error` and the guard of `bot.views.base` turn errors into messages.
+`DreamTree` of `bot.cogs.interaction_events` and `handle` of `bot.views.base` turn errors into messages.
 """
 
 from __future__ import annotations
@@ -15,19 +15,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, cast
 
 import aiohttp
 import discord
-from discord import app_commands
 from discord.ext import commands
 
 from bot import cogs
-from bot.community.gate import COMMANDS, Access
+from bot.cogs.interaction_events import DreamTree
 from bot.config.settings import Config
-from bot.interactions.context import Invocation
-from bot.interactions.handlers import describe_error
-from bot.interactions.responder import TOO_LATE, InteractionResponder
 from bot.operations.command_sync import register_commands
 from bot.operations.database_watch import watch_database
 from bot.operations.engine_process import local_engine
@@ -46,7 +41,6 @@ from bot.views.confirm_cost import question_payload
 from bot.views.layout import ITEMS, buttons_for, private_buttons_for
 from bot.views.report import report_buttons
 from engine.client.local import Engine
-from engine.errors import DreamError
 
 log = logging.getLogger(__name__)
 
@@ -62,41 +56,6 @@ HANDLER_SECONDS = 10.0
 """Seconds in which commands and presses under way may finish at shutdown."""
 SETTLE_SECONDS = 2.0
 """Seconds in which final updates may reach Discord at shutdown; the others are sent after the next start."""
-
-
-class LateAutocomplete(logging.Filter):
-    """Drops discord.py's error records about autocompletes that were answered too late, because those are harmless."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        error = getattr(error, "original", error)
-        return not (isinstance(error, discord.HTTPException) and error.code in TOO_LATE)
-
-
-logging.getLogger("discord.app_commands.tree").addFilter(LateAutocomplete())
-
-
-class DreamTree(app_commands.CommandTree["DreamBot"]):
-    """Answers errors of commands to the person who used them."""
-
-    async def _call(self, interaction: discord.Interaction[DreamBot]) -> None:
-        """Run a command or an autocompletion as a registered handler, once; a command passes the gate first."""
-        services, typed = interaction.client.services, interaction.type is discord.InteractionType.application_command
-        if services.handlers.is_repeated(interaction.id):
-            return
-        try:
-            with services.handlers.running():
-                if typed:
-                    access = COMMANDS.get(str(cast(dict[str, Any], interaction.data or {}).get("name")), Access.USUAL)
-                    await services.gate.admit(Invocation.of_interaction(interaction), access)
-                await super()._call(interaction)
-        except DreamError as error:
-            if typed:
-                await InteractionResponder.of(interaction).send_private(describe_error(error))
-
-    async def on_error(self, interaction: discord.Interaction[DreamBot], error: app_commands.AppCommandError) -> None:
-        name = interaction.command.qualified_name if interaction.command else "unknown"
-        await InteractionResponder.of(interaction).send_private(describe_error(error, f"the command /{name}"))
 
 
 class DreamBot(BotClient):
@@ -249,11 +208,7 @@ class DreamBot(BotClient):
         await patiently(self.services.jobs.abandon_servers, self._is_in)
         self.services.jobs.resume()
         await self.services.delivery.start()
-        self._begin(supervise("the votes", self.services.votes.run))
-        self._begin(supervise("the sheets of votes", self.services.covered_sheets.run))
-        self._begin(supervise("the starboard", self.services.starboard.run))
-        self._begin(supervise("the search index", self.services.embedder.run))
-        self._begin(supervise("the challenges", self.services.challenges.run))
+        self._begin(supervise("the rounds", self.services.rounds.run))
         self._begin(supervise("the deletion of data", self.services.privacy.run))
         self.at_work = True
         for shard_id in sorted(self.live_shards):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +17,7 @@ from bot.actions.history import HistoryActions
 from bot.actions.moderate import Moderation
 from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
-from bot.community.challenges.course import Challenges, takes_entries
+from bot.community.challenges.course import Challenges
 from bot.community.challenges.poster import ChallengePoster
 from bot.community.covered_sheets import CoveredSheets
 from bot.community.defaults import Defaults
@@ -30,12 +30,12 @@ from bot.community.gallery.message_check import MessageCheck
 from bot.community.gallery.pages import Gallery
 from bot.community.gallery.starboard import Starboard
 from bot.community.gallery.visibility import Visibility
-from bot.community.gate import Gate
 from bot.community.held_pictures import HeldPictures
 from bot.community.insights import Insights
 from bot.community.lineage.access import ResultAccess
 from bot.community.lineage.family import Families
 from bot.community.picture_requests import PictureRequests
+from bot.community.rounds import CHECK_SECONDS, Rounds
 from bot.community.styles.library import Styles
 from bot.community.votes import Votes
 from bot.community.winner_pings import WinnerPings
@@ -44,11 +44,11 @@ from bot.config.settings import Config
 from bot.delivery.deletion_queue import DeletionQueue
 from bot.delivery.renderer import MessageRenderer
 from bot.delivery.service import Delivery
-from bot.interactions.context import is_restricted
-from bot.interactions.handlers import Handlers
+from bot.interactions.context import is_restricted_id
+from bot.interactions.handlers import Gate, Handlers
 from bot.interactions.message_api import EphemeralPayload
 from bot.jobs.service import JobService
-from bot.models.job import JobRow
+from bot.models.job import JobRow, JobState
 from bot.models.vote import Blindness, Vote
 from bot.operations.metrics import Metrics
 from bot.operations.status import Shards, Sources, Status, look
@@ -57,7 +57,6 @@ from bot.pictures.ranking import BatchScorer, ClipRanker
 from bot.pictures.thumbnails import Thumbnails
 from bot.pictures.timelapse import Timelapses
 from bot.policy.limits import has_room
-from bot.policy.server_rules import takes_reports
 from bot.storage import Store
 from engine.client.local import Engine
 
@@ -125,7 +124,7 @@ class Services:
     handlers: Handlers
     gate: Gate
     votes: Votes
-    covered_sheets: CoveredSheets
+    rounds: Rounds
     insights: Insights
     styles: Styles
     challenges: Challenges
@@ -134,11 +133,6 @@ class Services:
     films: Films
     look: Callable[[], Awaitable[Status]]
     """Reads the state of the whole bot, for `/engine`, /metrics and /health."""
-
-    @property
-    def unavailable(self) -> Mapping[str, str]:
-        """Methods, models and upscalers that this engine cannot use, with the reason."""
-        return self.engine.ready.unavailable if self.engine.ready else {}
 
 
 class BotClient(commands.AutoShardedBot):
@@ -169,22 +163,20 @@ def build_services(
     renderer = MessageRenderer(
         store,
         buttons.job,
-        partial(takes_reports, store),
-        partial(takes_entries, store),
         clock,
         wary=config.safety.enabled,
         graded=batch_scorer.graded,
     )
+    rounds = Rounds(store, clock)
     styles = Styles(store, clock)
     defaults = Defaults(store, styles, config.limits)
     access = ResultAccess(store)
     timelapses = Timelapses(store, partial(has_room, config.folder, config.retention.free_megabytes))
-    jobs.registry.subscribe(batch_scorer.hear)
-    indexer = PictureIndexer(store, lambda channel_id: is_restricted(client.get_channel(channel_id)))
+    jobs.registry.subscribe(batch_scorer.hear, JobState.RUNNING, JobState.DONE)
+    indexer = PictureIndexer(store, partial(is_restricted_id, client))
     visibility = Visibility(client, store)
     message_check = MessageCheck(client, jobs.takedowns)
-    embedder = PictureEmbedder(store, engine, indexer, config.search.perceptor, lambda: bool(jobs.registry.waiting()))
-    jobs.registry.subscribe(embedder.hear)
+    embedder = PictureEmbedder(store, engine, indexer, config.search.perceptor, jobs.registry.queued)
     delivery = Delivery(client, config, jobs, store, renderer, clock, metrics.sent)
     jobs.registry.subscribe(metrics.hear)
     jobs.registry.subscribe(timelapses.hear)
@@ -195,11 +187,13 @@ def build_services(
     starboard = Starboard(client, store, delivery, indexer, jobs.takedowns, buttons.star, deletion_queue.wake, clock)
     winner_pings = WinnerPings(client, store, clock)
     covered_sheets = CoveredSheets(client, store, renderer, clock)
-    votes = Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, covered_sheets.wake, winner_pings, clock)
+    votes = Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, rounds.wake, winner_pings, clock)
     poster = ChallengePoster(
         client, store, buttons.challenge, buttons.challenge_result, deletion_queue.wake, winner_pings, clock
     )
-    job_actions = JobActions(client, config, store, jobs, moderation, delivery, renderer, buttons.question)
+    job_actions = JobActions(client, config, store, jobs, delivery, renderer, buttons.question)
+    challenges = Challenges(client, store, jobs, votes, poster, rounds.wake, clock)
+    _fill_rounds(rounds, votes, covered_sheets, challenges, starboard, embedder)
     return Services(
         config=config,
         clock=clock,
@@ -211,7 +205,7 @@ def build_services(
         delivery=delivery,
         moderation=moderation,
         job_actions=job_actions,
-        entry_actions=EntryActions(client, jobs, moderation, delivery, job_actions),
+        entry_actions=EntryActions(client, store, jobs, delivery, job_actions),
         deletions=Deletions(client, store, jobs, delivery, moderation),
         history=HistoryActions(store, config.retention, clock),
         privacy=Privacy(store, jobs, delivery, clock, embedder.purge),
@@ -223,7 +217,7 @@ def build_services(
         attachments=attachments,
         held_pictures=HeldPictures(store, attachments, clock),
         thumbnails=Thumbnails(),
-        favorites=Favorites(store, config.retention, clock, starboard.wake),
+        favorites=Favorites(store, config.retention, clock, rounds.wake),
         starboard=starboard,
         gallery=Gallery(store, indexer, visibility, message_check),
         embedder=embedder,
@@ -233,10 +227,10 @@ def build_services(
         handlers=Handlers(),
         gate=Gate(store, config.queue.costly_seconds, config.discord.owner_ids, clock),
         votes=votes,
-        covered_sheets=covered_sheets,
+        rounds=rounds,
         insights=Insights(store, visibility),
         styles=styles,
-        challenges=Challenges(client, store, jobs, votes, poster, covered_sheets.wake, clock),
+        challenges=challenges,
         defaults=defaults,
         experiments=Experiments(defaults, styles),
         films=Films(defaults),
@@ -246,6 +240,23 @@ def build_services(
         picture_words=PictureWords(store, engine),
         look=partial(look, sources),
     )
+
+
+def _fill_rounds(
+    rounds: Rounds,
+    votes: Votes,
+    covered_sheets: CoveredSheets,
+    challenges: Challenges,
+    starboard: Starboard,
+    embedder: PictureEmbedder,
+) -> None:
+    rounds.add("votes", votes.work, CHECK_SECONDS)
+    rounds.add("sheets of votes", covered_sheets.work)
+    rounds.add("challenges", challenges.work)
+    rounds.add("starboard", starboard.work, CHECK_SECONDS)
+    rounds.add("search index", embedder.index)
+    if embedder.enabled:
+        rounds.add("vectors", embedder.embed)
 
 
 def _sources(

@@ -132,17 +132,21 @@ def mention_role(role_id: int) -> str:
 
 
 def link(text: str, url: str) -> str:
-    """A masked link. *text* is escaped already; brackets become parentheses, because Discord would end the link there.
+    """A masked link, or *text* itself without a *url*.
+
+    *text* is escaped already; brackets become parentheses, because Discord would end the link there.
 
     >>> link(plain("an owl [grey]"), "https://example.org")
     '[an owl (grey)](https://example.org)'
     """
+    if not url:
+        return text
     return f"[{_BRACKETS.sub(lambda bracket: '(' if bracket[0][-1] == '[' else ')', text)}]({url})"
 
 
-def message_link(guild_id: int | None, channel_id: int, message_id: int) -> str:
-    """The address of a message."""
-    return f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}"
+def message_link(guild_id: int | None, channel_id: int, message_id: int | None) -> str:
+    """The address of a message; empty for an unknown one."""
+    return "" if not message_id else f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}"
 
 
 def duration(seconds: float) -> str:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import discord
 
 from bot.actions.history import ExistingResults
-from bot.actions.moderate import Moderation
 from bot.config.settings import Config
 from bot.delivery.renderer import MessageRenderer
 from bot.delivery.service import Delivery
@@ -28,6 +27,7 @@ from bot.models.film import FilmRequest
 from bot.models.job import Applied, JobRequest, JobRow, JobState, Kind, Origin, PictureRow, Update
 from bot.pictures.ranking import best
 from bot.policy.cost_confirmation import question_words
+from bot.policy.server_rules import Preferences
 from bot.requests.derive import again, upscale, usual_scale, variation
 from bot.storage import Store
 from bot.storage.database import Session
@@ -58,7 +58,6 @@ class JobActions:
         config: Config,
         store: Store,
         jobs: JobService,
-        moderation: Moderation,
         delivery: Delivery,
         renderer: MessageRenderer,
         question_payload: Callable[[str, str], EphemeralPayload],
@@ -67,7 +66,6 @@ class JobActions:
         self._config = config
         self._store = store
         self._jobs = jobs
-        self._moderation = moderation
         self._delivery = delivery
         self._renderer = renderer
         self._question_payload = question_payload
@@ -78,10 +76,16 @@ class JobActions:
 
         Checks blocks, place, words, cooldown, queue room and quota with two queries.
         """
-        if caller.in_own_talk or not (await self._moderation.choices(caller.user_id)).private:
-            caller.check_place()
+        if await self.check_place(caller):
             self._check_guest(request, caller)
         await self._jobs.check(Submission(request, caller.origin(), roles=caller.roles, location=caller.location))
+
+    async def check_place(self, caller: Invocation) -> bool:
+        """Whether results are posted where *caller* is, not by direct message. Raises Refused if they cannot be."""
+        here = caller.in_own_talk or not (await Preferences.of(self._store, caller.user_id)).private
+        if here:
+            caller.check_place()
+        return here
 
     async def dream(
         self,
@@ -295,10 +299,9 @@ class JobActions:
     ) -> None:
         """Submit, or copy the *picked* picture of a finished job, and answer in the channel or by direct message."""
         submission = delivered_once(submission, caller.interaction_id)
-        if not caller.in_own_talk and (await self._moderation.choices(caller.user_id)).private:
+        if not await self.check_place(caller):
             await self._take_privately(submission, caller, responder, picked)
             return
-        caller.check_place()
         if not picked:
             self._check_guest(submission.request, caller)
         await self._submit(submission, responder, picked)

@@ -14,6 +14,7 @@ from bot.interactions.context import Invocation
 from bot.interactions.message_api import DeletionResult, Erase
 from bot.jobs.service import JobService
 from bot.models.job import JobRow
+from bot.policy.server_rules import ServerRules
 from bot.storage import Store
 from bot.text import mention, mention_channel, message_link
 
@@ -53,7 +54,7 @@ class Deletions:
     async def _report(self, job: JobRow, caller: Invocation) -> None:
         who, owner = mention(caller.user_id), mention(job.origin.user_id)
         text = f"{who} deleted a picture by {owner} in {mention_channel(caller.channel_id)}."
-        rules = await self._moderation.rules(caller.guild_id)
+        rules = await ServerRules.of(self._store, caller.guild_id)
         await tell_moderators(self._client, caller.guild_id, rules, text)
 
     async def _remove(self, job: JobRow, message_id: int, caller: Invocation, erase: Erase | None) -> bool:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import discord
 
 from bot.actions.create import JobActions
-from bot.actions.moderate import Moderation
 from bot.delivery.service import Delivery
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import Address, EphemeralPayload, Post, nonce
@@ -17,6 +16,8 @@ from bot.interactions.thread import ThreadResponder
 from bot.jobs.admission import Submission, delivered_once
 from bot.jobs.service import JobService
 from bot.models.job import Applied, JobRow
+from bot.policy.server_rules import Preferences
+from bot.storage import Store
 from bot.storage.database import Session
 from engine.requests.request import DreamRequest
 
@@ -38,11 +39,11 @@ class EntryActions:
     """One per bot."""
 
     def __init__(
-        self, client: discord.Client, jobs: JobService, moderation: Moderation, delivery: Delivery, actions: JobActions
+        self, client: discord.Client, store: Store, jobs: JobService, delivery: Delivery, actions: JobActions
     ) -> None:
         self._client = client
+        self._store = store
         self._jobs = jobs
-        self._moderation = moderation
         self._delivery = delivery
         self._actions = actions
 
@@ -58,7 +59,7 @@ class EntryActions:
 
         The bot posts by its own token: an answer to the interaction would name the person.
         """
-        if (await self._moderation.choices(caller.user_id)).private:
+        if (await Preferences.of(self._store, caller.user_id)).private:
             await self._actions.enter(request, caller, responder, place.enter, applied)
             return
         origin = replace(

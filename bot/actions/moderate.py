@@ -40,16 +40,12 @@ class Moderation:
 
     # Rules
 
-    async def rules(self, server_id: int | None) -> ServerRules:
-        """The rules of a server; the defaults outside of servers."""
-        return ServerRules.read(await self._store.settings.all("server", str(server_id)) if server_id else {})
-
     async def change_rules(self, server_id: int, by: int, changes: Mapping[str, object]) -> ServerRules:
         """Change some rules (None resets one); returns the new rules."""
         async with self._store.transaction() as session:
             await self._put(session, server_id, changes)
             await self._note(session, server_id, by, "rules", str(server_id), changes=dict(changes))
-        return await self.rules(server_id)
+        return await ServerRules.of(self._store, server_id)
 
     async def change_channel(self, server_id: int, channel_id: int, by: int, changes: Mapping[str, object]) -> None:
         """Change some defaults of a channel or thread; None inherits one again."""
@@ -75,12 +71,12 @@ class Moderation:
     async def add_member(self, server_id: int, by: int, key: str, member: int, *, present: bool) -> ServerRules:
         """Add an id to a list (channels, roles) or remove it, in one transaction."""
         async with self._store.transaction() as session:
-            rules = ServerRules.read(await self._store.settings.all("server", str(server_id), session))
+            rules = await ServerRules.of(self._store, server_id, session)
             others = [one for one in getattr(rules, key) if one != member]
             wanted = [*others, member] if present else others
             await self._put(session, server_id, {key: wanted or None})
             await self._note(session, server_id, by, "rules", str(server_id), changes={key: wanted})
-        return await self.rules(server_id)
+        return await ServerRules.of(self._store, server_id)
 
     async def add_word(self, server_id: int, by: int, word: Word) -> None:
         """Block a word or phrase, or change its reason. Raises Refused for a text without letters, or at the limit."""
@@ -108,16 +104,12 @@ class Moderation:
 
     # People
 
-    async def choices(self, user_id: int) -> Preferences:
-        """The preferences of a person."""
-        return Preferences.read(await self._store.settings.all("person", str(user_id)))
-
     async def choose(self, user_id: int, changes: Mapping[str, object]) -> Preferences:
         """Change some preferences; None resets one."""
         async with self._store.transaction() as session:
             for key, value in changes.items():
                 await self._store.settings.put("person", str(user_id), key, value, session)
-        return await self.choices(user_id)
+        return await Preferences.of(self._store, user_id)
 
     def check_may_be_blocked(self, user_id: int) -> None:
         """Raise NotAllowed for a host."""
@@ -213,7 +205,7 @@ class Moderation:
         return held | ({EVERYTHING: everywhere.halt_reason} if everywhere.halt == "paused" else {})
 
     async def _words(self, session: Session, server_id: int) -> Sequence[Word]:
-        return ServerRules.read(await self._store.settings.all("server", str(server_id), session)).words
+        return (await ServerRules.of(self._store, server_id, session)).words
 
     async def _put(self, session: Session, server_id: int, changes: Mapping[str, object]) -> None:
         for key, value in changes.items():

@@ -29,6 +29,7 @@ from bot.interactions.message_api import (
 )
 from bot.jobs.service import JobService
 from bot.models.job import JobRow, Update, owner_of
+from bot.policy.server_rules import ServerRules
 from bot.storage import Store
 from bot.storage.moderation import Report, ReportState, Voice
 from bot.text import because, mention, message_link, relative, shorten
@@ -74,7 +75,7 @@ class Reporting:
             raise Refused("Reports go to the moderators of a server, and I am not a member of one here.")
         if job.origin.server_id != caller.guild_id and not await self._is_shown(job, caller.channel_id):
             raise Refused("This picture is from another server. A moderator can delete it here.")
-        channel = (await self._moderation.rules(caller.guild_id)).report_channel
+        channel = (await ServerRules.of(self._store, caller.guild_id)).report_channel
         if not channel:
             raise Refused(
                 "This server does not accept reports through me. Please contact a moderator. "
@@ -191,7 +192,7 @@ class Reporting:
 
     async def _send(self, report: Report, job: JobRow, face: MessagePayload) -> None:
         """Post the report in the server's present report channel."""
-        channel_id = (await self._moderation.rules(report.server_id)).report_channel or report.channel_id
+        channel_id = (await ServerRules.of(self._store, report.server_id)).report_channel or report.channel_id
         key = nonce(job.id, f"report after {report.message_id}" if report.message_id else "report")
         message_id = await self._post(report.server_id, channel_id, job).send(face, key)
         await self._store.reports.posted(job.id, channel_id, message_id)

@@ -19,7 +19,7 @@ from bot.interactions.commands import Choices
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import JobRow
-from bot.policy.server_rules import QueuePause, Word
+from bot.policy.server_rules import QueuePause, ServerRules, Word
 from bot.services import BotClient
 from bot.text import because, count, mention, number, plain, shorten
 from bot.views.audit_log import LogQuery, log_payload
@@ -236,7 +236,7 @@ class AdminCog(commands.Cog):
     @words.command(name="list", description="List blocked words and the reasons.")
     async def list_words(self, interaction: AnyInteraction) -> None:
         responder, caller = self._begin(interaction, private=True)
-        rules = await self.services.moderation.rules(self._server(caller))
+        rules = await ServerRules.of(self.services.store, self._server(caller))
         await responder.send_private("", words_embed(rules.words))
 
     def _begin(self, interaction: AnyInteraction, *, private: bool = False) -> tuple[InteractionResponder, Invocation]:
@@ -271,7 +271,7 @@ class AdminCog(commands.Cog):
         await self._tell_moderators(caller, words)
 
     async def _tell_moderators(self, caller: Invocation, words: str) -> None:
-        rules = await self.services.moderation.rules(caller.guild_id)
+        rules = await ServerRules.of(self.services.store, caller.guild_id)
         if rules.report_channel != caller.channel_id:
             await tell_moderators(self.bot, caller.guild_id, rules, words)
 

@@ -49,12 +49,11 @@ class CompareCog(commands.Cog):
     ) -> None:
         """Check all pictures, then queue them as one job."""
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
-        if not (await self.services.moderation.choices(caller.user_id)).private:
-            caller.check_place()
+        await self.services.job_actions.check_place(caller)
         ways = [text for text in (first, second, third, fourth) if text]
         wanted = ParsedCommand(prompt, negative or "", size or "", seed)
         services = self.services
-        made = await services.experiments.prepare(wanted, values or "", ways, caller, services.unavailable)
+        made = await services.experiments.prepare(wanted, values or "", ways, caller, services.jobs.unavailable)
         await services.job_actions.dream(made.request, caller, responder, applied=made.applied)
         if made.notes:
             await responder.send_private(" ".join(made.notes))
@@ -68,7 +67,7 @@ class CompareCog(commands.Cog):
     @compare.autocomplete("third")
     @compare.autocomplete("fourth")
     async def _ways(self, interaction: AnyInteraction, typed: str) -> Choices:
-        shown = completion.ways(typed, self.services.unavailable)
+        shown = completion.ways(typed, self.services.jobs.unavailable)
         return [app_commands.Choice(name=text[:100], value=value) for text, value in shown if value]
 
 

@@ -15,11 +15,11 @@ from bot.interactions.commands import NEGATIVE, SIZE, Choices, More, Seed, Words
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.comparison import Comparison, changed
+from bot.models.job import new_seed
 from bot.pictures.attachments import AttachmentReader
 from bot.pictures.mask import ALONE, make_mask
 from bot.policy.server_rules import NO_PROFILE, PaintChoice, preferred
 from bot.requests import autocomplete as completion
-from bot.requests.derive import new_seed
 from bot.requests.experiment import plan_dream
 from bot.services import BotClient
 from bot.text import duration, units
@@ -87,8 +87,7 @@ class DreamCog(commands.Cog):
     ) -> None:
         """Make every check that needs no attachment, then fetch and decode the attachments, then queue the job."""
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
-        if not (await self.services.moderation.choices(caller.user_id)).private:
-            caller.check_place()
+        await self.services.job_actions.check_place(caller)
         if mask and not image:
             raise Refused(ALONE)
         if target and target_icon:
@@ -120,7 +119,7 @@ class DreamCog(commands.Cog):
                 target_icon=target_icon or "",
             )
 
-        made = await self.services.experiments.texts(typed, caller, self.services.unavailable, build)
+        made = await self.services.experiments.texts(typed, caller, self.services.jobs.unavailable, build)
         if image or target or icon or target_icon:
             await self.services.job_actions.check(made.request, caller)
         attached = await _fetched(self.services.attachments, caller.user_id, image, mask, target)
@@ -147,15 +146,15 @@ class DreamCog(commands.Cog):
 
     @dream.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return choices(completion.methods(typed, _typed(interaction, "model"), self.services.unavailable))
+        return choices(completion.methods(typed, _typed(interaction, "model"), self.services.jobs.unavailable))
 
     @dream.autocomplete("model")
     async def _models(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return choices(completion.models(typed, _typed(interaction, "method"), self.services.unavailable))
+        return choices(completion.models(typed, _typed(interaction, "method"), self.services.jobs.unavailable))
 
     @dream.autocomplete("adapter")
     async def _adapters(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return choices(completion.adapters(typed, _typed(interaction, "model"), self.services.unavailable))
+        return choices(completion.adapters(typed, _typed(interaction, "model"), self.services.jobs.unavailable))
 
     @dream.autocomplete("profile")
     async def _profiles(self, interaction: AnyInteraction, typed: str) -> Choices:
@@ -180,7 +179,7 @@ class DreamCog(commands.Cog):
         levels = await self.services.defaults.levels(
             interaction.user.id, Invocation.of_interaction(interaction).location
         )
-        return preferred(typed, [level.values for level in levels], DEFAULT_MODEL, self.services.unavailable)
+        return preferred(typed, [level.values for level in levels], DEFAULT_MODEL, self.services.jobs.unavailable)
 
     @dream.autocomplete("style")
     async def _styles(self, interaction: AnyInteraction, typed: str) -> Choices:

@@ -14,9 +14,9 @@ from bot.interactions.commands import NEGATIVE, SIZE, Choices, More, Seed, Words
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.film import FilmKind
+from bot.models.job import new_seed
 from bot.policy.server_rules import PaintChoice
 from bot.requests import autocomplete as completion
-from bot.requests.derive import new_seed
 from bot.services import BotClient
 from engine.errors import InvalidRequest
 from engine.film.camera import EDGES
@@ -90,8 +90,7 @@ class FilmCog(commands.Cog):
     ) -> None:
         """Make every check that needs no attachment, then fetch it, then ask about the cost."""
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
-        if not (await self.services.moderation.choices(caller.user_id)).private:
-            caller.check_place()
+        await self.services.job_actions.check_place(caller)
         options = dict(parse_settings(more or ""))
         rare: dict[str, Any] = {
             name: _typed(name, options.pop(name)) for name in ("frame_steps", "hold", "hold_by") if name in options
@@ -110,7 +109,7 @@ class FilmCog(commands.Cog):
             return settled.request(seed=drawn_seed, init_image=UNDRAWN if image else "")
 
         made = await self.services.films.plan(
-            typed, settings, fps, _kind(file), caller, self.services.unavailable, build
+            typed, settings, fps, _kind(file), caller, self.services.jobs.unavailable, build
         )
         request, images, notes = made.request, dict[str, bytes](), list(made.notes)
         if image is not None:
@@ -131,7 +130,7 @@ class FilmCog(commands.Cog):
     @film.autocomplete("model")
     async def _models(self, interaction: AnyInteraction, typed: str) -> Choices:
         method = str(getattr(interaction.namespace, "method", "") or METHODS[0])
-        return choices(completion.models(typed, method, self.services.unavailable))
+        return choices(completion.models(typed, method, self.services.jobs.unavailable))
 
     @film.autocomplete("style")
     async def _styles(self, interaction: AnyInteraction, typed: str) -> Choices:

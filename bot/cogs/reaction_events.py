@@ -13,10 +13,9 @@ from dataclasses import replace
 import discord
 from discord.ext import commands
 
-from bot.community.gate import Access
 from bot.errors import Blocked
 from bot.interactions.context import Invocation
-from bot.interactions.handlers import report_errors
+from bot.interactions.handlers import Access, report_errors
 from bot.interactions.message_api import FAILURES
 from bot.interactions.reaction_parser import Reaction, ReactionAction, read_reaction
 from bot.interactions.responder import ReactionResponder

@@ -156,7 +156,7 @@ class SettingsCog(commands.Cog):
         removed = _given(channels=remove_channel, roles=remove_role)
         members = [(key, one.id, given is added) for given in (added, removed) for key, one in given.items()]
         if not changes and not members and zone is None:
-            await responder.send_private("", rules_embed(await self.services.moderation.rules(server_id)))
+            await responder.send_private("", rules_embed(await ServerRules.of(self.services.store, server_id)))
             return
         caller.check_manager(self.services.config.discord.owner_ids)
         await self._change(responder, caller, server_id, changes, members, zone)
@@ -183,7 +183,7 @@ class SettingsCog(commands.Cog):
             what = mention_channel(member) if key == "channels" else mention_role(member)
             said.append(f"{what} {'was added to' if present else 'was removed from'} the allowed {key}")
         words = f"{mention(caller.user_id)} changed the server settings: {listed(said)}."
-        rules = await moderation.rules(server_id)
+        rules = await ServerRules.of(self.services.store, server_id)
         words = f"{words}\n{_size_note(rules)}".strip()
         await responder.announce(words)
         if rules.report_channel != caller.channel_id:
@@ -218,7 +218,7 @@ class SettingsCog(commands.Cog):
             return
         caller.check_moderator(self.services.config.discord.owner_ids)
         await self.services.moderation.change_channel(server_id, caller.channel_id, caller.user_id, changes)
-        here = await defaults.channel(caller.channel_id)
+        here = await ChannelDefaults.of(self.services.store, caller.channel_id)
         words = f"{mention(caller.user_id)} changed the defaults of {mention_channel(caller.channel_id)}: "
         await responder.announce(f"{words}{changes_words(changes)}.\n{_size_note(here)}".strip())
 
@@ -260,13 +260,13 @@ class SettingsCog(commands.Cog):
     @server.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> Choices:
         model = str(getattr(interaction.namespace, "model", "") or "")
-        return _choices(completion.methods(typed, model, self.services.unavailable))
+        return _choices(completion.methods(typed, model, self.services.jobs.unavailable))
 
     @mine.autocomplete("model")
     @channel.autocomplete("model")
     @server.autocomplete("model")
     async def _models(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return _choices(completion.models(typed, "", self.services.unavailable))
+        return _choices(completion.models(typed, "", self.services.jobs.unavailable))
 
     @mine.autocomplete("profile")
     @channel.autocomplete("profile")

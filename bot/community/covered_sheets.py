@@ -6,24 +6,20 @@ time, by the deletion of its pictures, or because its message is gone.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 
 import discord
 
 from bot.delivery.renderer import MessageRenderer
-from bot.errors import StoreError
 from bot.interactions.message_api import FAILURES, Address, Post, Trouble, is_final, patience_for, trouble_of
 from bot.models.job import Update
-from bot.retry import failpoint, wait_for_news
+from bot.retry import failpoint
 from bot.storage import Store
 from bot.storage.community.covered_sheets import SheetChange
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 2.0
-"""Interval in which votes that have begun or ended are looked for."""
 ARCHIVED_SECONDS = 3600.0
 """Pause before the next attempt in an archived thread, which refuses edits."""
 MOST_TRIES = 48
@@ -31,7 +27,7 @@ MOST_TRIES = 48
 
 
 class CoveredSheets:
-    """Edits the messages of jobs that stand in a vote or a challenge; `run` it in a task. *clock* is unix seconds."""
+    """Edits the messages of jobs that stand in a vote or a challenge. *clock* is unix seconds."""
 
     def __init__(
         self, client: discord.Client, store: Store, renderer: MessageRenderer, clock: Callable[[], float]
@@ -40,21 +36,11 @@ class CoveredSheets:
         self._store = store
         self._renderer = renderer
         self._clock = clock
-        self._news = asyncio.Event()
 
-    def wake(self) -> None:
-        """A vote or a challenge has begun or ended."""
-        self._news.set()
-
-    async def run(self) -> None:
-        """Cover and uncover until cancelled."""
-        while True:
-            try:
-                for change in await self._store.covered_sheets.due(self._clock()):
-                    await self._make(change)
-            except StoreError as error:
-                log.error("the sheets of votes are continued later: %s", error)
-            await wait_for_news(self._news, POLL_SECONDS)
+    async def work(self) -> None:
+        """Cover and uncover what is due. Raises StoreError."""
+        for change in await self._store.covered_sheets.due(self._clock()):
+            await self._make(change)
 
     async def _make(self, change: SheetChange) -> None:
         rows = self._store.covered_sheets

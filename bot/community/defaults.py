@@ -92,20 +92,16 @@ class Defaults:
 
     async def levels(self, user_id: int, location: Location) -> tuple[DefaultsLevel, ...]:
         """Defaults of the person, the channel (thread, parent, category) and the server; the first one counts."""
-        settings = self._store.settings
         async with self._store.database.reading() as session:
-            levels = [DefaultsLevel(YOURS, Preferences.read(await settings.all("person", str(user_id), session)))]
+            levels = [DefaultsLevel(YOURS, await Preferences.of(self._store, user_id, session))]
             if location.server_id:
                 for place, channel in enumerate(location.channels):
-                    values = ChannelDefaults.read(await settings.all("channel", str(channel), session))
+                    values = await ChannelDefaults.of(self._store, channel, session)
                     if not place or values != ChannelDefaults():
                         levels.append(DefaultsLevel(ABOVE if place else CHANNEL, values))
-                rules = ServerRules.read(await settings.all("server", str(location.server_id), session))
+                rules = await ServerRules.of(self._store, location.server_id, session)
                 levels.append(DefaultsLevel(SERVER, rules))
         return tuple(levels)
-
-    async def channel(self, channel_id: int) -> ChannelDefaults:
-        return ChannelDefaults.read(await self._store.settings.all("channel", str(channel_id)))
 
     async def settle(
         self, typed: Typed, user_id: int, location: Location, unavailable: Collection[str] = ()

@@ -10,10 +10,9 @@ from bot.community.styles.library import Styles
 from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.models.comparison import WAY, Comparison, Way
-from bot.models.job import Applied
+from bot.models.job import Applied, new_seed
 from bot.models.style import NO_STYLE
 from bot.policy.server_rules import PaintChoice, preferred
-from bot.requests.derive import new_seed
 from bot.requests.experiment import Planned, plan_comparison, plan_dream, with_style
 from bot.requests.parse import NAMES, ParsedCommand, parse_comparison, parse_label
 from bot.text import plain

@@ -20,9 +20,10 @@ from functools import partial
 
 import discord
 
+from bot.community.rounds import CHECK_SECONDS
 from bot.community.vote_message import vote_embed, vote_sheet, winner_news
 from bot.community.winner_pings import WinnerPings
-from bot.errors import PictureGone, Refused, StoreError
+from bot.errors import PictureGone, Refused
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import (
     FAILURES,
@@ -44,7 +45,7 @@ from bot.pictures.contact_sheet import thumbnail
 from bot.pictures.ranking import ordered
 from bot.policy.server_rules import ServerRules, meant_by
 from bot.policy.word_filter import is_mature
-from bot.retry import failpoint, pause_after, wait_for_news
+from bot.retry import failpoint, pause_after
 from bot.storage import Store
 from bot.storage.database import Session
 from bot.text import message_link
@@ -56,10 +57,6 @@ log = logging.getLogger(__name__)
 
 MOST_OPEN = 5
 """Open votes that one person may have started."""
-POLL_SECONDS = 2.0
-"""Interval in which ends and owed messages are looked for."""
-CHECK_SECONDS = 60.0
-"""One open vote is checked in this interval: whether its message still exists."""
 
 
 class Votes:
@@ -87,7 +84,7 @@ class Votes:
         self._changed = changed
         self._winner_pings = winner_pings
         self._clock = clock
-        self._news = asyncio.Event()
+        self._check_at = time.monotonic() + CHECK_SECONDS
         self._showing = asyncio.Lock()
         self._checked = ""
 
@@ -184,28 +181,15 @@ class Votes:
         """The vote; its counts and winners are known once it is closed."""
         return await self._store.votes.find(vote_id)
 
-    def wake(self) -> None:
-        """Look for owed messages now."""
-        self._news.set()
-
-    async def run(self) -> None:
-        """Close votes in time and keep their messages up to date."""
-        check_at = time.monotonic() + CHECK_SECONDS
-        while True:
-            try:
-                await self._work()
-                if time.monotonic() >= check_at:
-                    check_at = time.monotonic() + CHECK_SECONDS
-                    await self.check_next()
-            except StoreError as error:
-                log.error("votes are continued later: %s", error)
-            await wait_for_news(self._news, POLL_SECONDS)
-
-    async def _work(self) -> None:
+    async def work(self) -> None:
+        """Close votes in time, keep their messages up to date, and check one of them. Raises StoreError."""
         if await self._store.votes.close_due(self._clock()):
             failpoint("vote closed")
         for vote_id in await self._store.votes.owed(self._clock()):
             await self._show(vote_id)
+        if time.monotonic() >= self._check_at:
+            self._check_at = time.monotonic() + CHECK_SECONDS
+            await self.check_next()
 
     async def _show(self, vote_id: str, *, fresh: bool = False) -> None:
         """Bring the message of a vote up to date. *fresh*: no message can exist yet."""
@@ -275,7 +259,7 @@ class Votes:
 
     async def _cover(self, where: VotePlace, candidates: Sequence[Candidate], session: Session) -> tuple[bool, bool]:
         """(spoiler, mature): whether the sheet is covered, and whether a prompt has mature words or is unknown."""
-        rules = ServerRules.read(await self._store.settings.all("server", str(where.server_id), session))
+        rules = await ServerRules.of(self._store, where.server_id, session)
         spoiler = mature = False
         for job_id in {one.job_id for one in candidates}:
             job = await self._store.jobs.find(job_id, session)

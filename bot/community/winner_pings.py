@@ -47,7 +47,7 @@ class WinnerPings:
         if self._clock() > ended_at + LATEST_SECONDS:
             return
         for user_id, told in list(news.items())[:MOST]:
-            chosen = Preferences.read(await self._store.settings.all("person", str(user_id)))
+            chosen = await Preferences.of(self._store, user_id)
             key = f"told:{what_id}:{user_id}"
             if not chosen.pings or not await self._store.presses.first(key, self._clock(), 2 * LATEST_SECONDS):
                 continue

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +34,6 @@ from bot.config.sections import (
     ServerSection,
 )
 from bot.errors import ConfigError
-from bot.models.job import Priority
 from engine.weights.store.custom_models import CustomModel, ModelName
 
 
@@ -72,21 +70,6 @@ MONITOR_VARIABLE = "DREAMBOT_MONITOR"
 DiscordId = Annotated[str, StringConstraints(pattern=r"^\d{1,20}$")]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The limits of one person, all roles considered."""
-
-    units: float
-    """Allowance per window; 0 = no limit."""
-    waiting: int
-    """Queued jobs."""
-    running: int
-    """Running jobs."""
-    cooldown: float
-    """Seconds between submissions."""
-    priority: Priority
-
-
 class Config(Section):
     discord: DiscordSection = DiscordSection()
     data: DataSection = DataSection()
@@ -110,27 +93,6 @@ class Config(Section):
         """The data folder, which need not exist."""
         return Path(self.data.folder).expanduser() if self.data.folder else platformdirs.user_data_path(APP, False)
 
-    def server_units(self, server_id: int | None) -> float:
-        """Units of a server per window, for all members together; 0 = no limit."""
-        if server_id is None:
-            return 0.0
-        own = self.servers.get(str(server_id))
-        return self.quota.server_units if own is None else own.units
-
-    def standing(self, user_id: int, roles: Collection[int] = ()) -> Standing:
-        """The best value of each limit that this person's *roles* (ids) give."""
-        held = [self.roles[str(role)] for role in roles if str(role) in self.roles]
-        host = user_id in self.discord.owner_ids
-        units = [self.quota.units, *(role.units for role in held if role.units is not None)]
-        cooldowns = [self.queue.cooldown_seconds, *(r.cooldown_seconds for r in held if r.cooldown_seconds is not None)]
-        return Standing(
-            units=0.0 if host or 0 in units else max(units),
-            waiting=max(self.queue.per_user, *(role.per_user or 0 for role in held), 0),
-            running=max(self.queue.running_per_user, *(role.running_per_user or 0 for role in held), 0),
-            cooldown=0.0 if host else min(cooldowns),
-            priority=Priority.HOST if host else _best_priority(held),
-        )
-
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     """Read *path*, else $DREAMBOT_CONFIG, ./config.toml or the user's config.toml; defaults if none exists.
@@ -150,11 +112,6 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     except ValidationError as error:
         raise ConfigError(explain_all(error, Config, str(found))) from error
     return _with_environment(config, environ)
-
-
-def _best_priority(held: list[RoleSection]) -> Priority:
-    # A role may also lower the priority (batch), so NORMAL counts only for people without such roles.
-    return max((Priority[role.priority.upper()] for role in held), default=Priority.NORMAL)
 
 
 def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:

@@ -32,6 +32,7 @@ from bot.pictures.uploads import (
     snapshot_upload,
     without_record,
 )
+from bot.policy.server_rules import ServerRules
 from bot.storage import Store
 from bot.storage.community.blind_pictures import BlindEntry
 from bot.text import message_link
@@ -55,8 +56,6 @@ class MessageRenderer:
         self,
         store: Store,
         buttons: Callable[[JobRow, bool, bool, Blindness], discord.ui.View],
-        takes_reports: Callable[[JobRow], Awaitable[bool]],
-        takes_entries: Callable[[JobRow], Awaitable[bool]],
         clock: Callable[[], float] = time.time,
         *,
         wary: bool = False,
@@ -65,8 +64,6 @@ class MessageRenderer:
         self._store = store
         self._buttons = buttons
         self._clock = clock
-        self._takes_reports = takes_reports
-        self._takes_entries = takes_entries
         self._wary = wary
         self._graded = graded
         self._thumbnails: dict[str, dict[int, bytes]] = {}
@@ -113,7 +110,8 @@ class MessageRenderer:
         shown = upload.name if upload and not covered else ""
         embed = entry_embed(update, entry.theme, list(entry.numbers.values()), self._clock(), shown)
         files = ((f"{'SPOILER_' * covered}{upload.name}", upload.data),) if upload else ()
-        reports = job.state is JobState.DONE and await self._takes_reports(job)
+        rules = await ServerRules.of(self._store, job.origin.guild_id)
+        reports = job.state is JobState.DONE and bool(rules.report_channel)
         blindness = Blindness.OPEN_ENTRY if entry.takes_entries else Blindness.ENTRY
         return MessagePayload(embed, files, partial(self._buttons, job, reports, False, blindness))
 
@@ -138,8 +136,10 @@ class MessageRenderer:
             vote=vote,
         )
         files = tuple((f"{'SPOILER_' * covered}{upload.name}", upload.data) for upload in uploads)
-        done = job.state is JobState.DONE
-        reports, entries = done and await self._takes_reports(job), done and await self._takes_entries(job)
+        server, reports, entries = job.origin.guild_id, False, False
+        if job.state is JobState.DONE and server is not None:
+            reports = bool((await ServerRules.of(self._store, server)).report_channel)
+            entries = await self._store.challenges.open_in(server) is not None
         blindness = Blindness.VOTE if vote else Blindness.NONE
         return MessagePayload(embed, files, partial(self._buttons, job, reports, entries, blindness))
 
@@ -211,7 +211,7 @@ class MessageRenderer:
         if parent is None:
             return None
         where = parent.origin
-        link = message_link(where.guild_id, where.channel_id, parent.message_id) if parent.message_id else ""
+        link = message_link(where.guild_id, where.channel_id, parent.message_id)
         words = await self._words_of(parent, job.origin.parent_index)
         kinds = {Comparison: "comparison", FilmRequest: "film"}
         sheet = next((name for kind, name in kinds.items() if isinstance(parent.request, kind)), "batch")

@@ -11,18 +11,27 @@ People's text passes `bot.text.plain`, so that it can neither ping, link nor for
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import discord
 
-from bot.embeds.notes import NOTE, all_notes
 from bot.models.comparison import Comparison
 from bot.models.film import FilmRequest
-from bot.models.job import RUNNING, Applied, JobRequest, JobRow, JobState, PictureRow, QueuePosition, Ranking, Update
+from bot.models.job import (
+    RUNNING,
+    Applied,
+    JobRequest,
+    JobRow,
+    JobState,
+    Kind,
+    PictureRow,
+    QueuePosition,
+    Update,
+)
 from bot.models.vote import Vote
 from bot.pictures.ranking import independent_score, ordered
-from bot.policy.word_filter import ENFORCED
+from bot.policy.word_filter import ENFORCED, added_texts
 from bot.text import (
     PROMPT_SHOWN,
     bar,
@@ -40,8 +49,48 @@ from bot.text import (
     show_prompts,
     units,
 )
+from engine.catalogue.models import MODELS
+from engine.primer.closest import unknown_sentence
+from engine.primer.vocabulary import unknown_words
 from engine.protocol.messages import Progress
 from engine.requests.request import DreamRequest, UpscaleRequest
+
+NOTE = 300
+"""Most characters of one note."""
+
+
+def all_notes(job: JobRow) -> list[str]:
+    """A note about unknown words of the prompt, then those of the engine about the pictures.
+
+    The engine's own note about unknown words also names those of negative prompts that its author did not write.
+    """
+    said = dict.fromkeys(note for picture in job.pictures for note in _notes(picture))
+    if job.state in (JobState.FAILED, JobState.CANCELLED):
+        return list(said)
+    engines = [plain(shorten(note, NOTE)) for note in words_notes(job.request)]
+    return [*words_notes(job.request, added_texts(job.origin.applied)), *(note for note in said if note not in engines)]
+
+
+def words_notes(request: JobRequest, added: Collection[str] = ()) -> list[str]:
+    """Return one line about the words that a model of few words does not read, or none.
+
+    *added*: texts of negative prompts, in lower case, whose words are not named.
+    """
+    if isinstance(request, Comparison):
+        return list(dict.fromkeys(note for way in request.ways for note in words_notes(way.request, added)))
+    if isinstance(request, FilmRequest):
+        return words_notes(request.first.model_copy(update={"prompts": request.texts}), added)
+    if not isinstance(request, DreamRequest) or not MODELS[request.model].limited_words:
+        return []
+    written = [one for one in request.prompts if one.weight > 0 or one.text.casefold() not in added]
+    strange = dict.fromkeys(word for prompt in written for word in unknown_words(prompt.text))
+    return [unknown_sentence(tuple(strange))] if strange else []
+
+
+def _notes(picture: PictureRow) -> Iterable[str]:
+    notes = picture.facts.get("notes")
+    return [plain(shorten(str(note), NOTE)) for note in notes] if isinstance(notes, list | tuple) else []
+
 
 _VALUE, _LINE = 60, 300
 """Most characters of one value and of all of them in a message; Info shows all."""
@@ -86,12 +135,21 @@ HEADLINE = 1200
 """Most characters of the headline."""
 LABEL = 40
 """Most characters of a picture's label."""
-TOO_CLOSE = 0.003
-"""Smaller differences of cosines are noise."""
 BEST = 3
 """Number of best pictures of a batch that are listed."""
 COARSE = 30.0
 """Rounding in seconds of a batch's expected end, which every other job changes."""
+MADE: Mapping[Kind, str] = {
+    "remix": "Remix of",
+    "variation": "Variation of",
+    "init": "Started from",
+    "target": "Painted towards",
+    "blend": "Blended from",
+    "outpaint": "Extended from",
+    "crop": "Cropped from",
+    "again": "Same prompt, new seed:",
+}
+"""How a job was made from a picture, by the kind of its origin."""
 NOTES = 5
 """Most notes in one message."""
 
@@ -152,8 +210,7 @@ def _named_pictures(job: JobRow) -> str:
 
 
 def _blind(job: JobRow, parent: Parent | None, vote: Vote) -> str:
-    address = message_link(vote.where.server_id, vote.where.channel_id, vote.message_id) if vote.message_id else ""
-    named = link("Blind vote", address) if address else "Blind vote"
+    named = link("Blind vote", message_link(vote.where.server_id, vote.where.channel_id, vote.message_id))
     return f"**{headline(job, parent)}**\n-# {named}: labels are hidden until it ends {relative(vote.ends_at)}."
 
 
@@ -251,42 +308,19 @@ def _lineage(job: JobRow, parent: Parent | None) -> list[str]:
     """The parent of the picture: ``Remix of picture by @a``, with a link."""
     if parent is None:
         return []
-    here = _linked(f"image {job.origin.parent_index + 1}" if parent.pictures > 1 else "picture", parent)
+    here = link(f"image {job.origin.parent_index + 1}" if parent.pictures > 1 else "picture", parent.link)
     if parent.sheet == "film":
         frame = f"frame {job.origin.parent_index + 1} of the film"
-        here = _linked("film" if isinstance(job.request, FilmRequest) else frame, parent)
+        here = link("film" if isinstance(job.request, FilmRequest) else frame, parent.link)
     whose = "" if parent.user_id == job.origin.user_id else f" by {mention(parent.user_id)}"
     asked = f" · requested by {mention(job.origin.user_id)}"
-    match job.origin.kind:
-        case "remix":
-            return [f"Remix of {here}{whose}{asked}"]
-        case "variation":
-            return [f"Variation of {here}{whose}{asked}"]
-        case "init":
-            return [f"Started from {here}{whose}{asked}"]
-        case "target":
-            return [f"Painted towards {here}{whose}{asked}"]
-        case "blend":
-            return [f"Blended from {here}{whose}{asked}"]
-        case "outpaint":
-            return [f"Extended from {here}{whose}{asked}"]
-        case "crop":
-            return [f"Cropped from {here}{whose}{asked}"]
-        case "pick":
-            return [f"Image {job.origin.parent_index + 1} of {_linked(parent.sheet, parent)}{whose}{asked}"]
-        case "again":
-            return [f"Same prompt, new seed: {here}{whose}{asked}"]
-        case "upscale":
-            if not isinstance(job.request, UpscaleRequest):
-                return []
-            size = "{}×{}".format(*job.request.result)
-            return [f"Upscaled {job.request.scale}× to {size}: {here}{whose}{asked}"]
-        case _:
-            return []
-
-
-def _linked(text: str, parent: Parent) -> str:
-    return link(text, parent.link) if parent.link else text
+    if job.origin.kind == "pick":
+        return [f"Image {job.origin.parent_index + 1} of {link(parent.sheet, parent.link)}{whose}{asked}"]
+    if job.origin.kind == "upscale" and isinstance(job.request, UpscaleRequest):
+        size = "{}×{}".format(*job.request.result)
+        return [f"Upscaled {job.request.scale}× to {size}: {here}{whose}{asked}"]
+    made = MADE.get(job.origin.kind)
+    return [f"{made} {here}{whose}{asked}"] if made else []
 
 
 def footer(job: JobRow) -> str:
@@ -312,18 +346,6 @@ def seeds(request: DreamRequest) -> str:
     """``seed 7``, or ``seeds 7–10`` for several pictures."""
     last = request.seed + request.count - 1
     return f"seed {request.seed}" if request.count == 1 else f"seeds {request.seed}–{last}"
-
-
-def ranking_text(ranking: Ranking) -> str:
-    """The best picture and its lead, then all pictures, then the scoring model."""
-    (first, value), (second, next_value) = ranking.order[:2]
-    ahead = value - next_value
-    verdict = f"Image {first + 1} matches the prompt best, {ahead:.3f} ahead of image {second + 1}."
-    if ahead < TOO_CLOSE:
-        verdict = f"Images {first + 1} and {second + 1} match the prompt equally well; choose by taste."
-    places = [f"{place}. Image {index + 1} · {value:.3f}" for place, (index, value) in enumerate(ranking.order, 1)]
-    who = ranking.note or f"Scored by {ranking.perceptor}, a separate model (max 1)."
-    return "\n".join([f"**{verdict}**", *places, f"-# {who}"])
 
 
 def captions(job: JobRow) -> list[str]:

@@ -127,8 +127,6 @@ def _job(job: JobRow | None) -> str:
 
 
 def _linked(job: JobRow, words: str) -> str:
-    if not job.message_id:
-        return words
     return link(words, message_link(job.origin.guild_id, job.origin.channel_id, job.message_id))
 
 

@@ -203,6 +203,11 @@ def _above(channel: object) -> tuple[int, ...]:
     return tuple(found for found in (parent_id, getattr(parent, "category_id", None)) if found)
 
 
+def is_restricted_id(client: discord.Client, channel_id: int) -> bool:
+    """Whether that channel is age-restricted now; an unknown one is not."""
+    return is_restricted(client.get_channel(channel_id))
+
+
 def is_restricted(channel: object) -> bool:
     """Whether the channel is age-restricted; a thread follows its parent. An unknown channel is not restricted."""
     if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):

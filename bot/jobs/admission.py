@@ -7,13 +7,22 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from bot.config.settings import Config, Standing
+from bot.config.settings import Config
 from bot.errors import Blocked, Lapsed, PictureGone, Refused, ShuttingDown, Unconfirmed
 from bot.models.film import FilmRequest
 from bot.models.job import JobRequest, JobRow, JobState, Origin, Priority, new_job_id
 from bot.models.style import folded
 from bot.policy.cost_confirmation import ANSWERED
-from bot.policy.limits import check_available, check_cooldown, check_size, check_waiting, worth_asking
+from bot.policy.limits import (
+    Standing,
+    check_available,
+    check_cooldown,
+    check_size,
+    check_waiting,
+    server_units,
+    standing_of,
+    worth_asking,
+)
 from bot.policy.quota import Quota
 from bot.policy.server_rules import NOWHERE, Location, QueuePause, ServerRules, blocked_words, meant_by
 from bot.policy.word_filter import enforced
@@ -83,7 +92,7 @@ class Admission:
         check_size(request, self._config.limits)
         check_available(request, ready)
         check_bytes(submission.images)
-        standing = self._config.standing(origin.user_id, submission.roles)
+        standing = standing_of(self._config, origin.user_id, submission.roles)
         many = isinstance(request, DreamRequest) and request.count > self._config.limits.max_count
         behind = many or isinstance(request, FilmRequest)
         job = _new_job(request, origin, standing, Priority.BACKGROUND if behind else standing.priority, now)
@@ -113,7 +122,7 @@ class Admission:
         request, origin, now = submission.request, submission.origin, self._clock()
         check_size(request, self._config.limits)
         check_available(request, ready)
-        standing = self._config.standing(origin.user_id, submission.roles)
+        standing = standing_of(self._config, origin.user_id, submission.roles)
         job = _new_job(request, origin, standing, standing.priority, now)
         async with self._store.database.reading() as session:
             job = await self._by_the_rules(session, job, submission.location, now, job.request.images)
@@ -132,7 +141,7 @@ class Admission:
         request: JobRequest = submission.request
         if not submission.cropped:
             request = batch.request if isinstance(batch.request, UpscaleRequest) else single_request(batch, index)
-        standing = self._config.standing(origin.user_id)
+        standing = standing_of(self._config, origin.user_id)
         job = replace(_new_job(request, origin, standing, standing.priority, now), cost=0.0)
         facts = dict(picture.facts)
         if known := await self._store.pictures.embedding(batch.id, index):
@@ -193,7 +202,7 @@ class Admission:
     async def _check_server_quota(self, session: Session, job: JobRow, standing: Standing, now: float) -> None:
         """Raise QuotaUsedUp if the server's shared quota does not cover the job; hosts do not count against it."""
         if (server_id := job.origin.server_id) is not None and standing.units:
-            await self._quota.check_server(session, server_id, job.cost, self._config.server_units(server_id), now)
+            await self._quota.check_server(session, server_id, job.cost, server_units(self._config, server_id), now)
 
     async def _by_the_rules(
         self, session: Session, job: JobRow, location: Location, now: float, attached: Collection[str]
@@ -221,10 +230,7 @@ class Admission:
         block = await self._store.blocks.find(user_id, location.server_id, now, session)
         if block is not None:
             raise Blocked(blocked_words(block))
-        values = (
-            await self._store.settings.all("server", str(location.server_id), session) if location.server_id else {}
-        )
-        rules = ServerRules.read(values)
+        rules = await ServerRules.of(self._store, location.server_id, session)
         rules.check_place(location)
         return rules
 

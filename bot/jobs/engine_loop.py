@@ -15,7 +15,7 @@ from bot.jobs.recovery import Recovery
 from bot.jobs.registry import JobRegistry
 from bot.jobs.transitions import JobTransitions
 from bot.models.film import FilmRequest, frame_costs
-from bot.models.job import PORTION, JobRow, Update
+from bot.models.job import PORTION, JobRow, JobState, Update
 from bot.pictures.nsfw_check import NsfwCheck
 from bot.retry import failpoint, patiently
 from bot.storage import Store, files
@@ -71,7 +71,7 @@ class EngineLoop:
         """Job → the part that the engine has."""
         self._failed_indices: dict[str, dict[int, str]] = {}
         """Job → index → error of pictures that failed; they are not tried again before a restart."""
-        registry.subscribe(self._on_update)
+        registry.subscribe(self._forget, JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 
     @property
     def ready(self) -> Ready | None:
@@ -135,10 +135,9 @@ class EngineLoop:
         await patiently(self._transitions.failed, job, error)
         await self.cancel(job)
 
-    def _on_update(self, update: Update) -> None:
-        if update.job.state.over:
-            self._parts.pop(update.job.id, None)
-            self._failed_indices.pop(update.job.id, None)
+    def _forget(self, ended: Update) -> None:
+        self._parts.pop(ended.job.id, None)
+        self._failed_indices.pop(ended.job.id, None)
 
     def _next(self) -> JobRow | None:
         if self._paused or self._stopping or self._down or not self._accepts:

@@ -21,10 +21,9 @@ from bot.models.job import (
 )
 from bot.scheduling.eta_simulator import Forecast, RunningJob, forecast
 from bot.scheduling.fair_queue import EVERYTHING, FairQueue
-from bot.scheduling.lag import LagWatch
 from bot.scheduling.throughput import DurationRange, EtaCorrection, RemainingWork, ThroughputModel, Workload
 from bot.scheduling.ticket import JobNeeds, Ticket
-from bot.scheduling.worker_pool import WorkerPool
+from bot.scheduling.worker_pool import LagWatch, WorkerPool
 from engine.protocol.messages import Progress, Ready
 
 log = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ class JobRegistry:
         self._rows: dict[str, JobRow] = {}
         self._progress: dict[str, Progress] = {}
         self._reasons: Mapping[int, str] = {}
-        self._subscribers: list[Subscriber] = []
+        self._subscribers: list[tuple[Subscriber, tuple[JobState, ...]]] = []
         self._movers: list[Callable[[Collection[str]], None]] = []
         self._loads: dict[str, Workload] = {}
         """Job → its missing part, priced once."""
@@ -244,13 +243,15 @@ class JobRegistry:
         )
         return replace(ready, workers=workers, slots=sum(worker.free for worker in workers if not worker.trouble))
 
-    def subscribe(self, callback: Subscriber) -> Callable[[], None]:
-        """Call *callback* on the event loop after each change of any job; returns a function that unsubscribes.
+    def subscribe(self, callback: Subscriber, *states: JobState) -> Callable[[], None]:
+        """Call *callback* on the event loop after each change of a job that is then in one of *states* (none: any).
 
         Changes: submitted, position changed, started, progress, picture stored, requeued, ended.
+        Returns a function that unsubscribes.
         """
-        self._subscribers.append(callback)
-        return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
+        entry = (callback, states or tuple(JobState))
+        self._subscribers.append(entry)
+        return lambda: self._subscribers.remove(entry) if entry in self._subscribers else None
 
     def subscribe_moves(self, callback: Callable[[Collection[str]], None]) -> Callable[[], None]:
         """Call *callback* with the ids of waiting jobs whose position changed; returns a function that unsubscribes."""
@@ -258,10 +259,11 @@ class JobRegistry:
         return lambda: self._movers.remove(callback) if callback in self._movers else None
 
     def tell(self, update: Update) -> None:
-        """Schedule every subscriber with *update*; an exception in one of them does not reach the others."""
+        """Schedule every subscriber to *update*; an exception in one of them does not reach the others."""
         loop = asyncio.get_running_loop()
-        for callback in self._subscribers:
-            loop.call_soon(callback, update)
+        for callback, states in self._subscribers:
+            if update.job.state in states:
+                loop.call_soon(callback, update)
 
     def _changed(self, job: JobRow) -> None:
         self._stale = True
@@ -282,7 +284,7 @@ class JobRegistry:
             self._telling = True
             asyncio.get_running_loop().call_later(rest, self._tell_moved)
             return
-        before, self._told = self._told, self._forecast().index
+        before, self._told = self._told, self._forecast().index if self.queued() else {}
         moved = {job_id for job_id, number in self._told.items() if before.get(job_id, number) != number}
         for callback in self._movers if moved else ():
             callback(moved)

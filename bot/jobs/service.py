@@ -86,6 +86,11 @@ class JobService:
         """What the engine can do, or why it cannot start; None while it restarts."""
         return self._engine_loop.ready
 
+    @property
+    def unavailable(self) -> Mapping[str, str]:
+        """Methods, models and upscalers that this engine cannot use, with the reason."""
+        return self.ready.unavailable if self.ready else {}
+
     async def start(self, *, paused: bool = False) -> None:
         """Recover the jobs of the previous run (running ones return to the queue) and start the loops.
 

@@ -69,7 +69,7 @@ class JobTransitions:
 
         async def also(session: Session, now: float) -> None:
             long = now - job.created_at >= self._ping_after
-            if long and (await self._choices(session, job)).pings:
+            if long and (await Preferences.of(self._store, job.origin.user_id, session)).pings:
                 await self._store.deliveries.add(session, job.id, "ping", now)
 
         text, seconds = "\n".join(result.notes), {**result.seconds, RUNNING: round(self._registry.measured(job.id), 3)}
@@ -121,10 +121,7 @@ class JobTransitions:
             await self._store.jobs.end(
                 session, job_id, attempt, JobState.FAILED, now, error_code="InvalidRequest", error_text=why
             )
-            await self._quota.refund(session, job_id, now)
-
-    async def _choices(self, session: Session, job: JobRow) -> Preferences:
-        return Preferences.read(await self._store.settings.all("person", str(job.origin.user_id), session))
+            await self._store.ledger.close(session, job_id, now)
 
     async def _go_back(self, job: JobRow, crash_count: int, painted: float = 0.0) -> None:
         """Start the next attempt: of everything, or of the missing parts."""
@@ -177,7 +174,7 @@ class JobTransitions:
         if state is JobState.DONE:
             await self._quota.charge(session, job.id, now, share)
         else:
-            await self._quota.refund(session, job.id, now)
+            await self._store.ledger.close(session, job.id, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,4 +54,4 @@ class IndexedPicture:
     @property
     def link(self) -> str:
         """The address of its message, or empty."""
-        return message_link(self.server_id, self.channel_id, self.message_id) if self.message_id else ""
+        return message_link(self.server_id, self.channel_id, self.message_id)

@@ -19,7 +19,7 @@ from bot.models.film import FilmRequest, frame_costs, frames_of
 from bot.text import plain
 from engine.errors import DreamError, InvalidRequest, PromptError
 from engine.protocol.messages import Progress, Request
-from engine.requests.request import DreamRequest, request_from_json, request_to_json
+from engine.requests.request import MAX_SEED, DreamRequest, request_from_json, request_to_json
 
 JobRequest: TypeAlias = Request | Comparison | FilmRequest
 """The request of a job."""
@@ -344,6 +344,10 @@ class Ranking:
 def new_job_id() -> str:
     """A new id: 10 characters with 50 random bits, valid in file names and custom ids."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(ID_LENGTH))
+
+
+def new_seed() -> int:
+    return secrets.randbelow(MAX_SEED + 1)
 
 
 def owner_of(user_id: int) -> str:

@@ -148,9 +148,10 @@ def independent_score(job: JobRow, picture: PictureRow) -> float | None:
 
     The guiding CLIP is not shown, because it rates its own images too high.
     """
-    if isinstance(job.request, DreamRequest) and picture.facts.get("grader") in guides_of(job.request):
-        return None
-    return figure(picture, "grade")
+    grade = figure(picture, "grade")
+    if grade is None or not isinstance(job.request, DreamRequest):
+        return grade
+    return None if picture.facts.get("grader") in guides_of(job.request) else grade
 
 
 def best(pictures: Sequence[PictureRow]) -> PictureRow:

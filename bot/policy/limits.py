@@ -1,23 +1,65 @@
-"""Limits that are checked before a job costs anything: size, availability, disk space, queue length, cooldown, cost."""
+"""The limits of a person, and the checks before a job costs anything: size, models, disk, queue, cooldown, cost."""
 
 from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from bot.config.sections import LimitsSection, QueueSection, QuotaSection
-from bot.config.settings import Standing
+from bot.config.settings import Config
 from bot.errors import CoolingDown, NoRoom, QueueFull, TooLarge
 from bot.models.comparison import Comparison
 from bot.models.film import FilmRequest
-from bot.models.job import JobRequest, named, parts_of
+from bot.models.job import JobRequest, Priority, named, parts_of
 from bot.text import count
 from engine.catalogue.models import MODELS
 from engine.errors import EngineUnusable, ModelUnavailable
 from engine.protocol.messages import Ready, Request
 from engine.requests.request import AUTO, DreamRequest, check_aims
 from engine.requests.upscaling import nets_of
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The limits of one person, all roles considered."""
+
+    units: float
+    """Allowance per window; 0 = no limit."""
+    waiting: int
+    """Queued jobs."""
+    running: int
+    """Running jobs."""
+    cooldown: float
+    """Seconds between submissions."""
+    priority: Priority
+
+
+def standing_of(config: Config, user_id: int, roles: Collection[int] = ()) -> Standing:
+    """The best value of each limit that this person's *roles* (ids) give."""
+    held = [config.roles[str(role)] for role in roles if str(role) in config.roles]
+    host = user_id in config.discord.owner_ids
+    units = [config.quota.units, *(role.units for role in held if role.units is not None)]
+    cooldowns = [config.queue.cooldown_seconds, *(r.cooldown_seconds for r in held if r.cooldown_seconds is not None)]
+    # A role may also lower the priority (batch), so NORMAL counts only for people without such roles.
+    best = max((Priority[role.priority.upper()] for role in held), default=Priority.NORMAL)
+    return Standing(
+        units=0.0 if host or 0 in units else max(units),
+        waiting=max(config.queue.per_user, *(role.per_user or 0 for role in held), 0),
+        running=max(config.queue.running_per_user, *(role.running_per_user or 0 for role in held), 0),
+        cooldown=0.0 if host else min(cooldowns),
+        priority=Priority.HOST if host else best,
+    )
+
+
+def server_units(config: Config, server_id: int | None) -> float:
+    """Units of a server per window, for all members together; 0 = no limit."""
+    if server_id is None:
+        return 0.0
+    own = config.servers.get(str(server_id))
+    return config.quota.server_units if own is None else own.units
 
 
 def check_size(request: JobRequest, limits: LimitsSection) -> None:

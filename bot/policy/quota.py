@@ -20,6 +20,7 @@ from bot.config.settings import Config
 from bot.errors import QuotaUsedUp
 from bot.models.job import owner_of
 from bot.policy.days import UTC_NAME, Calendar, Day, local_time
+from bot.policy.limits import server_units, standing_of
 from bot.storage.database import Session
 from bot.storage.jobs import STEPS_PER_UNIT, pixel_steps
 from bot.storage.ledger import Charge, LedgerRows, Totals
@@ -86,12 +87,12 @@ class Quota:
 
     async def balance(self, user_id: int, roles: Collection[int] = (), server_id: int | None = None) -> Balance:
         """The balance of a person with these Discord *roles*, as it counts in a server (None: elsewhere)."""
-        units = self._all.standing(user_id, roles).units
+        units = standing_of(self._all, user_id, roles).units
         return await self.balance_of(owner_of(user_id), units, self._clock(), server_id)
 
     async def server_left(self, server_id: int | None) -> tuple[float, float] | None:
         """(left, allowance) of a server's shared quota in units; None without a limit."""
-        allowance = self._all.server_units(server_id)
+        allowance = server_units(self._all, server_id)
         if server_id is None or not allowance:
             return None
         async with self._rows.database.reading() as session:
@@ -199,10 +200,7 @@ class Quota:
             spent = round(charge.reserved * min(max(share, 0.0), 1.0))
             # The refund goes to the credit first, because the allowance pays as much as it can.
             credit = max(0, spent - (charge.reserved - charge.from_credit))
-            await self._rows.close(session, job_id, spent, credit, now)
-
-    async def refund(self, session: Session, job_id: str, now: float) -> None:
-        await self._rows.close(session, job_id, 0, 0, now)
+            await self._rows.close(session, job_id, now, spent, credit)
 
     async def balance_of(self, owner: str, allowance: float, now: float, server_id: int | None = None) -> Balance:
         async with self._rows.database.reading() as session:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,7 +20,7 @@ from bot.models.job import JobRequest, JobRow, parts_of
 from bot.policy.word_filter import about_minors, first_found, is_mature, is_sexual
 from bot.storage import Store
 from bot.storage.database import Session
-from bot.storage.moderation import Block
+from bot.storage.moderation import Block, Scope
 from bot.text import because, clock_date, listed, mention_channel, mention_role, plain
 from engine.catalogue.models import MODELS, Model
 from engine.errors import DreamError, InvalidRequest
@@ -87,6 +87,12 @@ class StoredSettings(BaseModel):
     """Values of the table `settings`, one key each. An unreadable value is logged, and its default applies."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+    scope: ClassVar[Scope]
+
+    @classmethod
+    async def of(cls, store: Store, subject: int | None, session: Session | None = None) -> Self:
+        """The stored values of a server, channel or person; the defaults of None."""
+        return cls.read(await store.settings.all(cls.scope, str(subject), session) if subject else {})
 
     @classmethod
     def read(cls, values: Mapping[str, object]) -> Self:
@@ -108,6 +114,7 @@ class Word(StoredSettings):
 class ServerRules(StoredSettings):
     """The rules of one server. The defaults also apply in direct messages."""
 
+    scope = "server"
     channels: tuple[int, ...] = ()
     """Channels where the bot paints; empty: all."""
     roles: tuple[int, ...] = ()
@@ -184,6 +191,7 @@ class ServerRules(StoredSettings):
 class ChannelDefaults(StoredSettings):
     """The defaults of a channel, thread or category; an empty one is inherited."""
 
+    scope = "channel"
     size: str = ""
     method: str = ""
     model: str = ""
@@ -205,6 +213,7 @@ class QueuePause(StoredSettings):
 
 
 class Preferences(StoredSettings):
+    scope = "person"
     size: str = ""
     method: str = ""
     model: str = ""
@@ -212,13 +221,6 @@ class Preferences(StoredSettings):
     pings: bool = True
     private: bool = False
     """Results come by direct message."""
-
-
-async def takes_reports(store: Store, job: JobRow) -> bool:
-    """Whether the server of *job* accepts reports."""
-    server = job.origin.guild_id
-    rules = ServerRules.read(await store.settings.all("server", str(server))) if server else None
-    return rules is not None and bool(rules.report_channel)
 
 
 def blocked_words(block: Block) -> str:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection
 
 from bot.errors import PictureGone, Refused
 from bot.models.comparison import Comparison
 from bot.models.film import FilmRequest
-from bot.models.job import JobRequest, JobRow, PictureRow, picture_of
-from engine.requests.request import AUTO, MAX_SEED, USUAL_SCALE, DreamRequest, UpscaleRequest, best_upscaler
+from bot.models.job import JobRequest, JobRow, PictureRow, new_seed, picture_of
+from engine.requests.request import AUTO, USUAL_SCALE, DreamRequest, UpscaleRequest, best_upscaler
 
 SCALES = (4, 3, 2)
 """Upscale factors by preference; the first within the host's limit is the default."""
-
-
-def new_seed() -> int:
-    return secrets.randbelow(MAX_SEED + 1)
 
 
 def dream_of(job: JobRow, index: int | None = None) -> DreamRequest:

@@ -223,7 +223,7 @@ class Planned:
 
     @property
     def label(self) -> str:
-        return label_of(self.traits)
+        return label_of(self.traits) if self.traits else ""
 
     @property
     def prompt(self) -> str:
@@ -245,6 +245,8 @@ class Planned:
 
 def plan_dream(prompt: str) -> list[Planned]:
     """``a {red|blue} fox`` as `/dream` reads it; one picture without traits if it has no list. Raises PromptError."""
+    if not set(CURLY) & set(prompt):
+        return [Planned((), Filled(prompt, range(len(prompt) + 1), prompt))]
     template = read_template(prompt, CURLY)
     check_number(template.lists, prompt)
     return [Planned(traits_of(cell), template.fill(cell)) for cell in cells(template.lists)]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from bot.errors import Refused
 from bot.models.comparison import Comparison, Way
-from bot.models.job import JobRow, named
+from bot.models.job import JobRow, named, new_seed
 from bot.policy.server_rules import PaintChoice
-from bot.requests.derive import dream_of, new_seed
+from bot.requests.derive import dream_of
 from engine.catalogue.models import MODELS
 from engine.requests.prompts import parse_prompts
 from engine.requests.request import METHODS, PROFILES, DreamRequest, build_request, parse_settings

@@ -50,8 +50,7 @@ class Attachments:
         return await files.read(self._path(sha256))
 
     async def kept_bytes(self) -> int:
-        async with self._database.reading() as session:
-            row = await session.one("SELECT coalesce(sum(size), 0) FROM inputs")
+        row = await self._database.one("SELECT coalesce(sum(size), 0) FROM inputs")
         return 0 if row is None else int(row[0])
 
     async def let_go(self, before: float, most_bytes: float = math.inf) -> int:
@@ -92,8 +91,7 @@ class Attachments:
     async def sweep(self) -> None:
         """Delete files without a row, which a crash during a submission leaves. Raises StoreError."""
         found = await asyncio.to_thread(self._files)
-        async with self._database.reading() as session:
-            known = {row[0] for row in await session.all("SELECT sha256 FROM inputs")}
+        known = {row[0] for row in await self._database.all("SELECT sha256 FROM inputs")}
         await files.remove(*(path for path in found if path.name not in known))
 
     def _files(self) -> list[Path]:

@@ -62,14 +62,12 @@ class Confirmations:
 
     async def find(self, question_id: str) -> Confirmation | None:
         """The question, answered or not; None if it does not exist or this version cannot read it."""
-        async with self._database.reading() as session:
-            row = await session.one("SELECT * FROM questions WHERE id = ?", question_id)
+        row = await self._database.one("SELECT * FROM questions WHERE id = ?", question_id)
         return None if row is None else _question(row)
 
     async def of_owner(self, owner: str) -> list[Confirmation]:
         """Questions of one person, oldest first."""
-        async with self._database.reading() as session:
-            rows = await session.all("SELECT * FROM questions WHERE owner = ? ORDER BY asked_at, id", owner)
+        rows = await self._database.all("SELECT * FROM questions WHERE owner = ? ORDER BY asked_at, id", owner)
         return [question for row in rows if (question := _question(row)) is not None]
 
     async def answer(self, session: Session, question_id: str, owner: str, answer: Reply) -> bool:

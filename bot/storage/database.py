@@ -164,6 +164,16 @@ class Database:
                     await unbroken(self._session.run("ROLLBACK"))
                 raise
 
+    async def all(self, sql: str, *values: object, session: Session | None = None) -> list[sqlite3.Row]:
+        """The rows of one query, in the caller's *session* if there is one. Raises StoreError."""
+        async with self.reading(session) as own:
+            return await own.all(sql, *values)
+
+    async def one(self, sql: str, *values: object, session: Session | None = None) -> sqlite3.Row | None:
+        """The first row of one query, or None, in the caller's *session* if there is one. Raises StoreError."""
+        async with self.reading(session) as own:
+            return await own.one(sql, *values)
+
     async def run(self, sql: str, *values: object) -> None:
         """Run one statement in a transaction of its own. Raises StoreError; RuntimeError inside another transaction."""
         async with self.transaction() as session:

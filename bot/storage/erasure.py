@@ -23,13 +23,12 @@ class Erasure:
 
     async def counts(self, owner: str) -> tuple[int, int, int]:
         """(jobs, pictures on disk, unfinished jobs) of one person."""
-        async with self._database.reading() as session:
-            row = await session.one(
-                "SELECT count(*), total(state IN ('queued', 'running')),"
-                " (SELECT count(*) FROM pictures JOIN jobs ON jobs.id = job_id WHERE owner = ?1 AND path IS NOT NULL)"
-                " FROM jobs WHERE owner = ?1",
-                owner,
-            )
+        row = await self._database.one(
+            "SELECT count(*), total(state IN ('queued', 'running')),"
+            " (SELECT count(*) FROM pictures JOIN jobs ON jobs.id = job_id WHERE owner = ?1 AND path IS NOT NULL)"
+            " FROM jobs WHERE owner = ?1",
+            owner,
+        )
         assert row is not None
         return int(row[0]), int(row[2]), int(row[1])
 
@@ -163,8 +162,7 @@ class Erasure:
 
     async def to_remove(self, limit: int) -> list[tuple[int, int]]:
         """(channel id, message id) of up to *limit* messages that must still be deleted on Discord."""
-        async with self._database.reading() as session:
-            rows = await session.all("SELECT channel_id, message_id FROM removals LIMIT ?", limit)
+        rows = await self._database.all("SELECT channel_id, message_id FROM removals LIMIT ?", limit)
         return [(row[0], row[1]) for row in rows]
 
     async def remove_later(self, session: Session, channel_id: int, message_id: int) -> None:

@@ -106,8 +106,7 @@ class Jobs:
 
     async def unreadable(self) -> list[tuple[str, int]]:
         """(id, attempt) of unfinished jobs whose request this version cannot read."""
-        async with self._database.reading() as session:
-            rows = await session.all(f"SELECT id, attempt, request FROM jobs WHERE {_ALIVE}")  # noqa: S608 - ours
+        rows = await self._database.all(f"SELECT id, attempt, request FROM jobs WHERE {_ALIVE}")  # noqa: S608 - ours
         return [(row["id"], row["attempt"]) for row in rows if _request(row) is None]
 
     async def of_owner(self, owner: str, limit: int, before: float | None = None) -> list[JobRow]:
@@ -128,12 +127,10 @@ class Jobs:
         return rows if older else rows[::-1]
 
     async def ids(self) -> frozenset[str]:
-        async with self._database.reading() as session:
-            return frozenset([row[0] for row in await session.all("SELECT id FROM jobs")])
+        return frozenset([row[0] for row in await self._database.all("SELECT id FROM jobs")])
 
     async def count_of(self, owner: str) -> int:
-        async with self._database.reading() as session:
-            row = await session.one("SELECT count(*) FROM jobs WHERE owner = ?", owner)
+        row = await self._database.one("SELECT count(*) FROM jobs WHERE owner = ?", owner)
         return 0 if row is None else int(row[0])
 
     async def children(self, job_id: str) -> list[JobRow]:
@@ -165,10 +162,9 @@ class Jobs:
 
     async def costs_since(self, since: float) -> dict[str, float]:
         """Owner → units of the jobs that were started after *since*."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT owner, sum(cost) FROM jobs WHERE started_at >= ? AND state <> 'queued' GROUP BY owner", since
-            )
+        rows = await self._database.all(
+            "SELECT owner, sum(cost) FROM jobs WHERE started_at >= ? AND state <> 'queued' GROUP BY owner", since
+        )
         return {row[0]: row[1] / STEPS_PER_UNIT for row in rows}
 
     async def start(self, session: Session, job_id: str, attempt: int, now: float) -> bool:
@@ -347,12 +343,11 @@ class Ancestry:
 
     async def remixes(self, job_id: str) -> tuple[int, int]:
         """(finished jobs made from this one, people who asked for them); shown-again pictures do not count."""
-        async with self._database.reading() as session:
-            row = await session.one(
-                "SELECT count(DISTINCT jobs.id), count(DISTINCT jobs.owner) FROM ancestry JOIN jobs ON jobs.id = job_id"
-                " WHERE ancestry.parent_job = ? AND relation <> 'pick' AND state = 'done'",
-                job_id,
-            )
+        row = await self._database.one(
+            "SELECT count(DISTINCT jobs.id), count(DISTINCT jobs.owner) FROM ancestry JOIN jobs ON jobs.id = job_id"
+            " WHERE ancestry.parent_job = ? AND relation <> 'pick' AND state = 'done'",
+            job_id,
+        )
         return (0, 0) if row is None else (int(row[0]), int(row[1]))
 
     async def of_owner(self, owner: str) -> list[Descent]:
@@ -363,11 +358,10 @@ class Ancestry:
 
     async def _rows(self, where: str, value: str | Sequence[str]) -> list[Descent]:
         bound = value if isinstance(value, str) else json.dumps(list(value))
-        async with self._database.reading() as session:
-            rows: list[sqlite3.Row] = await session.all(
-                f"SELECT a.job_id, parent_job, parent_index, relation FROM ancestry a WHERE {where}",  # noqa: S608 - ours
-                bound,
-            )
+        rows: list[sqlite3.Row] = await self._database.all(
+            f"SELECT a.job_id, parent_job, parent_index, relation FROM ancestry a WHERE {where}",  # noqa: S608 - ours
+            bound,
+        )
         return [Descent(*row) for row in rows]
 
 

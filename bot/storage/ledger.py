@@ -140,8 +140,8 @@ class LedgerRows:
             now,
         )
 
-    async def close(self, session: Session, job_id: str, charged: int, charged_credit: int, now: float) -> None:
-        """Close the job's reservation if it is open; 0 charged is a refund."""
+    async def close(self, session: Session, job_id: str, now: float, charged: int = 0, charged_credit: int = 0) -> None:
+        """Close the job's reservation if it is open: charge these pixel steps, 0 for a refund."""
         await session.run(
             "UPDATE charges SET state = ?, charged = ?, charged_credit = ?, closed_at = ?"
             " WHERE job_id = ? AND state = 'reserved'",

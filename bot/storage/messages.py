@@ -39,8 +39,7 @@ class InteractionTokens:
 
     async def find(self, job_id: str, now: float) -> InteractionToken | None:
         """The job's interaction if its token is still valid at *now*, else None."""
-        async with self._database.reading() as session:
-            row = await session.one("SELECT * FROM interactions WHERE job_id = ? AND expires_at > ?", job_id, now)
+        row = await self._database.one("SELECT * FROM interactions WHERE job_id = ? AND expires_at > ?", job_id, now)
         return None if row is None else InteractionToken(*row)
 
     async def erase(self, job_id: str) -> None:
@@ -69,29 +68,26 @@ class JobMessages:
                 )
 
     async def job_id(self, channel_id: int, message_id: int) -> str | None:
-        async with self._database.reading() as session:
-            row = await session.one(
-                "SELECT job_id FROM messages WHERE channel_id = ? AND message_id = ?", channel_id, message_id
-            )
+        row = await self._database.one(
+            "SELECT job_id FROM messages WHERE channel_id = ? AND message_id = ?", channel_id, message_id
+        )
         return None if row is None else str(row[0])
 
     async def of_job(self, job_id: str) -> list[tuple[int, int]]:
         """(channel id, message id) of all messages that show the job, oldest first."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT channel_id, message_id FROM messages WHERE job_id = ? ORDER BY created_at, message_id", job_id
-            )
+        rows = await self._database.all(
+            "SELECT channel_id, message_id FROM messages WHERE job_id = ? ORDER BY created_at, message_id", job_id
+        )
         return [(row[0], row[1]) for row in rows]
 
     async def recent(self, since: float, limit: int) -> list[tuple[int, int, str]]:
         """(channel id, message id, job id) of messages posted after *since* (unix seconds), newest first."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT channel_id, message_id, job_id FROM messages WHERE created_at > ?"
-                " ORDER BY created_at DESC, message_id DESC LIMIT ?",
-                since,
-                limit,
-            )
+        rows = await self._database.all(
+            "SELECT channel_id, message_id, job_id FROM messages WHERE created_at > ?"
+            " ORDER BY created_at DESC, message_id DESC LIMIT ?",
+            since,
+            limit,
+        )
         return [(row[0], row[1], row[2]) for row in rows]
 
     async def left(self, session: Session, job_id: str) -> bool:
@@ -206,15 +202,13 @@ class Deliveries:
 
     async def pending(self) -> list[OutboxEntry]:
         """Open rows, oldest first; results before pings of the same time."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT * FROM deliveries WHERE state = 'pending' ORDER BY created_at, purpose DESC, job_id"
-            )
+        rows = await self._database.all(
+            "SELECT * FROM deliveries WHERE state = 'pending' ORDER BY created_at, purpose DESC, job_id"
+        )
         return [OutboxEntry(*row) for row in rows]
 
     async def find(self, job_id: str, purpose: Purpose = "result") -> OutboxEntry | None:
-        async with self._database.reading() as session:
-            row = await session.one("SELECT * FROM deliveries WHERE job_id = ? AND purpose = ?", job_id, purpose)
+        row = await self._database.one("SELECT * FROM deliveries WHERE job_id = ? AND purpose = ?", job_id, purpose)
         return None if row is None else OutboxEntry(*row)
 
     async def tried(self, job_id: str, purpose: Purpose, error: str, not_before: float) -> None:

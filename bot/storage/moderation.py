@@ -55,24 +55,23 @@ class Blocks:
         self, user_id: int, server_id: int | None, now: float, session: Session | None = None
     ) -> Block | None:
         """The block that applies to this person there at *now*; a block in all servers goes first."""
-        async with self._database.reading(session) as own:
-            row = await own.one(
-                "SELECT * FROM blocks WHERE user_id = ? AND server_id IN (0, ?)"
-                " AND (until IS NULL OR until > ?) ORDER BY server_id",
-                user_id,
-                server_id or EVERYWHERE,
-                now,
-            )
+        row = await self._database.one(
+            "SELECT * FROM blocks WHERE user_id = ? AND server_id IN (0, ?)"
+            " AND (until IS NULL OR until > ?) ORDER BY server_id",
+            user_id,
+            server_id or EVERYWHERE,
+            now,
+            session=session,
+        )
         return None if row is None else Block(*row)
 
     async def of_server(self, server_id: int, now: float) -> list[Block]:
         """Blocks of that server at *now*, newest first."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT * FROM blocks WHERE server_id = ? AND (until IS NULL OR until > ?) ORDER BY at DESC",
-                server_id,
-                now,
-            )
+        rows = await self._database.all(
+            "SELECT * FROM blocks WHERE server_id = ? AND (until IS NULL OR until > ?) ORDER BY at DESC",
+            server_id,
+            now,
+        )
         return [Block(*row) for row in rows]
 
 
@@ -188,14 +187,14 @@ class SettingsTable:
         self._database = database
 
     async def all(self, scope: Scope, subject: str = "", session: Session | None = None) -> dict[str, object]:
-        async with self._database.reading(session) as own:
-            rows = await own.all("SELECT key, value FROM settings WHERE scope = ? AND subject = ?", scope, subject)
+        rows = await self._database.all(
+            "SELECT key, value FROM settings WHERE scope = ? AND subject = ?", scope, subject, session=session
+        )
         return {row["key"]: json.loads(row["value"]) for row in rows}
 
     async def everywhere(self, scope: Scope, key: str) -> dict[str, object]:
         """Subject → value of one key, for subjects that set it."""
-        async with self._database.reading() as session:
-            rows = await session.all("SELECT subject, value FROM settings WHERE scope = ? AND key = ?", scope, key)
+        rows = await self._database.all("SELECT subject, value FROM settings WHERE scope = ? AND key = ?", scope, key)
         return {row["subject"]: json.loads(row["value"]) for row in rows}
 
     async def put(self, scope: Scope, subject: str, key: str, value: object, session: Session | None = None) -> None:
@@ -252,19 +251,17 @@ class Audit:
         """Entries that match *wanted*, newest first: the last ones, or those next to the entry *beside*."""
         beyond = "" if beside is None else f"AND id {'<' if older else '>'} ?4"
         order = "DESC" if older or beside is None else ""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                f"{_AUDIT} {beyond} ORDER BY id {order} LIMIT ?5",
-                *wanted.values,
-                beside,
-                limit,
-            )
+        rows = await self._database.all(
+            f"{_AUDIT} {beyond} ORDER BY id {order} LIMIT ?5",
+            *wanted.values,
+            beside,
+            limit,
+        )
         found = [_entry(row) for row in rows]
         return found if order else found[::-1]
 
     async def count(self, wanted: AuditFilter) -> int:
-        async with self._database.reading() as session:
-            row = await session.one(f"SELECT count(*) FROM ({_AUDIT})", *wanted.values)  # noqa: S608 - a constant
+        row = await self._database.one(f"SELECT count(*) FROM ({_AUDIT})", *wanted.values)  # noqa: S608 - a constant
         return 0 if row is None else int(row[0])
 
 

@@ -192,8 +192,7 @@ class Pictures:
         )
 
     async def find(self, job_id: str, index: int) -> PictureRow | None:
-        async with self._database.reading() as session:
-            row = await session.one("SELECT * FROM pictures WHERE job_id = ? AND idx = ?", job_id, index)
+        row = await self._database.one("SELECT * FROM pictures WHERE job_id = ? AND idx = ?", job_id, index)
         return None if row is None else self.parse(row)
 
     async def png(self, job_id: str, index: int) -> bytes:
@@ -206,16 +205,16 @@ class Pictures:
 
     async def by_sha(self, sha256: str, session: Session | None = None) -> PictureRow | None:
         """A picture on disk whose file has this hash, or None."""
-        async with self._database.reading(session) as own:
-            row = await own.one("SELECT * FROM pictures WHERE sha256 = ? AND path IS NOT NULL LIMIT 1", sha256)
+        row = await self._database.one(
+            "SELECT * FROM pictures WHERE sha256 = ? AND path IS NOT NULL LIMIT 1", sha256, session=session
+        )
         return None if row is None else self.parse(row)
 
     async def embedding(self, job_id: str, index: int) -> tuple[str, tuple[float, ...]] | None:
         """(CLIP name, vector in half precision) of one picture, or None."""
-        async with self._database.reading() as session:
-            row = await session.one(
-                "SELECT perceptor, embedding FROM pictures WHERE job_id = ? AND idx = ?", job_id, index
-            )
+        row = await self._database.one(
+            "SELECT perceptor, embedding FROM pictures WHERE job_id = ? AND idx = ?", job_id, index
+        )
         if row is None or row["embedding"] is None:
             return None
         return row["perceptor"], struct.unpack(f"<{len(row['embedding']) // 2}e", row["embedding"])
@@ -279,8 +278,7 @@ class Pictures:
             return sorted(folder.glob("*/*.png")) if folder.is_dir() else []
 
     async def kept_bytes(self) -> int:
-        async with self._database.reading() as session:
-            row = await session.one("SELECT coalesce(sum(size), 0) FROM pictures WHERE path IS NOT NULL")
+        row = await self._database.one("SELECT coalesce(sum(size), 0) FROM pictures WHERE path IS NOT NULL")
         return 0 if row is None else int(row[0])
 
     async def let_go(self, picture: PictureRow) -> None:

@@ -9,17 +9,17 @@ from typing import ClassVar, Self
 
 from discord import ui
 
-from bot.community.gate import Access
 from bot.embeds.moderation import log_embed
 from bot.errors import NotAllowed
 from bot.interactions.context import Invocation
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction
 from bot.models.audit import AuditFilter, LogPage
 from bot.models.job import owner_of
 from bot.services import Services
 from bot.text import snowflake
-from bot.views.base import PREFIX, Press, handle
+from bot.views.base import PREFIX, Press, handle, view_of
 
 _REST = r":(?P<entry>\d{1,18}):(?P<where>here|all):(?P<user>\d{0,20}):(?P<action>[a-z ]{0,30})"
 
@@ -87,9 +87,7 @@ async def log_payload(
 
 
 def _buttons(page: LogPage, query: LogQuery) -> ui.View:
-    view = ui.View(timeout=None)
-    if page.newer:
-        view.add_item(LogNewerButton(page.entries[0].id, query))
-    if page.older:
-        view.add_item(LogOlderButton(page.entries[-1].id, query))
-    return view
+    return view_of(
+        LogNewerButton(page.entries[0].id, query) if page.newer else None,
+        LogOlderButton(page.entries[-1].id, query) if page.older else None,
+    )

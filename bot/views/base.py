@@ -16,10 +16,9 @@ from typing import Any, ClassVar, Self, cast
 import discord
 from discord import ui
 
-from bot.community.gate import Access
 from bot.errors import Refused
 from bot.interactions.context import Invocation
-from bot.interactions.handlers import report_errors
+from bot.interactions.handlers import Access, report_errors
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import JobRow
 from bot.services import Services
@@ -103,18 +102,21 @@ class IdButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("none"
     label: ClassVar[str]
     numbered: ClassVar[str] = ""
     """Start of the label where each image has such a button."""
+    same: ClassVar[bool] = False
+    """The label is the same for every image."""
+    emoji: ClassVar[str | None] = None
     style: ClassVar[discord.ButtonStyle] = discord.ButtonStyle.secondary
     private: ClassVar[bool] = False
     """The result is shown to the presser only."""
     access: ClassVar[Access] = Access.USUAL
 
-    def __init__(self, job_id: str, index: int | None = None, row: int | None = None) -> None:
+    def __init__(self, job_id: str, index: int | None = None, row: int | None = None, label: str = "") -> None:
         self.job_id = job_id
         self.index = index
-        label = self.label if index is None else f"{self.numbered or f'{self.label} '}{index + 1}"
-        super().__init__(
-            ui.Button(label=label, style=self.style, custom_id=custom_id(self.action, job_id, index), row=row)
-        )
+        if not label:
+            label = self.label if index is None or self.same else f"{self.numbered or f'{self.label} '}{index + 1}"
+        named = custom_id(self.action, job_id, index)
+        super().__init__(ui.Button(label=label, style=self.style, custom_id=named, emoji=self.emoji, row=row))
 
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
@@ -189,6 +191,15 @@ class JobMenu(ui.DynamicItem[ui.Select[ui.View]], ABC, template=template("never"
     @abstractmethod
     async def chosen(self, press: Press, value: str) -> None:
         """Do what was chosen, and respond."""
+
+
+def view_of(*items: ui.Item[Any] | None) -> ui.View:
+    """A view of *items* without those that are None. It never times out, because answers outlive a restart."""
+    view = ui.View(timeout=None)
+    for item in items:
+        if item is not None:
+            view.add_item(item)
+    return view
 
 
 def chosen_index(value: str) -> int:

@@ -7,10 +7,10 @@ from functools import partial
 import discord
 from discord import ui
 
-from bot.community.gate import Access
 from bot.errors import Lapsed
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
-from bot.views.base import IdButton, Press, template
+from bot.views.base import IdButton, Press, template, view_of
 
 
 class ConfirmButton(IdButton, template=template("yes")):
@@ -54,7 +54,4 @@ def question_payload(question_id: str, text: str) -> EphemeralPayload:
 
 
 def _buttons(question_id: str) -> ui.View:
-    view = ui.View(timeout=None)
-    for kind in (ConfirmButton, DeclineButton):
-        view.add_item(kind(question_id))
-    return view
+    return view_of(ConfirmButton(question_id), DeclineButton(question_id))

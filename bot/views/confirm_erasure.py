@@ -5,11 +5,11 @@ from __future__ import annotations
 import discord
 from discord import ui
 
-from bot.community.gate import Access
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.history import StoredCounts
 from bot.text import count
-from bot.views.base import IdButton, Press, template
+from bot.views.base import IdButton, Press, template, view_of
 
 ME = "me"
 """In place of an id: the button erases the data of the person who presses it."""
@@ -29,7 +29,7 @@ class ForgetButton(IdButton, template=template("forget")):
         await press.responder.defer()
         await press.services.privacy.forget(press.caller.user_id)
         press.services.deletion_queue.wake()
-        press.services.votes.wake()
+        press.services.rounds.wake()
         text = "Your data is deleted. The messages that show your pictures are being deleted now."
         await press.responder.replace(EphemeralPayload(text))
 
@@ -51,6 +51,4 @@ def erasure_payload(stored: StoredCounts) -> EphemeralPayload:
 
 
 def _buttons() -> ui.View:
-    view = ui.View(timeout=None)
-    view.add_item(ForgetButton(ME))
-    return view
+    return view_of(ForgetButton(ME))

@@ -10,16 +10,16 @@ import discord
 from discord import ui
 
 from bot.community.gallery.pages import GalleryView
-from bot.community.gate import Access
 from bot.embeds.history import embed_of, option_of, title
 from bot.errors import NotAllowed
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction
 from bot.models.history import HistoryLine, HistoryPage
 from bot.models.job import JobRow, Update
 from bot.pictures.uploads import ImageUpload, thumbnail
 from bot.services import Services
-from bot.views.base import IdButton, JobButton, Press, handle, template
+from bot.views.base import IdButton, JobButton, Press, handle, template, view_of
 from bot.views.community.gallery import gallery_payload
 from engine.errors import UnreadablePicture
 
@@ -155,14 +155,11 @@ async def _mark_seen(press: Press, job: JobRow) -> None:
 
 
 def _buttons(page: HistoryPage) -> ui.View:
-    view = ui.View(timeout=None)
-    if page.lines:
-        view.add_item(HistoryMenu(page.lines))
-    if page.newer:
-        view.add_item(NewerButton(page.lines[0].job.id, row=1))
-    if page.older:
-        view.add_item(OlderButton(page.lines[-1].job.id, row=1))
-    return view
+    return view_of(
+        HistoryMenu(page.lines) if page.lines else None,
+        NewerButton(page.lines[0].job.id, row=1) if page.newer else None,
+        OlderButton(page.lines[-1].job.id, row=1) if page.older else None,
+    )
 
 
 async def _thumbnail(services: Services, line: HistoryLine) -> ImageUpload | None:

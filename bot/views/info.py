@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 from discord import ui
 
-from bot.community.gate import Access
 from bot.embeds.info import THE_FILE, THE_LINES, about_file, info_embed, long_lines
 from bot.errors import PictureGone
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState, PictureRow
 from bot.storage import files
-from bot.views.base import JobButton, Press, template
+from bot.views.base import IdButton, JobButton, Press, template, view_of
 from bot.views.community.challenges import entry_button
 from bot.views.community.lineage import LineageButton
 from bot.views.community.stars import StarButton, StarOneButton, UnstarButton
@@ -79,22 +79,18 @@ async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
     ancestry = services.store.ancestry
     remixes, relatives = await ancestry.remixes(job.id), await ancestry.parents([job.id])
 
+    drawn = isinstance(job.request, DreamRequest) and job.request.method == "clipdraw" and job.on_disk
+    star: type[IdButton] = StarButton if film or len(job.pictures) == 1 else StarOneButton
+    kinds = (
+        WatchButton if watchable else None,
+        DrawingButton if drawn else None,
+        LineageButton if job.state is JobState.DONE and (relatives or remixes[0]) else None,
+        UnstarButton if user_id in people else star if job.on_disk else None,
+        entry,
+    )
+
     def buttons() -> ui.View:
-        """A new view, without a timeout: answers outlive a restart."""
-        view = ui.View(timeout=None)
-        if watchable:
-            view.add_item(WatchButton(job.id))
-        if isinstance(job.request, DreamRequest) and job.request.method == "clipdraw" and job.on_disk:
-            view.add_item(DrawingButton(job.id))
-        if job.state is JobState.DONE and (relatives or remixes[0]):
-            view.add_item(LineageButton(job.id))
-        if user_id in people:
-            view.add_item(UnstarButton(job.id))
-        elif job.on_disk:
-            view.add_item(StarButton(job.id) if film or len(job.pictures) == 1 else StarOneButton(job.id))
-        if entry is not None:
-            view.add_item(entry(job.id))
-        return view
+        return view_of(*(kind(job.id) for kind in kinds if kind is not None))
 
     embed = info_embed(job, people, user_id, _file(press, job), remixes)
     return EphemeralPayload("", (embed,), long_lines(job), buttons)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import discord
 from discord import ui
 
-from bot.community.gate import Access
+from bot.interactions.handlers import Access
 from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState
 from bot.models.vote import Blindness

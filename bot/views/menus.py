@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import discord
 
-from bot.community.gate import Access
 from bot.errors import Refused
+from bot.interactions.handlers import Access
 from bot.interactions.responder import AnyInteraction
 from bot.models.comparison import Comparison
 from bot.models.job import JobRow, PictureRow

@@ -8,12 +8,12 @@ import discord
 from discord import ui
 
 from bot.actions.report import Reporting
-from bot.community.gate import Access
 from bot.errors import Refused
 from bot.interactions.context import Invocation
+from bot.interactions.handlers import Access
 from bot.interactions.responder import AnyInteraction
 from bot.models.job import JobRow
-from bot.views.base import IdButton, JobButton, Press, custom_id, modal_values, template
+from bot.views.base import IdButton, JobButton, Press, custom_id, modal_values, template, view_of
 from bot.views.remix_modal import MODAL_SECONDS
 
 MAX_REASON = 300
@@ -115,7 +115,5 @@ class ReportDismissButton(ReportDecisionButton, template=template("rdismiss")):
 
 def report_buttons(job_id: str) -> ui.View:
     """A fresh set for an open report."""
-    view = ui.View(timeout=None)
-    for kind in (ReportDeleteButton, ReportBlockButton, ReportDismissButton):
-        view.add_item(kind(job_id, row=0))
-    return view
+    kinds = (ReportDeleteButton, ReportBlockButton, ReportDismissButton)
+    return view_of(*(kind(job_id, row=0) for kind in kinds))

@@ -12,16 +12,15 @@ import discord
 from discord import ui
 
 from bot.actions.create import FORM_SCALES, picture_of
-from bot.community.gate import Access
-from bot.embeds.job import ranking_text
 from bot.errors import Refused
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction
-from bot.models.job import JobRow, PictureRow
+from bot.models.job import JobRow, PictureRow, Ranking
 from bot.pictures.ranking import best
 from bot.services import Services
 from bot.text import listed
-from bot.views.base import JobButton, Press, custom_id, modal_values, template
+from bot.views.base import JobButton, Press, custom_id, modal_values, template, view_of
 from bot.views.remix_modal import MODAL_SECONDS, RemixModal
 from engine.requests.upscaling import AUTO, BLEND, LEARNED, MILDER, SHIPPED, best_upscaler
 
@@ -34,6 +33,10 @@ STRENGTHS = (0.75, 0.5, 0.25)
 def is_choice(upscalers: Sequence[str]) -> bool:
     """Whether upscalers other than the bundled ones are installed."""
     return any(name not in SHIPPED for name in upscalers)
+
+
+TOO_CLOSE = 0.003
+"""Smaller differences of cosines are noise."""
 
 
 class UpscaleModal(ui.Modal):
@@ -204,6 +207,16 @@ async def submit_delete(press: Press, job_id: str, index: int | None) -> None:
 
 
 def _upscale_view(job_id: str, index: int) -> ui.View:
-    view = ui.View(timeout=None)
-    view.add_item(UpscaleButton(job_id, index))
-    return view
+    return view_of(UpscaleButton(job_id, index))
+
+
+def ranking_text(ranking: Ranking) -> str:
+    """The best picture and its lead, then all pictures, then the scoring model."""
+    (first, value), (second, next_value) = ranking.order[:2]
+    ahead = value - next_value
+    verdict = f"Image {first + 1} matches the prompt best, {ahead:.3f} ahead of image {second + 1}."
+    if ahead < TOO_CLOSE:
+        verdict = f"Images {first + 1} and {second + 1} match the prompt equally well; choose by taste."
+    places = [f"{place}. Image {index + 1} · {value:.3f}" for place, (index, value) in enumerate(ranking.order, 1)]
+    who = ranking.note or f"Scored by {ranking.perceptor}, a separate model (max 1)."
+    return "\n".join([f"**{verdict}**", *places, f"-# {who}"])

@@ -8,11 +8,11 @@ from functools import partial
 import discord
 from discord import ui
 
-from bot.community.gate import Access
 from bot.errors import Refused
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.pictures.word_sheet import nouns_of, word_sheet
-from bot.views.base import IdButton, Press, template
+from bot.views.base import IdButton, Press, template, view_of
 from engine.primer.things import GROUPS
 from engine.primer.vocabulary import KNOWN
 
@@ -51,13 +51,7 @@ async def words_page(group: str, page: int) -> EphemeralPayload:
 
 def _buttons(group: str, here: int, pages: int) -> ui.View:
     """Return the pages before and after, and the first pages of the other groups."""
-    view = ui.View(timeout=None)
-    for page in (here - 1, here + 1):
-        if 0 <= page < pages:
-            view.add_item(WordsButton(group, page, row=0))
-    for other in GROUPS:
-        if other != group:
-            button = WordsButton(other, row=1)
-            button.item.label = other.capitalize()
-            view.add_item(button)
-    return view
+    return view_of(
+        *(WordsButton(group, page, row=0) for page in (here - 1, here + 1) if 0 <= page < pages),
+        *(WordsButton(other, row=1, label=other.capitalize()) for other in GROUPS if other != group),
+    )

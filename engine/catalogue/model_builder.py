@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.catalogue.flops import biggan_view_share, v_view_share, view_share
-from engine.catalogue.registry import Entry, Kind, Model
+from engine.catalogue.registry import Entry, Kind, Model, biggan_view_share, v_view_share, view_share
 from engine.nets.adm_flags import read_flags
 from engine.nets.biggan_flags import read_biggan_flags
 from engine.nets.v_diffusion.flags import read_v_diffusion_flags

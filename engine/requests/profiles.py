@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from engine.catalogue import flops as work
+from engine.catalogue import registry as work
 from engine.catalogue.models import MODELS
 from engine.catalogue.registry import Model
 from engine.errors import InvalidRequest

@@ -1,8 +1,9 @@
 """How many files and functions one action runs through: the measure of how far a reader has to go.
 
 A profile hook counts every Python function of `bot/` (without the playground) and `engine/` that runs in the bot's
-process while the action is served over the wire, with the fake engine as child process. The engine's own share is
-counted in a `InProcessEngine` that renders three steps with the primer; `/dream` as a whole is the union of both.
+process while the action is served over the wire, with the fake engine as child process. The bot's timers and its debug
+log rest, because they run whether anything is asked or not. The engine's own share is counted in a `InProcessEngine`
+that renders three steps with the primer; `/dream` as a whole is the union of both.
 
 `python -m tests.benchmarks.path_length [--list]` runs without torch's benchmarks; `--list` prints every file.
 """
@@ -10,6 +11,8 @@ counted in a `InProcessEngine` that renders three steps with the primer; `/dream
 from __future__ import annotations
 
 import asyncio
+import inspect
+import logging
 import sys
 import tempfile
 import threading
@@ -20,7 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType
 
+from bot.community import rounds
+from bot.operations import process
 from bot.playground.server.tls import Authority
+from bot.storage.community.due import kinds_due
 from engine.requests.request import build_request
 from engine.worker.in_process import InProcessEngine
 from tests.benchmarks.measure import Figure
@@ -29,8 +35,10 @@ from tests.wire.looks import begun, dreamt, is_enlarged, is_over, is_result
 from tests.wire.world import World
 
 ROOT = Path(__file__).parent.parent.parent
+CONNECTOR = "bot/interactions/connector.py"
+"""Finds the local Discord only."""
 SETTLED_SECONDS = 1.0
-"""Pause after the start, whose own work is not counted."""
+"""Pause after work that is not counted."""
 AIMS = {
     "/dream, both processes": "≤ 90 files, ≤ 550 functions",
     "a cancel press": "≤ 30 files",
@@ -80,12 +88,14 @@ def traced() -> Iterator[Trace]:
 
 def _function(code: CodeType) -> tuple[str, str] | None:
     """(file, qualified name), or None for foreign code, class bodies, module bodies and comprehensions."""
+    if not code.co_flags & inspect.CO_OPTIMIZED:  # the body of a class or module
+        return None
     try:
         path = Path(code.co_filename).relative_to(ROOT).as_posix()
     except ValueError:
         return None
-    outside = not path.startswith(("bot/", "engine/")) or path.startswith("bot/playground/")
-    if outside or code.co_name in ("<module>", "<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>"):
+    outside = not path.startswith(("bot/", "engine/")) or path.startswith(("bot/playground/", CONNECTOR))
+    if outside or code.co_name in ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>"):
         return None
     return path, code.co_qualname
 
@@ -123,6 +133,8 @@ async def _in_world(path: Callable[[World], Awaitable[Trace]]) -> Trace:
 @asynccontextmanager
 async def _world() -> AsyncIterator[World]:
     with tempfile.TemporaryDirectory() as folder:
+        rounds.POLL_SECONDS = process.TICK = 3600.0
+        logging.getLogger("bot").setLevel(logging.INFO)
         async with opened(Authority(), Path(folder), dreambot_maker({})) as world:
             await world.until(lambda: world.bot.engine.ready and world.bot.at_work, what="the engine and the gateway")
             await asyncio.sleep(SETTLED_SECONDS)
@@ -146,6 +158,7 @@ async def _cancel(world: World) -> Trace:
 
 async def _upscale(world: World) -> Trace:
     parent = await dreamt(world.max, "an owl")
+    await _nothing_due(world)
     with traced() as trace:
         answer = await world.max.click(parent, "Upscale")
         await world.max.wait_for(answer.message, is_enlarged)
@@ -160,6 +173,14 @@ async def _recover(world: World) -> Trace:
         await world.max.wait_for(message, is_result, 60.0)
         await _outbox_empty(world)
     return trace
+
+
+async def _nothing_due(world: World) -> None:
+    async with asyncio.timeout(10):
+        while await kinds_due(world.bot.store.database, world.bot.clock()):
+            world.services.rounds.wake()
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(SETTLED_SECONDS)
 
 
 async def _outbox_empty(world: World) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.embeds.notes import words_notes
+from bot.embeds.job import words_notes
 from bot.text import NO_BREAK, bar, count, duration, listed, message_link, plain, shorten, show_prompts
 from engine.requests.prompts import parse_prompts
 from engine.requests.request import build_request

@@ -55,7 +55,7 @@ class LocalStage:
 
     async def forward(self, seconds: float) -> None:
         self.world.forward(seconds)
-        self.world.services.votes.wake()
+        self.world.services.rounds.wake()
         await self.quiet()
 
     async def react(self, who: str, message: int, emoji: str) -> None:

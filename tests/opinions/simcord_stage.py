@@ -14,9 +14,7 @@ import simcord  # type: ignore[import-untyped]
 
 import bot
 from bot.bot import DreamBot
-from bot.community import covered_sheets, votes
-from bot.community.challenges import course
-from bot.community.gallery import embedder, starboard
+from bot.community import rounds
 from bot.operations import process
 from bot.playground.server.validation.components import walk
 from tests.opinions.looks import Recipe, look
@@ -46,8 +44,7 @@ async def running(client: DreamBot) -> AsyncIterator[Any]:
     run = simcord.run(client, shard_count=1, settle_timeout=20.0, check_errors=False)
     run._env._work.external_waits = Resting()  # there is no public way to say it before the bot starts
     with pytest.MonkeyPatch.context() as patch:
-        for module in (votes, covered_sheets, starboard, embedder, course):
-            patch.setattr(module, "POLL_SECONDS", 3600.0)
+        patch.setattr(rounds, "POLL_SECONDS", 3600.0)
         patch.setattr(process, "TICK", 3600.0)
         async with run as env:
             yield env

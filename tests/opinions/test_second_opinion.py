@@ -54,7 +54,7 @@ async def on_the_other_one(folder: Path, story: Story) -> list[object]:
     def pass_time(seconds: float) -> None:
         nonlocal ahead
         ahead += seconds
-        bot.services.votes.wake()
+        bot.services.rounds.wake()
 
     async with simcord_stage.running(bot) as env:
         assert bot._registering is not None

@@ -223,7 +223,7 @@ async def test_an_open_vote_hides_a_comparison_from_lists_and_buttons_of_others(
 
 def test_every_button_is_asked_about() -> None:
     """A new button must be in a list above, or be known to tell nothing."""
-    from bot.community.gate import Access
+    from bot.interactions.handlers import Access
     from bot.views.base import JobButton
     from bot.views.layout import BUTTONS
 

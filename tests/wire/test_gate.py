@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.community.gate import COMMANDS
+from bot.interactions.handlers import COMMANDS
 from tests.bot.core import count
 from tests.wire.looks import deleted, dreamt, link, whispered
 from tests.wire.people import Answer, Person, Shown

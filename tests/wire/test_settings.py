@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.playground.server.world.entities import Channel, ChannelType, Role
+from bot.policy.server_rules import ServerRules
 from tests.wire.looks import begun, dreamt, is_over, is_result, whispered
 from tests.wire.people import Person
 from tests.wire.world import World
@@ -203,7 +204,7 @@ async def test_two_changes_at_once_lose_neither(world: World, olive: Person) -> 
     channels = [world.channel(name).id for name in ("studio", "gallery", "late-night")]
     await asyncio.gather(*(olive.slash("settings server", add_channel=channel) for channel in channels))
 
-    rules = await world.services.moderation.rules(world.channel("studio").guild_id)
+    rules = await ServerRules.of(world.services.store, world.channel("studio").guild_id)
     assert set(channels) == set(rules.channels)
 
 

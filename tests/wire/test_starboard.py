@@ -39,7 +39,11 @@ async def entry(person: Person, stars: int, channel: str = "gallery") -> Shown:
 async def settled(world: World) -> None:
     """Wait until the starboard has looked at every star."""
     async with asyncio.timeout(10):
-        while await count(world.bot.store, "star_changes") or await count(world.bot.store, "removals"):
+        while (
+            await count(world.bot.store, "star_changes")
+            or await count(world.bot.store, "removals")
+            or world.services.rounds._works["starboard"].task
+        ):
             await asyncio.sleep(0.02)
 
 

@@ -127,14 +127,14 @@ async def test_a_reaction_starts_a_vote_of_an_hour_once(world: World, max_: Pers
 async def test_a_late_ballot_is_refused_before_the_message_says_so(
     world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.community.votes.POLL_SECONDS", 3600.0)
+    monkeypatch.setattr("bot.community.rounds.POLL_SECONDS", 3600.0)
     vote = await vote_on(max_, await dreamt(max_, "an owl", count=2))
     await max_.click(vote, "A")
     world.forward(601)
 
     assert "This vote has ended. Your last choice counts." == whispered(await max_.click(vote, "B"))
 
-    world.services.votes.wake()
+    world.services.rounds.wake()
     await max_.wait_for(vote, lambda m: "Winner: **A ·" in m.text)
 
 

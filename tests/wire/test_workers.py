@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.models.job import JobState
-from bot.scheduling import lag
+from bot.scheduling import worker_pool
 from engine.protocol.messages import RESTARTS, WorkerState
 from tests.wire.looks import begun, dreamt, is_painting, is_result, whispered
 from tests.wire.people import Person
@@ -221,7 +221,7 @@ async def test_a_worker_that_becomes_slow_finishes_its_jobs_and_gets_no_others(
     world: World, max_: Person, mo: Person, olive: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("LAG_SECONDS", 0.5), ("STEPS", 4), ("_LEAST", 2)):  # a fake dream has eight steps
-        monkeypatch.setattr(lag, name, value)
+        monkeypatch.setattr(worker_pool, name, value)
     await all_up(world, 2)
     world.make_host(olive)
     for _ in range(4):  # the usual speed

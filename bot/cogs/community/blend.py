@@ -100,7 +100,7 @@ class BlendCog(commands.Cog):
         self, form: FormText, hashes: Sequence[str], weights: Sequence[float], caller: Invocation
     ) -> PictureRequest:
         pictures = [Prompt(image=sha256, weight=weight) for sha256, weight in zip(hashes, weights, strict=True)]
-        return await self.services.picture_requests.towards(form, pictures, caller, self.services.unavailable)
+        return await self.services.picture_requests.towards(form, pictures, caller, self.services.jobs.unavailable)
 
     async def _read(
         self, attached: Sequence[discord.Attachment], linked: Sequence[str], caller: Invocation

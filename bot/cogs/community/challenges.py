@@ -14,7 +14,7 @@ from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.challenge import MOST_EACH, Challenge
 from bot.policy.days import UTC_NAME
-from bot.policy.server_rules import PaintChoice
+from bot.policy.server_rules import PaintChoice, ServerRules
 from bot.policy.word_filter import is_mature
 from bot.requests import autocomplete as completion
 from bot.requests.deadlines import parse_deadline, parse_length
@@ -55,7 +55,7 @@ class ChallengesCog(commands.Cog):
             InteractionResponder.of(interaction, private=True),
             Invocation.of_interaction(interaction),
         )
-        rules = await self.services.moderation.rules(caller.guild_id)
+        rules = await ServerRules.of(self.services.store, caller.guild_id)
         if not (self._moderates(caller) or (rules.challenge_role and rules.challenge_role in caller.roles)):
             raise NotAllowed("Only moderators and members with this server's challenge role can start challenges.")
         if prize:
@@ -85,8 +85,7 @@ class ChallengesCog(commands.Cog):
             InteractionResponder.of(interaction, private=True),
             Invocation.of_interaction(interaction),
         )
-        if not (await self.services.moderation.choices(caller.user_id)).private:
-            caller.check_place()
+        await self.services.job_actions.check_place(caller)
         challenge = await self.services.challenges.open_to(caller)
         typed = Typed(prompt, style=style or "", ways=PaintChoice(size=size or ""))
         await paint_entry(self.services, challenge, typed, caller, responder)

@@ -128,7 +128,7 @@ class MessageCommands(commands.Cog):
         attachment = None if job else attached_picture(message)
         if attachment is not None:
             check_attachment(attachment)
-        built = await self.services.picture_requests.towards(ANYTHING, (), press.caller, self.services.unavailable)
+        built = await self.services.picture_requests.towards(ANYTHING, (), press.caller, self.services.jobs.unavailable)
         await self.services.job_actions.check(built.request, press.caller)
         return attachment
 

@@ -14,6 +14,7 @@ from bot.errors import Refused
 from bot.interactions.commands import Choices, Words, choices, everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.policy.server_rules import ServerRules
 from bot.requests import autocomplete as completion
 from bot.services import BotClient
 from bot.text import mention, plain
@@ -48,7 +49,7 @@ class StylesCog(commands.Cog):
         server_id = self._server(caller)
         if negative:
             check_negative(negative)
-        rules = await self.services.moderation.rules(server_id)
+        rules = await ServerRules.of(self.services.store, server_id)
         rules.check_place(caller.location)
         style = await self.services.styles.save(
             server_id,
@@ -81,8 +82,7 @@ class StylesCog(commands.Cog):
     @app_commands.describe(name="The style.", prompt="What to paint.")
     async def use(self, interaction: AnyInteraction, name: str, prompt: Words) -> None:
         responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
-        if not (await self.services.moderation.choices(caller.user_id)).private:
-            caller.check_place()
+        await self.services.job_actions.check_place(caller)
         await paint_styled(self.services, Typed(prompt, style=name), caller, responder)
 
     @group.command(name="delete", description="Delete one of your styles. Moderators can delete any style.")

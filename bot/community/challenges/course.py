@@ -5,12 +5,11 @@
     deadline   one transaction stores the vote and moves the challenge to it
     end        one transaction stores the winners, credits the prize and ends the challenge; then the result is posted
 
-`run` repeats what is owed until Discord has it. A deleted thread or channel ends the challenge quietly.
+`work` repeats what is owed until Discord has it. A deleted thread or channel ends the challenge quietly.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -19,14 +18,14 @@ import discord
 
 from bot.community.challenges.poster import ChallengePoster
 from bot.community.votes import Votes, traits_of
-from bot.errors import NotAllowed, PictureGone, Refused, StoreError
+from bot.errors import NotAllowed, PictureGone, Refused
 from bot.interactions.context import Invocation
 from bot.jobs.service import JobService
 from bot.models.challenge import MOST_ENTRIES, Challenge, ChallengeEntry, ChallengeState, Rank, Winner
 from bot.models.job import JobRow, JobState, new_job_id, owner_of
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.policy.server_rules import Location, PromptLineage, ServerRules, meant_by
-from bot.retry import failpoint, wait_for_news
+from bot.retry import failpoint
 from bot.storage import Store
 from bot.storage.database import Session
 from bot.text import count, in_one_line, message_link, shorten
@@ -35,8 +34,6 @@ from engine.requests.request import DreamRequest
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 2.0
-"""Interval in which deadlines and owed messages are looked for."""
 GRACE_SECONDS = 900.0
 """How long after the deadline the vote waits for entries that are still being painted."""
 NONE_OPEN = "No challenge takes entries in this server right now."
@@ -48,7 +45,10 @@ BOARD = 20
 
 
 class Challenges:
-    """One per bot. *changed*: what messages of entries hide has changed. *clock*: unix seconds."""
+    """One per bot. *changed*: it has begun or ended, or what messages of entries hide has changed.
+
+    *clock*: unix seconds.
+    """
 
     def __init__(
         self,
@@ -67,7 +67,6 @@ class Challenges:
         self._poster = poster
         self._changed = changed
         self._clock = clock
-        self._news = asyncio.Event()
 
     # People
 
@@ -110,7 +109,7 @@ class Challenges:
             tries=0,
         )
         async with self._store.transaction() as session:
-            rules = await self._rules(session, caller.guild_id)
+            rules = await ServerRules.of(self._store, caller.guild_id, session)
             rules.check_place(caller.location)
             rules.check_words(PromptLineage((theme,)), caller.location)
             if (other := await self._store.challenges.open_in(caller.guild_id, session)) is not None:
@@ -118,7 +117,7 @@ class Challenges:
             await self._store.challenges.insert(session, challenge)
         failpoint("challenge stored")
         await self._poster.show(challenge.id, fresh=True)
-        self.wake()
+        self._changed()
         return await self._store.challenges.find(challenge.id) or challenge
 
     async def seen_by(self, caller: Invocation) -> Challenge | None:
@@ -162,7 +161,7 @@ class Challenges:
         """What enters a job in the transaction that stores it, outside of its owner's quota."""
 
         async def enter(session: Session, job: JobRow) -> None:
-            rules = await self._rules(session, challenge.server_id)
+            rules = await ServerRules.of(self._store, challenge.server_id, session)
             meant = await meant_by(self._store, session, job.request, job.origin.parent_job)
             rules.check_words(meant, self._location(challenge, caller))
             painted = await self._store.challenges.painted_by(session, challenge.id, caller.user_id)
@@ -198,7 +197,7 @@ class Challenges:
             raise Refused("This challenge is already over.")
         if challenge.vote_id:
             await self._store.votes.delete(challenge.vote_id)
-            self._votes.wake()
+            self._changed()
         return challenge
 
     async def place_gone(self, channel_id: int) -> None:
@@ -211,21 +210,8 @@ class Challenges:
 
     # The course
 
-    def wake(self) -> None:
-        """Look for deadlines and owed messages now."""
-        self._news.set()
-
-    async def run(self) -> None:
-        """Begin votes, end challenges, and keep their messages up to date."""
-        while True:
-            try:
-                await self.work()
-            except StoreError as error:
-                log.error("challenges are continued later: %s", error)
-            await wait_for_news(self._news, POLL_SECONDS)
-
     async def work(self) -> None:
-        """One round."""
+        """Begin votes, end challenges, and keep their messages up to date. Raises StoreError."""
         now = self._clock()
         for challenge in await self._store.challenges.running():
             if challenge.state is ChallengeState.VOTING:
@@ -308,7 +294,6 @@ class Challenges:
     async def _end(self, challenge: Challenge, state: ChallengeState, reason: str) -> bool:
         async with self._store.transaction() as session:
             ended = await self._store.challenges.end(session, challenge.id, state, self._clock(), reason)
-        self.wake()
         self._changed()
         return ended
 
@@ -344,9 +329,6 @@ class Challenges:
             if source is not None and not source.owned_by(user_id):
                 raise Refused("This picture belongs to another person. Only its author can enter it.")
 
-    async def _rules(self, session: Session, server_id: int) -> ServerRules:
-        return ServerRules.read(await self._store.settings.all("server", str(server_id), session))
-
     def _location(self, challenge: Challenge, caller: Invocation) -> Location:
         """The place where the entries are shown."""
         channel = self._client.get_channel(challenge.channel_id)
@@ -360,12 +342,6 @@ def is_seen(challenge: Challenge, caller: Invocation) -> bool:
     """Whether the caller may hear of a challenge here: in its place, or where they can read its channel."""
     places = (challenge.channel_id, challenge.thread_id)
     return caller.channel_id in places or caller.sees(challenge.channel_id)
-
-
-async def takes_entries(store: Store, job: JobRow) -> bool:
-    """Whether the server where *job* is shown has a challenge that takes entries."""
-    server = job.origin.guild_id
-    return server is not None and await store.challenges.open_in(server) is not None
 
 
 def _candidate(entry: ChallengeEntry, job: JobRow | None) -> Candidate | None:

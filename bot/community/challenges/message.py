@@ -111,6 +111,4 @@ def _won(one: Winner) -> str:
 def _linked(challenge: Challenge) -> str:
     """The theme as a link to the announcement."""
     theme = plain(shorten(challenge.theme, 80))
-    if challenge.message_id is None:
-        return theme
     return link(theme, message_link(challenge.server_id, challenge.channel_id, challenge.message_id))

@@ -1,8 +1,8 @@
 """Keeps the search index: words, visibility and maturity of finished pictures, and their vectors by one CLIP.
 
-New pictures are embedded when they are finished, old ones while nothing waits. The perceptor is named by its name and
-the hash of its weights. When either changes, every picture is embedded again, a few at a time, and until then only
-those with a new vector are found by their look.
+New pictures are indexed by the rounds, or at once before an answer that needs them, and embedded while nothing waits.
+The perceptor is named by its name and the hash of its weights. When either changes, every picture is embedded again, a
+few at a time, and until then only those with a new vector are found by their look.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ from pathlib import Path
 
 import numpy as np
 
-from bot.errors import Refused, StoreError
+from bot.errors import Refused
 from bot.models.film import FilmRequest
 from bot.models.gallery import IndexedPicture
-from bot.models.job import JobRow, PictureRow, Update
+from bot.models.job import JobRow, PictureRow
 from bot.pictures.ranking import SMALL, clip_view
 from bot.policy.server_rules import ANCESTORS, PromptLineage, meant_by, wanted_texts
 from bot.policy.word_filter import is_mature
-from bot.retry import wait_for_news
 from bot.storage import Store, files
 from bot.storage.community.picture_index import IndexEntry
 from bot.storage.community.vector_table import FOLDER, VectorRow, VectorTable
 from bot.storage.database import Session
 from engine.client.local import Engine
-from engine.errors import DreamError, UnreadablePicture
+from engine.errors import UnreadablePicture
 from engine.images.vector_file import Floats
 from engine.perceptors.judge_choice import choose_grader
 from engine.primer.vocabulary import says_something
@@ -127,7 +126,6 @@ LOADED = 1000
 """Vectors that are read from the database at a time."""
 SECONDS = 20.0
 """Longest wait for the engine in an answer to a person."""
-POLL_SECONDS = 5.0
 PAUSE = 0.1
 """Seconds between two requests, for whatever else the engine has to do."""
 OFF = "off"
@@ -135,10 +133,10 @@ _SETTING = "search_perceptor"
 
 
 class PictureEmbedder:
-    """Embeds pictures and queries; `run` it in a task. *busy*: whether a job waits."""
+    """Embeds pictures and queries. *busy*: true if a job waits."""
 
     def __init__(
-        self, store: Store, engine: Engine, indexer: PictureIndexer, name: str, busy: Callable[[], bool]
+        self, store: Store, engine: Engine, indexer: PictureIndexer, name: str, busy: Callable[[], object]
     ) -> None:
         self._store = store
         self._engine = engine
@@ -147,40 +145,28 @@ class PictureEmbedder:
         self._busy = busy
         self._folder: Path = store.folder / FOLDER
         self._turn = asyncio.Lock()
-        self._news = asyncio.Event()
         self._table: VectorTable | None = None
         self._perceptor = ""
+        self._opened = False
 
     @property
     def enabled(self) -> bool:
         return self._name != OFF
 
-    def hear(self, update: Update) -> None:
-        """A job has ended, so there may be new pictures and an idle engine."""
-        if update.job.state.over:
-            self.wake()
+    async def index(self) -> None:
+        """Index new pictures, and purge removed ones. Raises StoreError or OSError."""
+        await self._indexer.catch_up()
+        await self.purge()
 
-    def wake(self) -> None:
-        """Pictures were added or removed."""
-        self._news.set()
-
-    async def run(self) -> None:
-        """Index and embed until cancelled."""
-        opened = False
+    async def embed(self) -> None:
+        """Embed pictures until none is due or a job waits. Raises DreamError, TimeoutError, StoreError or OSError."""
+        if not self._opened:
+            await self._open()
+            self._opened = True
         while True:
-            try:
-                if not opened:
-                    await self._open()
-                    opened = True
-                await self._indexer.catch_up()
-                await self.purge()
-                if self.enabled:
-                    await self._embed_due()
-            except (DreamError, TimeoutError) as error:
-                log.info("pictures are embedded later: %s", error)
-            except (StoreError, OSError) as error:
-                log.error("the search index is continued later: %s", error)
-            await wait_for_news(self._news, POLL_SECONDS)
+            if not await self._embed_some():
+                return
+            await asyncio.sleep(PAUSE)
 
     async def purge(self) -> None:
         """Remove the words and the vectors of deleted pictures from the disk."""
@@ -229,12 +215,6 @@ class PictureEmbedder:
             if self._table is None or perceptor != self._perceptor or len(vector) != self._table.dim:
                 return []
             return await asyncio.to_thread(self._table.nearest, vector, count, server_id, owner, among)
-
-    async def _embed_due(self) -> None:
-        while True:
-            if not await self._embed_some():
-                return
-            await asyncio.sleep(PAUSE)
 
     async def _embed_some(self) -> bool:
         """Embed a few pictures; False if none is due or a job waits."""

@@ -25,6 +25,7 @@ import discord
 
 from bot.community.gallery.embedder import PictureIndexer
 from bot.community.gallery.visibility import opens
+from bot.community.rounds import CHECK_SECONDS
 from bot.delivery.edit_limiter import MessageKey
 from bot.delivery.service import Delivery
 from bot.embeds.gallery import starboard_embed
@@ -49,21 +50,17 @@ from bot.jobs.takedown import Takedowns
 from bot.models.gallery import IndexedPicture
 from bot.pictures.uploads import result_upload
 from bot.policy.server_rules import ServerRules
-from bot.retry import failpoint, wait_for_news
+from bot.retry import failpoint
 from bot.storage import Store, files
 from bot.storage.community.starboard import StarboardEntry
 
 log = logging.getLogger(__name__)
 
-CHECK_SECONDS = 60.0
-"""One entry is checked in this interval: whether its picture's own message still exists."""
-POLL_SECONDS = 2.0
-"""Interval in which changes are looked for that no star announced: deleted pictures."""
 _BATCH = 20
 
 
 class Starboard:
-    """Keeps the entries in step with the stars; `run` it in a task. *clock* is unix seconds.
+    """Keeps the entries in step with the stars; *clock* is unix seconds.
 
     *buttons*: the view of an entry, from job id and index. *removed*: called when a message is to be deleted.
     """
@@ -87,32 +84,26 @@ class Starboard:
         self._buttons = buttons
         self._removed = removed
         self._clock = clock
-        self._news = asyncio.Event()
+        self._resumed = False
+        self._check_at = time.monotonic() + CHECK_SECONDS
         self._tries = 0
         self._checked: tuple[str, int] = ("", 0)
 
-    def wake(self) -> None:
-        """A star was given or removed."""
-        self._news.set()
+    async def work(self) -> None:
+        """Settle changes, and check one entry. Raises StoreError."""
+        if not self._resumed:
+            await self._store.starboard.resume()
+            self._resumed = True
+        try:
+            await self._settle_changes()
+            if time.monotonic() >= self._check_at:
+                self._check_at = time.monotonic() + CHECK_SECONDS
+                await self.check_next()
+        except StoreError:
+            self._resumed = False  # a message may have been sent that is not stored
+            raise
 
-    async def run(self) -> None:
-        """Settle changes until cancelled."""
-        resumed, check_at = False, time.monotonic() + CHECK_SECONDS
-        while True:
-            try:
-                if not resumed:
-                    await self._store.starboard.resume()
-                    resumed = True
-                await self._work()
-                if time.monotonic() >= check_at:
-                    check_at = time.monotonic() + CHECK_SECONDS
-                    await self.check_next()
-            except StoreError as error:
-                resumed = False  # a message may have been sent that is not stored
-                log.error("the starboard is continued later: %s", error)
-            await wait_for_news(self._news, POLL_SECONDS)
-
-    async def _work(self) -> None:
+    async def _settle_changes(self) -> None:
         while changes := await self._store.starboard.changes(_BATCH):
             for job_id, index in changes:
                 await self._indexer.ensure(job_id)
@@ -124,7 +115,7 @@ class Starboard:
         self._checked = found or ("", 0)
         picture = await self._store.picture_index.find(*found, on_disk=False) if found else None
         if picture is not None and await self._is_gone(picture):
-            await self._work()
+            await self._settle_changes()
 
     async def _settle(self, job_id: str, index: int) -> None:
         rows, new = self._store.starboard, None
@@ -135,7 +126,7 @@ class Starboard:
             server_id = picture.server_id if picture else None
             if picture is None or server_id is None or (entry is not None and entry.closed):
                 return
-            rules = ServerRules.read(await self._store.settings.all("server", str(server_id), session))
+            rules = await ServerRules.of(self._store, server_id, session)
             channel_id = entry.channel_id if entry else rules.starboard
             needed = (rules.stars + 1) // 2 if entry else rules.stars
             wanted = picture.stars >= needed and self._may_show(picture, server_id, channel_id, known=entry is not None)

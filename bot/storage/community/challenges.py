@@ -38,36 +38,33 @@ class ChallengeRows:
         )
 
     async def find(self, challenge_id: str, session: Session | None = None) -> Challenge | None:
-        async with self._database.reading(session) as own:
-            row = await own.one("SELECT * FROM challenges WHERE id = ?", challenge_id)
+        row = await self._database.one("SELECT * FROM challenges WHERE id = ?", challenge_id, session=session)
         return None if row is None else _challenge(row)
 
     async def open_in(self, server_id: int, session: Session | None = None) -> Challenge | None:
         """The challenge of a server that takes entries, or None."""
-        async with self._database.reading(session) as own:
-            row = await own.one("SELECT * FROM challenges WHERE server_id = ? AND state = 'open'", server_id)
+        row = await self._database.one(
+            "SELECT * FROM challenges WHERE server_id = ? AND state = 'open'", server_id, session=session
+        )
         return None if row is None else _challenge(row)
 
     async def of_server(self, server_id: int, limit: int) -> list[Challenge]:
         """The latest challenges of a server, newest first."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT * FROM challenges WHERE server_id = ? ORDER BY created_at DESC LIMIT ?", server_id, limit
-            )
+        rows = await self._database.all(
+            "SELECT * FROM challenges WHERE server_id = ? ORDER BY created_at DESC LIMIT ?", server_id, limit
+        )
         return [_challenge(row) for row in rows]
 
     async def running(self) -> list[Challenge]:
         """Challenges that take entries or votes, the first deadline first."""
-        async with self._database.reading() as session:
-            rows = await session.all(f"SELECT * FROM challenges WHERE {_ALIVE} ORDER BY deadline")  # noqa: S608 - ours
+        rows = await self._database.all(f"SELECT * FROM challenges WHERE {_ALIVE} ORDER BY deadline")  # noqa: S608 - ours
         return [_challenge(row) for row in rows]
 
     async def owed(self, now: float) -> list[Challenge]:
         """Challenges whose messages are to be sent or edited now."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT * FROM challenges WHERE shown < revision AND not_before <= ? ORDER BY not_before", now
-            )
+        rows = await self._database.all(
+            "SELECT * FROM challenges WHERE shown < revision AND not_before <= ? ORDER BY not_before", now
+        )
         return [_challenge(row) for row in rows]
 
     async def enter(self, session: Session, challenge_id: str, entry: ChallengeEntry, now: float) -> None:
@@ -113,13 +110,13 @@ class ChallengeRows:
 
     async def entries(self, challenge_id: str, session: Session | None = None) -> list[ChallengeEntry]:
         """The entries whose job was neither cancelled nor failed, oldest first."""
-        async with self._database.reading(session) as own:
-            rows = await own.all(
-                "SELECT e.* FROM challenge_entries AS e JOIN jobs ON jobs.id = job_id"
-                " WHERE challenge_id = ? AND withdrawn = 0 AND state NOT IN ('failed', 'cancelled')"
-                " ORDER BY at, job_id",
-                challenge_id,
-            )
+        rows = await self._database.all(
+            "SELECT e.* FROM challenge_entries AS e JOIN jobs ON jobs.id = job_id"
+            " WHERE challenge_id = ? AND withdrawn = 0 AND state NOT IN ('failed', 'cancelled')"
+            " ORDER BY at, job_id",
+            challenge_id,
+            session=session,
+        )
         return [ChallengeEntry(row["job_id"], row["idx"], row["user_id"], bool(row["painted"])) for row in rows]
 
     async def painted_by(self, session: Session, challenge_id: str, user_id: int) -> int:
@@ -170,8 +167,7 @@ class ChallengeRows:
             )
 
     async def winners(self, challenge_id: str) -> list[Winner]:
-        async with self._database.reading() as session:
-            rows = await session.all("SELECT * FROM challenge_winners WHERE challenge_id = ?", challenge_id)
+        rows = await self._database.all("SELECT * FROM challenge_winners WHERE challenge_id = ?", challenge_id)
         return [
             Winner(row["user_id"], row["job_id"], row["idx"], row["votes"], row["prize"] / STEPS_PER_UNIT)
             for row in rows
@@ -179,13 +175,12 @@ class ChallengeRows:
 
     async def themes_won(self, server_id: int, job_ids: Collection[str]) -> dict[tuple[str, int], str]:
         """(job id, index) → theme of the last challenge of this server that the picture has won, of those jobs."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT job_id, idx, theme FROM json_each(?1) JOIN challenge_winners ON job_id = json_each.value"
-                " JOIN challenges ON challenges.id = challenge_id WHERE server_id = ?2 ORDER BY ended_at",
-                json.dumps(list(job_ids)),
-                server_id,
-            )
+        rows = await self._database.all(
+            "SELECT job_id, idx, theme FROM json_each(?1) JOIN challenge_winners ON job_id = json_each.value"
+            " JOIN challenges ON challenges.id = challenge_id WHERE server_id = ?2 ORDER BY ended_at",
+            json.dumps(list(job_ids)),
+            server_id,
+        )
         return {(row["job_id"], row["idx"]): row["theme"] for row in rows}
 
     async def posted(self, challenge_id: str, message_id: int) -> None:
@@ -218,11 +213,10 @@ class ChallengeRows:
 
     async def in_place(self, channel_id: int) -> list[str]:
         """Ids of running challenges in a channel or thread."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                f"SELECT id FROM challenges WHERE {_ALIVE} AND ? IN (channel_id, thread_id)",  # noqa: S608 - ours
-                channel_id,
-            )
+        rows = await self._database.all(
+            f"SELECT id FROM challenges WHERE {_ALIVE} AND ? IN (channel_id, thread_id)",  # noqa: S608 - ours
+            channel_id,
+        )
         return [row[0] for row in rows]
 
     async def join(self, server_id: int, user_id: int, *, listed: bool) -> None:
@@ -234,30 +228,30 @@ class ChallengeRows:
 
     async def is_listed(self, server_id: int, user_id: int) -> bool:
         """Whether a person is on the leaderboard of a server."""
-        async with self._database.reading() as session:
-            row = await session.one("SELECT 1 FROM leaderboard WHERE server_id = ? AND user_id = ?", server_id, user_id)
+        row = await self._database.one(
+            "SELECT 1 FROM leaderboard WHERE server_id = ? AND user_id = ?", server_id, user_id
+        )
         return row is not None
 
     async def ranks(self, server_id: int, limit: int) -> list[Rank]:
         """Wins, stars of others and entries of the people on the leaderboard of a server, the most wins first."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT user_id, sum(won), sum(starred), sum(entered) FROM ("
-                " SELECT user_id, 0 AS won, 0 AS starred, 0 AS entered FROM leaderboard WHERE server_id = ?1"
-                " UNION ALL SELECT user_id, count(DISTINCT challenge_id), 0, 0 FROM challenges"
-                "  CROSS JOIN challenge_winners ON challenge_id = challenges.id WHERE server_id = ?1 GROUP BY user_id"
-                " UNION ALL SELECT jobs.user_id, 0, count(*), 0 FROM stars CROSS JOIN jobs ON jobs.id = job_id"
-                "  WHERE stars.server_id = ?1 AND jobs.guild_id = ?1 AND stars.user_id <> jobs.user_id"
-                "  AND jobs.id NOT IN (SELECT job_id FROM blind_jobs)"
-                "  GROUP BY jobs.user_id"
-                " UNION ALL SELECT user_id, 0, 0, count(*) FROM challenges"
-                "  CROSS JOIN challenge_entries ON challenge_id = challenges.id"
-                "  WHERE server_id = ?1 AND withdrawn = 0 AND state = 'ended' GROUP BY user_id"
-                ") WHERE user_id IN (SELECT user_id FROM leaderboard WHERE server_id = ?1)"
-                " GROUP BY user_id ORDER BY 2 DESC, 3 DESC, 4 DESC, user_id LIMIT ?2",
-                server_id,
-                limit,
-            )
+        rows = await self._database.all(
+            "SELECT user_id, sum(won), sum(starred), sum(entered) FROM ("
+            " SELECT user_id, 0 AS won, 0 AS starred, 0 AS entered FROM leaderboard WHERE server_id = ?1"
+            " UNION ALL SELECT user_id, count(DISTINCT challenge_id), 0, 0 FROM challenges"
+            "  CROSS JOIN challenge_winners ON challenge_id = challenges.id WHERE server_id = ?1 GROUP BY user_id"
+            " UNION ALL SELECT jobs.user_id, 0, count(*), 0 FROM stars CROSS JOIN jobs ON jobs.id = job_id"
+            "  WHERE stars.server_id = ?1 AND jobs.guild_id = ?1 AND stars.user_id <> jobs.user_id"
+            "  AND jobs.id NOT IN (SELECT job_id FROM blind_jobs)"
+            "  GROUP BY jobs.user_id"
+            " UNION ALL SELECT user_id, 0, 0, count(*) FROM challenges"
+            "  CROSS JOIN challenge_entries ON challenge_id = challenges.id"
+            "  WHERE server_id = ?1 AND withdrawn = 0 AND state = 'ended' GROUP BY user_id"
+            ") WHERE user_id IN (SELECT user_id FROM leaderboard WHERE server_id = ?1)"
+            " GROUP BY user_id ORDER BY 2 DESC, 3 DESC, 4 DESC, user_id LIMIT ?2",
+            server_id,
+            limit,
+        )
         return [Rank(*row) for row in rows]
 
     async def of_person(self, user_id: int) -> dict[str, list[dict[str, object]]]:

@@ -31,16 +31,15 @@ class CoveredSheetRows:
 
     async def due(self, now: float) -> list[SheetChange]:
         """The messages to be edited now: of jobs in a posted open vote, and of rows without an open vote."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT m.channel_id, m.message_id, m.job_id, 1, coalesce(s.tries, 0) FROM messages m"  # noqa: S608
-                " LEFT JOIN covered_sheets s USING (channel_id, message_id)"
-                f" WHERE m.job_id IN ({_VOTES} AND votes.message_id IS NOT NULL UNION ALL {_ENTRIES})"
-                " AND coalesce(s.state, 'owed') = 'owed' AND coalesce(s.not_before, 0) <= ?1"
-                " UNION ALL SELECT channel_id, message_id, job_id, 0, tries FROM covered_sheets"
-                f" WHERE not_before <= ?1 AND job_id NOT IN ({OPEN})",
-                now,
-            )
+        rows = await self._database.all(
+            "SELECT m.channel_id, m.message_id, m.job_id, 1, coalesce(s.tries, 0) FROM messages m"  # noqa: S608
+            " LEFT JOIN covered_sheets s USING (channel_id, message_id)"
+            f" WHERE m.job_id IN ({_VOTES} AND votes.message_id IS NOT NULL UNION ALL {_ENTRIES})"
+            " AND coalesce(s.state, 'owed') = 'owed' AND coalesce(s.not_before, 0) <= ?1"
+            " UNION ALL SELECT channel_id, message_id, job_id, 0, tries FROM covered_sheets"
+            f" WHERE not_before <= ?1 AND job_id NOT IN ({OPEN})",
+            now,
+        )
         return [SheetChange(row[0], row[1], row[2], bool(row[3]), row[4]) for row in rows]
 
     async def begin(self, change: SheetChange) -> None:

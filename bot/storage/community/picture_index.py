@@ -86,8 +86,7 @@ class PictureIndex:
 
     async def unindexed(self, limit: int) -> list[str]:
         """Ids of finished jobs that are not in the index yet, oldest first."""
-        async with self._database.reading() as session:
-            rows = await session.all("SELECT job_id FROM unindexed ORDER BY rowid LIMIT ?", limit)
+        rows = await self._database.all("SELECT job_id FROM unindexed ORDER BY rowid LIMIT ?", limit)
         return [row[0] for row in rows]
 
     async def waits(self, session: Session, job_id: str) -> bool:
@@ -145,8 +144,7 @@ class PictureIndex:
 
     async def removed(self) -> list[int]:
         """Ids of pictures that were removed from the index since the last `clear_removed`."""
-        async with self._database.reading() as session:
-            return [row[0] for row in await session.all("SELECT id FROM unlisted")]
+        return [row[0] for row in await self._database.all("SELECT id FROM unlisted")]
 
     async def clear_removed(self, ids: Sequence[int]) -> None:
         """Remove the words of these pictures, then forget their ids: they are removed everywhere."""
@@ -155,11 +153,10 @@ class PictureIndex:
 
     async def of_owner(self, user_id: int) -> list[sqlite3.Row]:
         """job_id, idx, words, mature, perceptor and vector of this person's pictures."""
-        async with self._database.reading() as session:
-            return await session.all(
-                "SELECT job_id, idx, words, mature, perceptor, vector FROM picture_index WHERE owner = ? ORDER BY id",
-                user_id,
-            )
+        return await self._database.all(
+            "SELECT job_id, idx, words, mature, perceptor, vector FROM picture_index WHERE owner = ? ORDER BY id",
+            user_id,
+        )
 
     async def due(self, limit: int) -> list[IndexedPicture]:
         """Pictures on disk that the present perceptor has not embedded yet, newest first."""
@@ -191,42 +188,38 @@ class PictureIndex:
 
     async def embedded_ids(self, perceptor: str) -> list[int]:
         """Ids of all pictures that this perceptor has embedded."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT id FROM picture_index WHERE perceptor = ? AND vector IS NOT NULL ORDER BY id", perceptor
-            )
+        rows = await self._database.all(
+            "SELECT id FROM picture_index WHERE perceptor = ? AND vector IS NOT NULL ORDER BY id", perceptor
+        )
         return [row[0] for row in rows]
 
     async def vectors(self, picture_ids: Sequence[int]) -> list[VectorRow]:
         """The stored vectors of these pictures."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT id, server_id, owner, vector FROM picture_index"
-                " WHERE id IN (SELECT value FROM json_each(?)) AND vector IS NOT NULL",
-                json.dumps(picture_ids),
-            )
+        rows = await self._database.all(
+            "SELECT id, server_id, owner, vector FROM picture_index"
+            " WHERE id IN (SELECT value FROM json_each(?)) AND vector IS NOT NULL",
+            json.dumps(picture_ids),
+        )
         return [VectorRow(*row) for row in rows]
 
     async def starred(self, user_id: int) -> list[int]:
         """Ids of the pictures that this person starred."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT id FROM stars JOIN picture_index USING (job_id, idx) WHERE user_id = ?", user_id
-            )
+        rows = await self._database.all(
+            "SELECT id FROM stars JOIN picture_index USING (job_id, idx) WHERE user_id = ?", user_id
+        )
         return [row[0] for row in rows]
 
     async def match(self, viewer: Viewer, place: Place, words: str, every: bool, limit: int) -> list[int]:
         """Ids of pictures whose prompt has these words (*every*: all of them), newest first."""
         me, here = _owner_word(viewer.user_id), _server_word(viewer.server_id)
         places = {"all": (me, here), "mine": (me,), "server": (here,), "favorites": ()}[place]
-        async with self._database.reading() as session:
-            rows = await session.all(
-                f"SELECT p.id FROM picture_words w JOIN picture_index p ON p.id = w.rowid {_JOINED}"
-                f" WHERE w.picture_words MATCH ?5 AND ({_WHERE[place]}) ORDER BY w.rowid DESC LIMIT ?6",
-                *_values(viewer),
-                _match(words, *places, every=every),
-                limit,
-            )
+        rows = await self._database.all(
+            f"SELECT p.id FROM picture_words w JOIN picture_index p ON p.id = w.rowid {_JOINED}"
+            f" WHERE w.picture_words MATCH ?5 AND ({_WHERE[place]}) ORDER BY w.rowid DESC LIMIT ?6",
+            *_values(viewer),
+            _match(words, *places, every=every),
+            limit,
+        )
         return [row[0] for row in rows]
 
     async def among(self, viewer: Viewer, place: Place, picture_ids: Sequence[int]) -> dict[int, IndexedPicture]:
@@ -250,25 +243,24 @@ class PictureIndex:
         self, job_id: str, index: int, session: Session | None = None, *, on_disk: bool = True
     ) -> IndexedPicture | None:
         """One picture without a check of its viewer; None if it is not indexed, or (*on_disk*) if its file is gone."""
-        async with self._database.reading(session) as own:
-            row = await own.one(
-                f"SELECT {_COLUMNS} FROM picture_index p {_JOINED}"
-                " WHERE p.job_id = ? AND p.idx = ? AND (f.path IS NOT NULL OR NOT ?)",
-                job_id,
-                index,
-                int(on_disk),
-            )
+        row = await self._database.one(
+            f"SELECT {_COLUMNS} FROM picture_index p {_JOINED}"
+            " WHERE p.job_id = ? AND p.idx = ? AND (f.path IS NOT NULL OR NOT ?)",
+            job_id,
+            index,
+            int(on_disk),
+            session=session,
+        )
         return None if row is None else self._parse(row)
 
     async def channels(self, server_id: int) -> list[tuple[int, int | None]]:
         """(channel id, its parent if it is a thread) of all channels of a server that have pictures."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT channel_id, (SELECT thread_of FROM picture_index q JOIN jobs ON jobs.id = q.job_id"
-                " WHERE q.server_id = p.server_id AND q.channel_id = p.channel_id LIMIT 1)"
-                " FROM picture_index p WHERE server_id = ? GROUP BY channel_id",
-                server_id,
-            )
+        rows = await self._database.all(
+            "SELECT channel_id, (SELECT thread_of FROM picture_index q JOIN jobs ON jobs.id = q.job_id"
+            " WHERE q.server_id = p.server_id AND q.channel_id = p.channel_id LIMIT 1)"
+            " FROM picture_index p WHERE server_id = ? GROUP BY channel_id",
+            server_id,
+        )
         return [(row[0], row[1]) for row in rows]
 
     async def page(
@@ -312,8 +304,7 @@ class PictureIndex:
         )
 
     async def _all(self, sql: str, *values: object, reader: int | None = None) -> list[IndexedPicture]:
-        async with self._database.reading() as session:
-            found = [self._parse(row) for row in await session.all(sql, *values)]
+        found = [self._parse(row) for row in await self._database.all(sql, *values)]
         return found if reader is None else [picture.seen_by(reader) for picture in found]
 
     def _parse(self, row: sqlite3.Row) -> IndexedPicture:

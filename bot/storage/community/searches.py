@@ -53,14 +53,12 @@ class Searches:
             )
 
     async def find(self, search_id: str) -> Search | None:
-        async with self._database.reading() as session:
-            row = await session.one("SELECT * FROM searches WHERE id = ?", search_id)
+        row = await self._database.one("SELECT * FROM searches WHERE id = ?", search_id)
         return None if row is None else Search(*row)
 
     async def of_person(self, user_id: int) -> list[Search]:
         """This person's searches, oldest first."""
-        async with self._database.reading() as session:
-            rows = await session.all("SELECT * FROM searches WHERE user_id = ? ORDER BY at", user_id)
+        rows = await self._database.all("SELECT * FROM searches WHERE user_id = ? ORDER BY at", user_id)
         return [Search(*row) for row in rows]
 
     async def expire(self, before: float) -> None:

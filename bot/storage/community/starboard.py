@@ -42,8 +42,7 @@ class StarboardRows:
 
     async def changes(self, limit: int) -> list[tuple[str, int]]:
         """(job id, index) of pictures whose entry may have to change."""
-        async with self._database.reading() as session:
-            rows = await session.all("SELECT job_id, idx FROM star_changes LIMIT ?", limit)
+        rows = await self._database.all("SELECT job_id, idx FROM star_changes LIMIT ?", limit)
         return [(row[0], row[1]) for row in rows]
 
     async def claim(self, session: Session, job_id: str, index: int) -> None:
@@ -103,29 +102,26 @@ class StarboardRows:
 
     async def next_entry(self, job_id: str, index: int) -> tuple[str, int] | None:
         """(job id, index) of the posted entry after this one, in the order of their ids; None after the last."""
-        async with self._database.reading() as session:
-            row = await session.one(
-                "SELECT job_id, idx FROM starboard WHERE (job_id, idx) > (?, ?) AND message_id IS NOT NULL"
-                " ORDER BY job_id, idx LIMIT 1",
-                job_id,
-                index,
-            )
+        row = await self._database.one(
+            "SELECT job_id, idx FROM starboard WHERE (job_id, idx) > (?, ?) AND message_id IS NOT NULL"
+            " ORDER BY job_id, idx LIMIT 1",
+            job_id,
+            index,
+        )
         return None if row is None else (row[0], row[1])
 
     async def find_message(self, channel_id: int, message_id: int) -> tuple[str, int] | None:
         """(job id, index) of the picture that a message of a starboard shows, or None."""
-        async with self._database.reading() as session:
-            row = await session.one(
-                "SELECT job_id, idx FROM starboard WHERE channel_id = ? AND message_id = ?", channel_id, message_id
-            )
+        row = await self._database.one(
+            "SELECT job_id, idx FROM starboard WHERE channel_id = ? AND message_id = ?", channel_id, message_id
+        )
         return None if row is None else (row[0], row[1])
 
     async def is_in(self, job_id: str, channel_id: int) -> bool:
         """Whether a picture of the job has an entry in that channel."""
-        async with self._database.reading() as session:
-            row = await session.one(
-                "SELECT 1 FROM starboard WHERE job_id = ? AND channel_id = ? AND message_id IS NOT NULL",
-                job_id,
-                channel_id,
-            )
+        row = await self._database.one(
+            "SELECT 1 FROM starboard WHERE job_id = ? AND channel_id = ? AND message_id IS NOT NULL",
+            job_id,
+            channel_id,
+        )
         return row is not None

@@ -67,33 +67,32 @@ class Stars:
 
     async def of_job(self, job_id: str, session: Session | None = None) -> list[Star]:
         """All stars on a job, by picture, oldest first."""
-        async with self._database.reading(session) as own:
-            rows = await own.all("SELECT * FROM stars WHERE job_id = ? ORDER BY idx, at, user_id", job_id)
+        rows = await self._database.all(
+            "SELECT * FROM stars WHERE job_id = ? ORDER BY idx, at, user_id", job_id, session=session
+        )
         return [_star(*row) for row in rows]
 
     async def of_person(self, user_id: int) -> list[Star]:
         """All stars of this person, oldest first."""
-        async with self._database.reading() as session:
-            rows = await session.all("SELECT * FROM stars WHERE user_id = ? ORDER BY at, job_id, idx", user_id)
+        rows = await self._database.all("SELECT * FROM stars WHERE user_id = ? ORDER BY at, job_id, idx", user_id)
         return [_star(*row) for row in rows]
 
     async def among(self, user_id: int, job_ids: Collection[str]) -> Counter[str]:
         """Job id → number of its pictures that this person starred."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT job_id FROM stars WHERE job_id IN (SELECT value FROM json_each(?)) AND user_id = ?",
-                json.dumps(list(job_ids)),
-                user_id,
-            )
+        rows = await self._database.all(
+            "SELECT job_id FROM stars WHERE job_id IN (SELECT value FROM json_each(?)) AND user_id = ?",
+            json.dumps(list(job_ids)),
+            user_id,
+        )
         return Counter(row[0] for row in rows)
 
     async def pictures_of(self, user_id: int, session: Session | None = None) -> int:
         """Number of pictures on disk that this person starred."""
-        async with self._database.reading(session) as own:
-            row = await own.one(
-                "SELECT count(*) FROM stars JOIN pictures USING (job_id, idx) WHERE user_id = ? AND path IS NOT NULL",
-                user_id,
-            )
+        row = await self._database.one(
+            "SELECT count(*) FROM stars JOIN pictures USING (job_id, idx) WHERE user_id = ? AND path IS NOT NULL",
+            user_id,
+            session=session,
+        )
         return 0 if row is None else int(row[0])
 
     async def bytes(self, session: Session) -> int:

@@ -39,19 +39,16 @@ class StyleRows:
         )
 
     async def find(self, server_id: int, name: str, session: Session | None = None) -> Style | None:
-        async with self._database.reading(session) as own:
-            row = await own.one(f"{_SELECT} WHERE server_id = ? AND key = ?", server_id, name)
+        row = await self._database.one(f"{_SELECT} WHERE server_id = ? AND key = ?", server_id, name, session=session)
         return None if row is None else _style(row)
 
     async def by_id(self, server_id: int, style_id: str) -> Style | None:
-        async with self._database.reading() as session:
-            row = await session.one(f"{_SELECT} WHERE server_id = ? AND id = ?", server_id, style_id)
+        row = await self._database.one(f"{_SELECT} WHERE server_id = ? AND id = ?", server_id, style_id)
         return None if row is None else _style(row)
 
     async def of_server(self, server_id: int, session: Session | None = None) -> list[Style]:
         """All saved styles of a server, by name."""
-        async with self._database.reading(session) as own:
-            rows = await own.all(f"{_SELECT} WHERE server_id = ? ORDER BY key", server_id)
+        rows = await self._database.all(f"{_SELECT} WHERE server_id = ? ORDER BY key", server_id, session=session)
         return [_style(row) for row in rows]
 
     async def counts(self, server_id: int) -> tuple[dict[str, int], dict[str, int]]:

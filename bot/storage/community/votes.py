@@ -54,13 +54,13 @@ class VoteRows:
 
     async def open_over(self, job_id: str, channel_id: int, session: Session | None = None) -> str | None:
         """Id of an open vote over pictures of that job in that channel, or None."""
-        async with self._database.reading(session) as own:
-            row = await own.one(
-                "SELECT id FROM votes WHERE state = 'open' AND channel_id = ?"
-                " AND id IN (SELECT vote_id FROM vote_candidates WHERE job_id = ?) LIMIT 1",
-                channel_id,
-                job_id,
-            )
+        row = await self._database.one(
+            "SELECT id FROM votes WHERE state = 'open' AND channel_id = ?"
+            " AND id IN (SELECT vote_id FROM vote_candidates WHERE job_id = ?) LIMIT 1",
+            channel_id,
+            job_id,
+            session=session,
+        )
         return None if row is None else str(row[0])
 
     async def blind_over(self, job_id: str) -> Vote | None:
@@ -112,10 +112,9 @@ class VoteRows:
 
     async def owed(self, now: float) -> list[str]:
         """Ids of votes whose message is to be sent or edited now, oldest attempt first."""
-        async with self._database.reading() as session:
-            rows = await session.all(
-                "SELECT id FROM votes WHERE shown < revision AND not_before <= ? ORDER BY not_before", now
-            )
+        rows = await self._database.all(
+            "SELECT id FROM votes WHERE shown < revision AND not_before <= ? ORDER BY not_before", now
+        )
         return [row[0] for row in rows]
 
     async def posted(self, vote: Vote, message_id: int) -> bool:
@@ -172,15 +171,14 @@ class VoteRows:
 
     async def of_person(self, user_id: int) -> list[sqlite3.Row]:
         """A person's ballots (vote, server, title, place, at, started), and the votes that they started."""
-        async with self._database.reading() as session:
-            return await session.all(
-                "SELECT votes.id, server_id, title, ends_at, starter_id = ?1 AS started, place, at"
-                " FROM votes LEFT JOIN ballots ON vote_id = votes.id AND user_id = ?1"
-                " WHERE votes.id IN (SELECT vote_id FROM ballots WHERE user_id = ?1"
-                "  UNION SELECT id FROM votes WHERE starter_id = ?1)"
-                " ORDER BY votes.created_at",
-                user_id,
-            )
+        return await self._database.all(
+            "SELECT votes.id, server_id, title, ends_at, starter_id = ?1 AS started, place, at"
+            " FROM votes LEFT JOIN ballots ON vote_id = votes.id AND user_id = ?1"
+            " WHERE votes.id IN (SELECT vote_id FROM ballots WHERE user_id = ?1"
+            "  UNION SELECT id FROM votes WHERE starter_id = ?1)"
+            " ORDER BY votes.created_at",
+            user_id,
+        )
 
 
 async def _complete(session: Session, rows: Sequence[sqlite3.Row]) -> list[Vote]:

@@ -10,16 +10,16 @@ from discord import ui
 from bot.actions.enter import EntryPlace
 from bot.community.challenges.message import board_embed
 from bot.community.defaults import Typed
-from bot.community.gate import Access
 from bot.errors import Refused
 from bot.interactions.context import Invocation
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction, Responder
 from bot.models.challenge import Challenge
 from bot.models.job import Applied, JobRow
 from bot.services import Services
 from bot.text import clock_date, mention_channel, plain, shorten
-from bot.views.base import IdButton, JobButton, Press, custom_id, modal_values, template
+from bot.views.base import IdButton, JobButton, Press, custom_id, modal_values, template, view_of
 from bot.views.remix_modal import FIELD, MODAL_SECONDS
 
 ENTRY_FORM = "entryform"
@@ -132,7 +132,7 @@ async def paint_entry(
     services: Services, challenge: Challenge, typed: Typed, caller: Invocation, responder: Responder
 ) -> None:
     """Complete what was typed by the defaults of the place, and paint it outside of the person's quota."""
-    settled = await services.defaults.settle(typed, caller.user_id, caller.location, services.unavailable)
+    settled = await services.defaults.settle(typed, caller.user_id, caller.location, services.jobs.unavailable)
     applied = (*settled.applied, Applied("challenge", challenge.theme, ""))
     place = EntryPlace(
         challenge.thread_id or challenge.channel_id,
@@ -166,16 +166,12 @@ async def entry_button(services: Services, job: JobRow, caller: Invocation) -> t
 
 def challenge_buttons(challenge_id: str) -> ui.View:
     """Under the announcement of an open challenge."""
-    view = ui.View(timeout=None)
-    view.add_item(PaintEntryButton(challenge_id))
-    return view
+    return view_of(PaintEntryButton(challenge_id))
 
 
 def result_buttons(challenge_id: str) -> ui.View:
     """Under the result of a challenge."""
-    view = ui.View(timeout=None)
-    view.add_item(BoardButton(challenge_id))
-    return view
+    return view_of(BoardButton(challenge_id))
 
 
 def _index(index: int | None, job: JobRow) -> int:
@@ -196,15 +192,9 @@ def _confirmation(challenge: Challenge, job: JobRow) -> EphemeralPayload:
 
 
 def _choice(job: JobRow) -> ui.View:
-    view = ui.View(timeout=None)
-    for place, picture in enumerate(job.pictures[:_MOST]):
-        view.add_item(EnterButton(job.id, picture.index, place // _PER_ROW))
-    return view
+    shown = enumerate(job.pictures[:_MOST])
+    return view_of(*(EnterButton(job.id, picture.index, place // _PER_ROW) for place, picture in shown))
 
 
 def _withdraw(job_id: str, index: int) -> ui.View:
-    view = ui.View(timeout=None)
-    button = WithdrawButton(job_id, index)
-    button.item.label = WithdrawButton.label
-    view.add_item(button)
-    return view
+    return view_of(WithdrawButton(job_id, index, label=WithdrawButton.label))

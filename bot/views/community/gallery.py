@@ -14,14 +14,14 @@ from discord import ui
 
 from bot.community.challenges.message import trophy
 from bot.community.gallery.pages import LAST_PAGE, GalleryPage, GalleryView
-from bot.community.gate import Access
 from bot.interactions.context import Invocation
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction
 from bot.models.gallery import Order
 from bot.services import Services
 from bot.text import plain, snowflake
-from bot.views.base import PREFIX, Press, handle
+from bot.views.base import PREFIX, Press, handle, view_of
 from bot.views.community.picture_lists import PictureMenu, list_payload
 
 WORDS = 50
@@ -72,17 +72,15 @@ async def gallery_payload(services: Services, view: GalleryView, caller: Invocat
 
 
 def _buttons(page: GalleryPage) -> ui.View:
-    view, shown = ui.View(timeout=None), page.view
-    if page.pictures:
-        view.add_item(PictureMenu(page.pictures))
-    if shown.page:
-        view.add_item(GalleryButton(replace(shown, page=shown.page - 1), "Back", 1))
-    if page.more:
-        view.add_item(GalleryButton(replace(shown, page=min(shown.page + 1, LAST_PAGE)), "Next", 1))
-    if not shown.favorites and (page.pictures or shown.order == "starred"):
-        order: Order = "starred" if shown.order == "newest" else "newest"
-        view.add_item(GalleryButton(replace(shown, order=order, page=0), _ORDERS[order], 1))
-    return view
+    shown = page.view
+    order: Order = "starred" if shown.order == "newest" else "newest"
+    ordered = not shown.favorites and (page.pictures or shown.order == "starred")
+    return view_of(
+        PictureMenu(page.pictures) if page.pictures else None,
+        GalleryButton(replace(shown, page=shown.page - 1), "Back", 1) if shown.page else None,
+        GalleryButton(replace(shown, page=min(shown.page + 1, LAST_PAGE)), "Next", 1) if page.more else None,
+        GalleryButton(replace(shown, order=order, page=0), _ORDERS[order], 1) if ordered else None,
+    )
 
 
 def _title(view: GalleryView) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import discord
 
-from bot.community.gate import Access
 from bot.community.lineage.drawing import family_tree, relation_word
 from bot.community.lineage.family import Family, Relative
 from bot.errors import Refused
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.job import JobRow, JobState, parts_of
 from bot.text import link, mention, message_link, plain, shorten, show_prompts

@@ -13,9 +13,9 @@ from discord import ui
 
 from bot.community.challenges.message import trophy
 from bot.community.gallery.finder import FoundPage
-from bot.community.gate import Access
 from bot.embeds.gallery import list_embed, option_of, picture_embed
 from bot.errors import PictureGone, Refused
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction
 from bot.models.gallery import IndexedPicture
@@ -26,7 +26,7 @@ from bot.pictures.uploads import result_upload
 from bot.services import Services
 from bot.storage import files
 from bot.text import plain, shorten
-from bot.views.base import JOB, PREFIX, IdButton, JobButton, Press, handle, template
+from bot.views.base import JOB, PREFIX, IdButton, JobButton, Press, handle, template, view_of
 from bot.views.community.stars import StarButton, UnstarButton
 from bot.views.info import InfoButton
 from bot.views.result import UpscaleButton, VariationButton
@@ -88,10 +88,7 @@ class SimilarButton(JobButton, template=template("similar")):
     access = Access.COSTLY
     label = "More like this"
     private = True
-
-    def __init__(self, job_id: str, index: int | None = None, row: int | None = None) -> None:
-        super().__init__(job_id, index, row)
-        self.item.label = self.label
+    same = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         await press.responder.send_private_payload(await similar_payload(press, job, self.index))
@@ -136,15 +133,12 @@ async def opened_payload(press: Press, picture: IndexedPicture) -> EphemeralPayl
 
 
 def _picture_buttons(job_id: str, index: int, starred: bool) -> ui.View:
-    view = ui.View(timeout=None)
-    view.add_item((UnstarButton if starred else StarButton)(job_id, index))
-    for kind in (UpscaleButton, VariationButton):
-        button = kind(job_id, index)
-        button.item.label = kind.label
-        view.add_item(button)
-    view.add_item(InfoButton(job_id))
-    view.add_item(SimilarButton(job_id, index))
-    return view
+    return view_of(
+        (UnstarButton if starred else StarButton)(job_id, index),
+        *(kind(job_id, index, label=kind.label) for kind in (UpscaleButton, VariationButton)),
+        InfoButton(job_id),
+        SimilarButton(job_id, index),
+    )
 
 
 async def similar_payload(press: Press, job: JobRow, index: int | None) -> EphemeralPayload:
@@ -174,12 +168,9 @@ def _title(page: FoundPage) -> str:
 
 
 def _buttons(page: FoundPage) -> ui.View:
-    view = ui.View(timeout=None)
-    if page.pictures:
-        view.add_item(PictureMenu(page.pictures))
-    for number, label in ((page.page - 1, "Back"), (page.page + 1, "Next")):
-        if number >= 0 and (number < page.page or page.more):
-            button = FoundButton(page.search.id, number, 1)
-            button.item.label, button.item.style = label, discord.ButtonStyle.secondary
-            view.add_item(button)
-    return view
+    search, number = page.search.id, page.page
+    return view_of(
+        PictureMenu(page.pictures) if page.pictures else None,
+        FoundButton(search, number - 1, 1, "Back") if number else None,
+        FoundButton(search, number + 1, 1, "Next") if page.more else None,
+    )

@@ -8,12 +8,12 @@ from functools import partial
 import discord
 from discord import ui
 
-from bot.community.gate import Access
 from bot.errors import PictureGone
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction
 from bot.models.job import JobRow
-from bot.views.base import JobButton, JobMenu, Press, chosen_index, template
+from bot.views.base import JobButton, JobMenu, Press, chosen_index, template, view_of
 
 MOST = 25
 """Options that Discord allows in a menu."""
@@ -26,10 +26,8 @@ class StarButton(JobButton, template=template("star")):
     access = Access.BLIND
     label = "Star"
     private = True
-
-    def __init__(self, job_id: str, index: int | None = None, row: int | None = None) -> None:
-        super().__init__(job_id, index, row)
-        self.item.label, self.item.emoji = self.label, "⭐"
+    same = True
+    emoji = "⭐"
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         await star(press, job, () if self.index is None else (self.index,))
@@ -42,10 +40,7 @@ class UnstarButton(JobButton, template=template("unstar")):
     access = Access.OPEN | Access.BLIND
     label = "Unstar"
     private = True
-
-    def __init__(self, job_id: str, index: int | None = None, row: int | None = None) -> None:
-        super().__init__(job_id, index, row)
-        self.item.label = self.label
+    same = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         text = await press.services.favorites.unstar(job, self.index, press.caller.user_id)
@@ -101,9 +96,7 @@ class StarOneButton(JobButton, template=template("starone")):
 
 def star_buttons(job_id: str, index: int) -> ui.View:
     """The buttons of a starboard entry."""
-    view = ui.View(timeout=None)
-    view.add_item(StarButton(job_id, index))
-    return view
+    return view_of(StarButton(job_id, index))
 
 
 def star_menu(job: JobRow, row: int | None = None) -> StarMenu:
@@ -124,12 +117,8 @@ async def star(press: Press, job: JobRow, indices: Collection[int]) -> None:
 
 
 def _undo(job_id: str, index: int | None) -> ui.View:
-    view = ui.View(timeout=None)
-    view.add_item(UnstarButton(job_id, index))
-    return view
+    return view_of(UnstarButton(job_id, index))
 
 
 def _menu(job: JobRow) -> ui.View:
-    view = ui.View(timeout=None)
-    view.add_item(star_menu(job))
-    return view
+    return view_of(star_menu(job))

@@ -12,18 +12,18 @@ import discord
 from discord import ui
 
 from bot.community.defaults import Typed
-from bot.community.gate import Access
 from bot.community.styles.embed import FILE, help_embed, list_embed, page_of, pages_of, style_embed
 from bot.community.styles.starters import PAINTED
 from bot.errors import Refused
 from bot.interactions.context import Invocation
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction, Responder
 from bot.models.style import Style
 from bot.pictures.style_sheet import style_picture, style_sheet
 from bot.services import Services
 from bot.text import plain, shorten
-from bot.views.base import IdButton, Press, custom_id, handle, modal_values, template
+from bot.views.base import IdButton, Press, custom_id, handle, modal_values, template, view_of
 from bot.views.remix_modal import FIELD, MODAL_SECONDS
 
 ALL = "all"
@@ -145,7 +145,7 @@ async def submit_style(press: Press, style_id: str, index: int | None) -> None:
 
 async def paint_styled(services: Services, typed: Typed, caller: Invocation, responder: Responder) -> None:
     """Complete what was typed by the defaults of the place, and paint it."""
-    settled = await services.defaults.settle(typed, caller.user_id, caller.location, services.unavailable)
+    settled = await services.defaults.settle(typed, caller.user_id, caller.location, services.jobs.unavailable)
     await services.job_actions.dream(settled.request(), caller, responder, applied=settled.applied)
     if settled.notes:
         await responder.send_private(" ".join(settled.notes))
@@ -180,31 +180,18 @@ async def help_payload() -> EphemeralPayload:
 
 
 def _help_buttons() -> ui.View:
-    view = ui.View(timeout=None)
-    view.add_item(_labelled(StylesPageButton(ALL, 0), "All styles"))
-    return view
+    return view_of(StylesPageButton(ALL, 0, label="All styles"))
 
 
 def _page_buttons(shown: Sequence[Style], here: int, pages: int) -> ui.View:
-    view = ui.View(timeout=None)
-    view.add_item(StylesMenu(shown))
-    for page in (here - 1, here + 1):
-        if 0 <= page < pages:
-            view.add_item(StylesPageButton(ALL, page, row=1))
-    return view
+    beside = [page for page in (here - 1, here + 1) if 0 <= page < pages]
+    return view_of(StylesMenu(shown), *(StylesPageButton(ALL, page, row=1) for page in beside))
 
 
 def _style_buttons(style_id: str, starrable: bool, deletable: bool) -> ui.View:
-    view = ui.View(timeout=None)
-    view.add_item(StylePaintButton(style_id))
-    if starrable:
-        view.add_item(StyleStarButton(style_id))
-    if deletable:
-        view.add_item(StyleDeleteButton(style_id))
-    view.add_item(_labelled(StylesPageButton(ALL, 0), "All styles"))
-    return view
-
-
-def _labelled(button: StylesPageButton, label: str) -> StylesPageButton:
-    button.item.label = label
-    return button
+    return view_of(
+        StylePaintButton(style_id),
+        StyleStarButton(style_id) if starrable else None,
+        StyleDeleteButton(style_id) if deletable else None,
+        StylesPageButton(ALL, 0, label="All styles"),
+    )

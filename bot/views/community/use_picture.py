@@ -129,7 +129,7 @@ async def _submit(press: Press, use: PictureUse, subject: JobRow | str) -> None:
 
 
 async def _built(press: Press, use: PictureUse, form: FormText, sha256: str) -> PictureRequest:
-    requests, unavailable = press.services.picture_requests, press.services.unavailable
+    requests, unavailable = press.services.picture_requests, press.services.jobs.unavailable
     if not use.target:
         return await requests.from_start(form, sha256, press.caller, unavailable)
     target = Prompt(image=sha256, weight=weight_of(form.weight or "1"))

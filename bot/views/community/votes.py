@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from discord import ui
 
-from bot.community.gate import Access
 from bot.errors import Refused
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.job import JobRow
 from bot.models.vote import Vote
 from bot.text import message_link, relative
-from bot.views.base import IdButton, JobButton, Press, template
+from bot.views.base import IdButton, JobButton, Press, template, view_of
 
 LENGTHS = (("10 minutes", 600), ("1 hour", 3600), ("24 hours", 86_400))
 """Label and seconds."""
@@ -79,14 +79,9 @@ class BallotButton(IdButton, template=template("ballot")):
 
 def ballot_buttons(vote: Vote) -> ui.View:
     """A fresh button for each picture of an open vote."""
-    view = ui.View(timeout=None)
-    for position, one in enumerate(vote.candidates):
-        view.add_item(BallotButton(vote.id, one.place, position // PER_ROW))
-    return view
+    placed = enumerate(vote.candidates)
+    return view_of(*(BallotButton(vote.id, one.place, position // PER_ROW) for position, one in placed))
 
 
 def _lengths(job_id: str) -> ui.View:
-    view = ui.View(timeout=None)
-    for index in range(len(LENGTHS)):
-        view.add_item(StartVoteButton(job_id, index))
-    return view
+    return view_of(*(StartVoteButton(job_id, index) for index in range(len(LENGTHS))))

@@ -21,7 +21,7 @@ from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction
 from bot.models.job import JobRow
 from bot.text import plain, shorten
-from bot.views.base import PREFIX, Press, custom_id, handle, modal_values
+from bot.views.base import PREFIX, Press, custom_id, handle, modal_values, view_of
 from bot.views.remix_modal import FIELD, MODAL_SECONDS
 from engine.requests.prompts import format_prompts
 from engine.requests.request import DreamRequest
@@ -54,7 +54,9 @@ class SayButton(ui.DynamicItem[ui.Button[ui.View]], template=rf"{START}(?P<text>
 
     async def _paint(self, press: Press) -> None:
         services = press.services
-        built = await services.picture_requests.towards(FormText(self.text), (), press.caller, services.unavailable)
+        built = await services.picture_requests.towards(
+            FormText(self.text), (), press.caller, services.jobs.unavailable
+        )
         await services.job_actions.dream(built.request, press.caller, press.responder, applied=built.applied)
 
 
@@ -140,8 +142,4 @@ def _listed(words: Sequence[Seen]) -> str:
 
 
 def _paint_buttons(prompts: Sequence[str]) -> ui.View:
-    view = ui.View(timeout=None)
-    for number, text in enumerate(prompts, 1):
-        if len(START + text) <= ID:
-            view.add_item(SayButton(text, number))
-    return view
+    return view_of(*(SayButton(text, number) for number, text in enumerate(prompts, 1) if len(START + text) <= ID))

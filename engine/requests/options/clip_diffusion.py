@@ -7,8 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from engine.catalogue.flops import LPIPS, NET, clip_cost, gradient_cost
-from engine.catalogue.registry import Model
+from engine.catalogue.registry import LPIPS, NET, Model, clip_cost, gradient_cost
 from engine.diffusion.spacing import EVEN, respace, step_count
 from engine.errors import InvalidRequest
 from engine.requests.options.base import Options, option_text

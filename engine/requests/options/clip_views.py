@@ -20,9 +20,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from engine.catalogue.flops import clip_cost
 from engine.catalogue.models import MODELS
-from engine.catalogue.registry import CLIPS, Entry, Kind, Model, clip_named, entries
+from engine.catalogue.registry import CLIPS, Entry, Kind, Model, clip_cost, clip_named, entries
 from engine.errors import InvalidRequest
 from engine.requests.options.base import ended, guess, guessed
 from engine.requests.schedule import Schedule, WholeSchedule, constant, number_text, parse_schedule

@@ -354,7 +354,7 @@ async def check_boards(history: History) -> None:
         lambda: None,
         lambda: history.now,
     )
-    await board._work()
+    await board._settle_changes()
     async with history.store.database.reading() as session:
         entries = {(row[0], row[1]) for row in await session.all("SELECT job_id, channel_id FROM starboard")}
     wanted = {

@@ -13,6 +13,7 @@ from bot.config.messages import render_example
 from bot.config.settings import Config, load_config
 from bot.errors import ConfigError
 from bot.models.job import Priority
+from bot.policy.limits import standing_of
 from engine.weights.store.custom_models import check_custom_models
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.toml"
@@ -58,7 +59,7 @@ def test_the_role_of_the_example_works_when_it_is_no_comment() -> None:
     role = [line.removeprefix("# ") for line in lines[first:after]]
     config = Config.model_validate(tomllib.loads("\n".join(line for line in role if re.match(r"\[|\w+ = ", line))))
 
-    standing = config.standing(1, [123456789012345678])
+    standing = standing_of(config, 1, [123456789012345678])
     assert (1000.0, 10, 2, 1.0, Priority.ROLE) == (
         standing.units, standing.waiting, standing.running, standing.cooldown, standing.priority
     )  # fmt: skip
@@ -208,5 +209,5 @@ def test_the_best_of_all_roles_counts() -> None:
 
 
 def _units_cooldown_priority(config: Config, roles: list[int]) -> tuple[float, float, Priority]:
-    standing = config.standing(1, roles)
+    standing = standing_of(config, 1, roles)
     return standing.units, standing.cooldown, standing.priority

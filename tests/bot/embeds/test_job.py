@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.embeds.job import Parent, embed_for, footer
-from bot.embeds.notes import all_notes
+from bot.embeds.job import Parent, all_notes, embed_for, footer
 from bot.models.job import JobRow, JobState, Kind, Origin, QueuePosition, Update
 from bot.pictures.ranking import best
 from bot.policy.word_filter import enforced

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.scheduling.lag import LAG_SECONDS, REST_SECONDS, STEPS
+from bot.scheduling.worker_pool import LAG_SECONDS, REST_SECONDS, STEPS
 from tests.bot.core import ANN, BOB, CID, Core, dream, running_core
 
 USUAL = 1.0

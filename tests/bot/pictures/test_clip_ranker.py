@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.embeds.job import ranking_text
 from bot.errors import PictureGone, Refused
 from bot.models.job import JobRow, Ranking
 from bot.pictures import ranking as critic
 from bot.pictures.ranking import SIDE, ClipRanker
+from bot.views.result import ranking_text
 from engine.images.pictures import to_png
 from engine.protocol.messages import Embeddings
 from engine.requests.request import build_request

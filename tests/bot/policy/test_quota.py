@@ -57,7 +57,7 @@ class Books:
 
     async def refund(self, job: str) -> None:
         async with self.database.transaction() as session:
-            await self.ledger.refund(session, self.owner + job, self.now)
+            await LedgerRows(self.database).close(session, self.owner + job, self.now)
 
     async def grant(self, units: float) -> float:
         async with self.database.transaction() as session:

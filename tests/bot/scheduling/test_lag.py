@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.scheduling.lag import FINE, LAG_SECONDS, LAGS, REST_SECONDS, STEPS, LagWatch
+from bot.scheduling.worker_pool import FINE, LAG_SECONDS, LAGS, REST_SECONDS, STEPS, LagWatch
 
 
 def steps(watch: LagWatch, worker: str, longer: float, seconds: float, at: float = 0.0) -> float:

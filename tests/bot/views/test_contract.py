@@ -26,7 +26,7 @@ import bot.cogs.privacy
 import bot.cogs.queue
 import bot.cogs.quota
 import bot.cogs.settings
-from bot.bot import LateAutocomplete
+from bot.cogs.interaction_events import LateAutocomplete
 from bot.models.comparison import Comparison, Way
 from bot.models.job import JobRow
 from bot.views.base import JobButton, handle

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from discord import ui
 
-from bot.cogs.modal_events import MODAL_ID
+from bot.cogs.interaction_events import MODAL_ID
 from bot.models.job import JobRow, JobState
 from bot.views.base import custom_id, modal_values
 from bot.views.layout import BUTTONS, ITEMS, buttons_for, private_buttons_for

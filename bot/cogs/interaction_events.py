@@ -1,23 +1,25 @@
-"""Routes submitted modals by custom id, and replies to unknown buttons."""
+"""Where interactions arrive: commands by the tree, forms by custom id, unknown buttons. Others: `bot.views.base`."""
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any, cast
 
 import discord
+from discord import app_commands
 from discord.ext import commands
 
-from bot.community.gate import Access
 from bot.interactions.context import Invocation
-from bot.interactions.handlers import report_errors
-from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.interactions.handlers import COMMANDS, Access, describe_error, report_errors
+from bot.interactions.responder import TOO_LATE, AnyInteraction, InteractionResponder
 from bot.services import BotClient
 from bot.views.base import JOB, PREFIX, Press, modal_values
 from bot.views.community.styles import FORM
 from bot.views.community.words import EXPLAIN, EXPLAIN_HELD
 from bot.views.layout import ITEMS, MODALS
 from bot.views.remix_modal import PromptReturner
+from engine.errors import DreamError
 
 MODAL_ID = re.compile(rf"{PREFIX}:(?P<action>{'|'.join(MODALS)}):(?P<job>{JOB})(?::(?P<index>[0-9]{{1,2}}))?")
 PUBLIC = ("form", "upform", FORM, "start", "startheld", "target", "targetheld")
@@ -31,7 +33,42 @@ ACCESS = {
 UNKNOWN = "This button is from another version of the bot and no longer works."
 
 
-class ModalEvents(commands.Cog):
+class LateAutocomplete(logging.Filter):
+    """Drops discord.py's error records about autocompletes that were answered too late, because those are harmless."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        error = getattr(error, "original", error)
+        return not (isinstance(error, discord.HTTPException) and error.code in TOO_LATE)
+
+
+logging.getLogger("discord.app_commands.tree").addFilter(LateAutocomplete())
+
+
+class DreamTree(app_commands.CommandTree[BotClient]):
+    """Answers errors of commands to the person who used them."""
+
+    async def _call(self, interaction: discord.Interaction[BotClient]) -> None:
+        """Run a command or an autocompletion as a registered handler, once; a command passes the gate first."""
+        services, typed = interaction.client.services, interaction.type is discord.InteractionType.application_command
+        if services.handlers.is_repeated(interaction.id):
+            return
+        try:
+            with services.handlers.running():
+                if typed:
+                    access = COMMANDS.get(str(cast(dict[str, Any], interaction.data or {}).get("name")), Access.USUAL)
+                    await services.gate.admit(Invocation.of_interaction(interaction), access)
+                await super()._call(interaction)
+        except DreamError as error:
+            if typed:
+                await InteractionResponder.of(interaction).send_private(describe_error(error))
+
+    async def on_error(self, interaction: discord.Interaction[BotClient], error: app_commands.AppCommandError) -> None:
+        name = interaction.command.qualified_name if interaction.command else "unknown"
+        await InteractionResponder.of(interaction).send_private(describe_error(error, f"the command /{name}"))
+
+
+class InteractionEvents(commands.Cog):
     """Reads the custom id, so a modal that was opened before a restart can be submitted after it."""
 
     def __init__(self, bot: BotClient) -> None:
@@ -69,4 +106,4 @@ def is_unknown(custom_id: str) -> bool:
 
 
 async def setup(bot: BotClient) -> None:
-    await bot.add_cog(ModalEvents(bot))
+    await bot.add_cog(InteractionEvents(bot))

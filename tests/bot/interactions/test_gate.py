@@ -8,9 +8,9 @@ from pathlib import Path
 import discord
 import pytest
 
-from bot.community.gate import BURST, Access, Gate
 from bot.errors import Blocked, CoolingDown
 from bot.interactions.context import Invocation
+from bot.interactions.handlers import BURST, Access, Gate
 from bot.storage import Store
 from bot.storage.moderation import Block
 

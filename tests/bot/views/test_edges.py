@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from bot.community.edges import SIDES, ZOOM, can_outpaint, outpaint, plan, squared
 from bot.errors import Refused
 from bot.models.job import JobRow
 from bot.pictures.outpainting import BAND, WIDEST, centre_square, outpaint_canvas, tiled
+from bot.views.community.edges import SIDES, ZOOM, can_outpaint, outpaint, plan, squared
 from engine.catalogue.models import MODELS
 from engine.images.pictures import to_png
 from engine.requests.request import build_request
