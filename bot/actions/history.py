@@ -15,7 +15,7 @@ from bot.jobs.takedown import Takedowns
 from bot.models.history import HistoryLine, HistoryPage
 from bot.models.job import JobRow, JobState, PictureRow, owner_of
 from bot.pictures.ranking import best
-from bot.policy.blindness import check_revealed
+from bot.policy.server_rules import check_revealed
 from bot.storage import Store, files
 from bot.text import message_link
 from engine.requests.request import UpscaleRequest

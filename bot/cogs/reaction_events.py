@@ -20,7 +20,7 @@ from bot.interactions.message_api import FAILURES
 from bot.interactions.reaction_parser import Reaction, ReactionAction, read_reaction
 from bot.interactions.responder import ReactionResponder
 from bot.models.job import JobRow, JobState
-from bot.policy.blindness import check_revealed
+from bot.policy.server_rules import check_revealed
 from bot.services import BotClient
 
 log = logging.getLogger(__name__)

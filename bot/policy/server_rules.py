@@ -21,7 +21,7 @@ from bot.policy.word_filter import about_minors, first_found, is_mature, is_sexu
 from bot.storage import Store
 from bot.storage.database import Session
 from bot.storage.moderation import Block, Scope
-from bot.text import because, clock_date, listed, mention_channel, mention_role, plain
+from bot.text import because, clock_date, listed, mention_channel, mention_role, plain, relative
 from engine.catalogue.models import MODELS, Model
 from engine.errors import DreamError, InvalidRequest
 from engine.requests.request import PROFILE, UpscaleRequest, build_options, find_size, painter_by
@@ -333,3 +333,12 @@ async def _source(store: Store, session: Session, sha256: str, parent_job: str) 
 
 def _painter(job: JobRow, index: int) -> JobRequest:
     return job.request.ways[index].request if isinstance(job.request, Comparison) else job.request
+
+
+async def check_revealed(store: Store, job: JobRow, user_id: int) -> None:
+    """Raise Refused if a vote hides *job* from this person."""
+    if job.owned_by(user_id) or (until := await store.blind_pictures.until(job.id)) is None:
+        return
+    raise Refused(
+        f"This picture stands in a blind vote. Its prompt and author stay hidden until the vote ends {relative(until)}."
+    )

@@ -52,8 +52,7 @@ class Erasure:
 
     async def begun(self) -> list[tuple[str, int]]:
         """(owner, user id) of all people whose data is not deleted yet."""
-        async with self._database.reading() as session:
-            return [(row[0], row[1]) for row in await session.all("SELECT owner, user_id FROM forgetting")]
+        return [(row[0], row[1]) for row in await self._database.all("SELECT owner, user_id FROM forgetting")]
 
     async def is_begun(self, session: Session, owner: str) -> bool:
         return await session.one("SELECT 1 FROM forgetting WHERE owner = ?", owner) is not None

@@ -35,17 +35,16 @@ class BlindPictures:
 
     async def among(self, job_ids: Collection[str], session: Session | None = None) -> dict[str, float]:
         """Those of the jobs that are hidden, with the time of `until`."""
-        async with self._database.reading(session) as own:
-            rows = await own.all(
-                "SELECT job_id, ends_at FROM blind_jobs WHERE job_id IN (SELECT value FROM json_each(?))",
-                json.dumps(list(job_ids)),
-            )
+        rows = await self._database.all(
+            "SELECT job_id, ends_at FROM blind_jobs WHERE job_id IN (SELECT value FROM json_each(?))",
+            json.dumps(list(job_ids)),
+            session=session,
+        )
         return {row[0]: row[1] for row in rows}
 
     async def entry(self, job_id: str) -> BlindEntry | None:
         """What the messages of that job say instead of author and prompt; None if they show both."""
-        async with self._database.reading() as session:
-            rows = await session.all("SELECT * FROM blind_entries WHERE job_id = ? ORDER BY number", job_id)
+        rows = await self._database.all("SELECT * FROM blind_entries WHERE job_id = ? ORDER BY number", job_id)
         if not rows:
             return None
         return BlindEntry(rows[0]["theme"], bool(rows[0]["takes_entries"]), {row["idx"]: row["number"] for row in rows})
