@@ -137,6 +137,8 @@ async def _world() -> AsyncIterator[World]:
         logging.getLogger("bot").setLevel(logging.INFO)
         async with opened(Authority(), Path(folder), dreambot_maker({})) as world:
             await world.until(lambda: world.bot.engine.ready and world.bot.at_work, what="the engine and the gateway")
+            works = world.services.rounds._works.values()
+            await world.until(lambda: all(one.begin_at and not one.task for one in works), what="the first rounds")
             await asyncio.sleep(SETTLED_SECONDS)
             yield world
 
