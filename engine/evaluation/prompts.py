@@ -40,7 +40,7 @@ HELD_OUT_SERIES = 990
 AMONG = 64
 MODES: Mapping[str, Mapping[str, str]] = {
     "default": {},
-    "clip": {"cfg_scale": "0", "clip_guidance_scale": "5000", "shift_max": "0.25"},
+    "clip": {"cfg_scale": "0", "clip_guidance_scale": "5000", "shift_max": "0.4"},
     "cfg": {"clip_guidance_scale": "0"},
     "none": {"cfg_scale": "0", "clip_guidance_scale": "0"},
 }
