@@ -239,8 +239,7 @@ class Trainer:
     def story(self) -> dict[str, object]:
         """Return the recipe and its results, for the metadata of the weights."""
         return {
-            **asdict(self.recipe),
-            **self.facts,
+            **self.plan,
             "pictures": self.step * self.recipe.batch,
             "minutes_spent": round(self.seconds / 60, 1),
             "device": self.device.type,
