@@ -12,6 +12,7 @@ from bot.errors import PictureGone
 from bot.models.film import FilmRequest
 from bot.models.job import PictureRow
 from bot.pictures.uploads import ImageUpload
+from bot.retry import failpoint
 from engine.images.opening import megabytes, open_own
 from engine.images.pictures import snapshot
 from engine.images.timelapse import check_kind, film_within
@@ -51,6 +52,7 @@ def _film_upload(job_id: str, request: FilmRequest, paths: Sequence[Path], limit
 
 
 def _opened(path: Path) -> Image.Image:
+    failpoint("encoding")
     try:
         return open_own(path.read_bytes())
     except FileNotFoundError as error:

@@ -86,11 +86,11 @@ def mo(world: World) -> Person:
 def dreambot_maker(options: dict[str, Any]) -> MakeBot:
     """Makes the project's bot: *options* are sections of its settings, `real_engine`, `environ`, `workers` and `ray`.
 
-    *workers*: a router with this many fake engines instead of one; *ray*: the same as actors of a new cluster.
+    *workers*: a router with this many fake engines instead of one; *ray*: `RaySettings` of a router with actors.
     """
     real, environ, workers, ray = (
         options.pop(name, usual)
-        for name, usual in (("real_engine", False), ("environ", {}), ("workers", 0), ("ray", 0))
+        for name, usual in (("real_engine", False), ("environ", {}), ("workers", 0), ("ray", None))
     )
     sections = {name: {**SETTINGS.get(name, {}), **options.get(name, {})} for name in {*SETTINGS, *options}}
 
@@ -98,14 +98,13 @@ def dreambot_maker(options: dict[str, Any]) -> MakeBot:
         world.site.interactions.answer_seconds = ANSWER_SECONDS * crowding()
         config = Config.model_validate({**sections, "data": {"folder": str(world.folder)}})
         command = ROUTER if workers or ray else REAL_ENGINE if real else FAKE_ENGINE
-        cluster = {"ray": {"address": "local", "workers": ray, "gpus_per_worker": 0}} if ray else {}
         engine = LocalEngine(
             command,
             data=world.folder,
             environ={**os.environ, **environ},
             threads=1,
             device="cpu",
-            variables=router_of(workers, **cluster) if workers or ray else {},
+            variables=router_of(workers, ray=ray) if workers or ray else {},
         )
         bot = make_bot(config, connector=connector, engine=engine, clock=world.site.clock.now)
         bot.drain_seconds = DRAIN_SECONDS

@@ -1,12 +1,13 @@
 """`python -m bot` in which something dies at a named crash point as if it had been killed.
 
-DREAMBOT_CRASH_AT names the point, DREAMBOT_CRASH_WHO what dies there: the bot, the engine (of several workers, their
-router), both, all workers, or the first worker, which gets the first job.
+DREAMBOT_CRASH_AT names the point, DREAMBOT_CRASH_VISIT which time it is reached, DREAMBOT_CRASH_WHO what dies there:
+the bot, the engine (of several workers, their router), both, all workers, or the first one, which gets the first job.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -20,11 +21,14 @@ from bot.__main__ import main
 KILLED = 137
 CAME_BY = "came-by"
 """A file in the data folder that appears when the point has been reached."""
+visits = itertools.count(1)
 
 
 def die(name: str) -> None:
     folder = Path(os.environ["DREAMBOT_DATA"])
     if name != os.environ["DREAMBOT_CRASH_AT"] or (folder / CAME_BY).exists():
+        return
+    if next(visits) < int(os.environ["DREAMBOT_CRASH_VISIT"]):
         return
     (folder / CAME_BY).touch()
     if os.environ["DREAMBOT_CRASH_WHO"] in ("engine", "both"):

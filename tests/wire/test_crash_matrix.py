@@ -9,7 +9,7 @@ import os
 import sqlite3
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from tests.wire.conftest import dreambot_maker
 from tests.wire.crashing_bot import CAME_BY, KILLED
 from tests.wire.looks import dreamt, is_result
 from tests.wire.people import Shown
-from tests.wire.world import World
+from tests.wire.world import MakeBot, World
 
 ROOT = Path(__file__).parents[2]
 POINTS = [
@@ -83,22 +83,31 @@ async def test_the_same_with_three_workers(authority: Authority, tmp_path: Path,
 
 
 @asynccontextmanager
-async def lasting_world(
-    authority: Authority, folder: Path, options: dict[str, Any] | None = None
-) -> AsyncIterator[World]:
+async def lasting_world(authority: Authority, folder: Path, make: MakeBot | None = None) -> AsyncIterator[World]:
     """A world whose data outlast its bots. In the end, no message may have broken Discord's schemas."""
     async with LocalDiscord(authority) as site:
         schemas.check(site.record)
         (folder / "data").mkdir()
-        yield World(site, dreambot_maker(options or {}), folder / "data")
+        world = World(site, make or dreambot_maker({}), folder / "data")
+        try:
+            yield world
+        finally:
+            await world.stop_bot()
         assert [] == site.record.findings()
 
 
-async def two_lives(authority: Authority, tmp_path: Path, point: str, who: str, workers: int) -> None:
+async def two_lives(
+    authority: Authority,
+    tmp_path: Path,
+    point: str,
+    who: str,
+    workers: int = 0,
+    ray: Mapping[str, Any] | None = None,
+) -> None:
     """A first life, in which *who* dies at *point*, then two more."""
-    options = {"delivery": {"ping_after_seconds": 0.0}, "workers": workers}
-    async with lasting_world(authority, tmp_path, options) as world:
-        await one_life(world, tmp_path, point, who, workers=workers)
+    options = {"delivery": {"ping_after_seconds": 0.0}, "workers": workers, "ray": ray}
+    async with lasting_world(authority, tmp_path, dreambot_maker(options)) as world:
+        await one_life(world, tmp_path, point, who, workers=workers, ray=ray)
 
         await world.start_bot()
         message = await world.max.wait_for_message(is_result, seconds=60)
@@ -253,22 +262,30 @@ def written(world: World) -> int:
 
 
 async def one_life(
-    world: World, folder: Path, point: str, who: str, act: Callable[[], object] | None = None, workers: int = 0
+    world: World,
+    folder: Path,
+    point: str,
+    who: str,
+    act: Callable[[], object] | None = None,
+    workers: int = 0,
+    ray: Mapping[str, Any] | None = None,
+    visit: int = 1,
 ) -> None:
     """Start a bot in a process of its own, ask it for a picture, and wait for what happens at *point*, then its end.
 
-    *act* takes the place of asking.
+    *act* takes the place of asking. *visit*: which time the bot reaches *point*.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.wire.crashing_bot",
         "--config",
-        str(settings(folder, workers)),
+        str(settings(folder, workers, ray)),
         cwd=ROOT,
         env={
             **os.environ,
             "DREAMBOT_CRASH_AT": point,
+            "DREAMBOT_CRASH_VISIT": str(visit),
             "DREAMBOT_CRASH_WHO": who,
             "DREAMBOT_DATA": str(folder / "data"),
             "DREAMBOT_PLAYGROUND": str(link(world, folder)),
@@ -292,20 +309,32 @@ async def one_life(
             await process.wait()
 
 
-def settings(folder: Path, workers: int) -> Path:
-    """Settings with the fake engine, or a router with so many of them, and a ping for every picture."""
+def settings(folder: Path, workers: int = 0, ray: Mapping[str, Any] | None = None) -> Path:
+    """Settings with the fake engine, or a router with so many of them or with *ray*, and a ping for every picture."""
     fake = folder / "fake-python"
     fake.write_text(
         f'#!/bin/sh\n[ "$2" = engine.router.main ] && exec {sys.executable} -m tests.fork_server\n'
         f"exec {sys.executable} -m tests.fake_engine\n"
     )
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
+    engine: dict[str, Any] = {"python": str(fake), "devices": ["cpu"] * workers}
+    if ray is not None:
+        engine |= {"workers": "ray", "ray": dict(ray)}
     path = folder / "config.toml"
-    devices = json.dumps(["cpu"] * workers)
-    path.write_text(
-        f'[engine]\npython = "{fake}"\ndevices = {devices}\n[delivery]\nedit_seconds = 0.1\nping_after_seconds = 0.0\n'
-    )
+    sections = {
+        "engine": engine,
+        "delivery": {"edit_seconds": 0.1, "ping_after_seconds": 0.0},
+        "queue": {"cooldown_seconds": 0.0},
+    }
+    path.write_text("".join(itertools.starmap(table, sections.items())))
     return path
+
+
+def table(name: str, values: Mapping[str, Any]) -> str:
+    """A table of TOML, whose strings, numbers and arrays are those of JSON."""
+    own = [f"{key} = {json.dumps(value)}\n" for key, value in values.items() if not isinstance(value, Mapping)]
+    inner = [table(f"{name}.{key}", value) for key, value in values.items() if isinstance(value, Mapping)]
+    return "".join([f"[{name}]\n", *own, *inner])
 
 
 def link(world: World, folder: Path) -> Path:

@@ -21,7 +21,7 @@ STARTS = 180.0
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.bot(ray=2),
+    pytest.mark.bot(ray={"address": "local", "workers": 2, "gpus_per_worker": 0}),
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="pip install dreambot[ray]"),
 ]
 
