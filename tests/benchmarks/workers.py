@@ -178,4 +178,4 @@ def changes(registry: JobRegistry, draw: random.Random, people: list[Person]) ->
     ends, submissions = asyncio.run(spent())
     head = f"{CLUSTER} workers, {WAITING:,} waiting jobs"
     yield Figure(f"CPU of one end and the next start with the forecast, {head}", ends, "ms")
-    yield Figure(f"CPU of one submission with its forecast, {head}", submissions, "ms")
+    yield Figure(f"CPU of one submission with its forecast, {head}", submissions, "ms", "≤ 10 ms")
