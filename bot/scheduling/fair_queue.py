@@ -25,8 +25,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from bot.models.job import Priority
-from bot.scheduling.ticket import Ticket
-from bot.scheduling.waiting_order import Key, WaitingOrder
+from bot.scheduling.ticket import Key, Ticket, WaitingOrder
 from bot.scheduling.worker_pool import WorkerPool
 
 HEAD_START: Mapping[Priority, float] = {

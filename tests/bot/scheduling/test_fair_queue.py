@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from bot.models.job import Priority
 from bot.scheduling.fair_queue import EVERYTHING, FairQueue
-from bot.scheduling.ticket import Ticket
-from bot.scheduling.waiting_order import WaitingOrder
+from bot.scheduling.ticket import Ticket, WaitingOrder
 
 
 def ticket(name: str, cost: float = 1.0, **more: object) -> Ticket:
