@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,21 @@ class Ledger:
                 raise InvalidRequest("--wandb_project needs the package wandb: pip install 'dreambot[wandb]'.")
             import wandb
 
-            self._wandb = wandb.init(project=project, name=name, dir=str(folder), config=dict(config or {}))
+            self._wandb = wandb.init(
+                project=project,
+                name=name,
+                id=self._wandb_id(),
+                resume="allow",
+                dir=str(folder),
+                config=dict(config or {}),
+            )
+
+    def _wandb_id(self) -> str:
+        """The same for every start of this run, so that a resumed run continues its curves."""
+        path = self.folder / "wandb-id"
+        if not path.exists():
+            path.write_text(uuid.uuid4().hex[:8], encoding="utf-8")
+        return path.read_text(encoding="utf-8")
 
     def row(self, step: int, row: Row) -> None:
         """Send one row on; `write` puts all of them into the file."""

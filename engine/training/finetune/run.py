@@ -310,7 +310,7 @@ class FineTuner:
             row["loss_scale"] = self.scaler.get_scale()
         if self.device.type == "cuda":
             row["gigabytes"] = torch.cuda.max_memory_allocated(self.device) / 1e9
-        if self.step % options.log_interval == 0 or self.step == 1:
+        if self.step % options.log_interval == 0 or self.step in (1, options.steps):
             self.log.append({"step": self.step, **row})
             ledger.row(self.step, row)
         eta = self.seconds / self.step * (options.steps - self.step)

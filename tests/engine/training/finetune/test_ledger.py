@@ -74,6 +74,7 @@ def test_wandb_gets_the_project_the_options_every_row_and_every_grid(
     records = list(offline_records(tmp_path / "run"))
     (run,) = [record.run for record in records if record.WhichOneof("record_type") == "run"]
     assert ("art", "mine") == (run.project, run.display_name)
+    assert (tmp_path / "run" / "wandb-id").read_text() == run.run_id
     assert {"lr": "0.5"} == {item.key: item.value_json for item in run.config.update if item.key == "lr"}
     rows = [values(record.history.item) for record in records if record.WhichOneof("record_type") == "history"]
     assert [(2, 1.25), (3, 1.0)] == [(row["_step"], row["loss"]) for row in rows]
