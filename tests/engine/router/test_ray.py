@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import psutil
 import pytest
@@ -17,29 +16,22 @@ from engine.router.settings import router_timeouts
 from tests.engine.client.test_local import QUICK
 from tests.engine.router.test_router import Workers
 from tests.fork_server import ROUTER, router_of
+from tests.ray_cluster import RayCluster, pid_of, ray_cluster, raylet_above
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 BOTH = ["ray-1", "ray-2"]
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def cluster() -> Iterator[RayCluster]:
     """Two nodes, each with room for one worker; a third can be added."""
-    ray = pytest.importorskip("ray", reason="pip install dreambot[ray]")
-    cluster_utils = pytest.importorskip("ray.cluster_utils")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    made = cluster_utils.Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 1, "resources": {"painter": 1}, "object_store_memory": 2**27}
-    )
-    made.add_node(num_cpus=1, resources={"painter": 1}, object_store_memory=2**27)
-    yield made
-    made.shutdown()
-    del ray
+    with ray_cluster() as made:
+        yield made
 
 
 @contextlib.asynccontextmanager
-async def joined(cluster: Any, *, step: float = 0.05, workers: int = 2) -> AsyncIterator[Workers]:
-    ray = {"address": cluster.address, "workers": workers, "gpus_per_worker": 0, "resources": {"painter": 1}}
+async def joined(cluster: RayCluster, *, step: float = 0.05, workers: int = 2) -> AsyncIterator[Workers]:
+    ray = {**cluster.settings, "workers": workers}
     engine = LocalEngine(
         ROUTER,
         environ={**os.environ, "DREAMBOT_FAKE_STEP": str(step)},
@@ -55,7 +47,7 @@ async def joined(cluster: Any, *, step: float = 0.05, workers: int = 2) -> Async
         await engine.close()
 
 
-async def test_jobs_are_painted_by_actors_and_a_killed_worker_comes_back(cluster: Any) -> None:
+async def test_jobs_are_painted_by_actors_and_a_killed_worker_comes_back(cluster: RayCluster) -> None:
     async with joined(cluster) as client:
         assert BOTH == client.up
         await client.hand("a", "ray-1", "slowly a cat")
@@ -71,7 +63,7 @@ async def test_jobs_are_painted_by_actors_and_a_killed_worker_comes_back(cluster
     assert [Result] == [type(end) for end in client.ends("b")]
 
 
-async def test_an_actor_that_dies_takes_its_process_along_and_is_replaced(cluster: Any) -> None:
+async def test_an_actor_that_dies_takes_its_process_along_and_is_replaced(cluster: RayCluster) -> None:
     async with joined(cluster) as client:
         worker = psutil.Process(client.now["ray-2"].pid)
         actor = worker.parent()
@@ -87,39 +79,29 @@ async def test_an_actor_that_dies_takes_its_process_along_and_is_replaced(cluste
         assert not worker.is_running()
 
 
-async def test_a_lost_node_costs_its_jobs_and_another_node_takes_its_place(cluster: Any) -> None:
-    node = cluster.add_node(num_cpus=1, resources={"painter": 1}, object_store_memory=2**27)
+async def test_a_lost_node_costs_its_jobs_and_another_node_takes_its_place(cluster: RayCluster) -> None:
+    node = cluster.add()
     async with joined(cluster, workers=3) as client:
-        by_node = {name: node_of(state.pid) for name, state in client.now.items()}
-        [lost] = [name for name, raylet in by_node.items() if raylet == raylet_of(node)]
+        by_node = {name: raylet_above(state.pid) for name, state in client.now.items()}
+        [lost] = [name for name, raylet in by_node.items() if raylet == pid_of(node, "raylet")]
         others = sorted(set(by_node) - {lost})
         await client.hand("a", lost, "hang")
         await client.hand("b", others[0], "slowly a dog")
         await client.until(lambda _: client.now[lost].free == 3)
-        cluster.remove_node(node, allow_graceful=False)
+        cluster.remove(node)
         await client.until(lambda _: bool(client.ends("a")) and client.up == others, 120)
         await client.until(lambda _: bool(client.ends("b")), 60)
-        cluster.add_node(num_cpus=1, resources={"painter": 1}, object_store_memory=2**27)
+        cluster.add()
         await client.until(lambda _: len(client.up) == 3, 180)
 
     assert ["EngineRestarting"] == [end.error for end in client.ends("a") if isinstance(end, Failure)]
     assert [Result] == [type(end) for end in client.ends("b")]
 
 
-async def test_a_killed_router_leaves_no_process_behind(cluster: Any) -> None:
+async def test_a_killed_router_leaves_no_process_behind(cluster: RayCluster) -> None:
     async with joined(cluster) as client:
         workers = [psutil.Process(state.pid) for state in client.now.values()]
         os.kill(client.readies[-1].pid, signal.SIGKILL)
         _, alive = psutil.wait_procs(workers, timeout=60)
         assert [] == alive
         await client.until(lambda _: client.up == BOTH, 180)
-
-
-def node_of(pid: int) -> int:
-    """The pid of the raylet under which a worker's process runs."""
-    process = psutil.Process(pid)
-    return next(one.pid for one in process.parents() if "raylet" in one.name())
-
-
-def raylet_of(node: Any) -> int:
-    return int(node.all_processes["raylet"][0].process.pid)
