@@ -11,10 +11,12 @@ from PIL import Image
 from bot.errors import NotAllowed
 from bot.models.job import owner_of
 from bot.playground.server.actions.people import AttachedFile
+from bot.playground.server.validation.components import walk
 from bot.storage.confirmations import Confirmation
 from engine.images.pictures import to_png
 from tests.wire.looks import dreamt, is_enlarged, is_result, link, whispered
 from tests.wire.people import PATIENCE, Person, Shown, upload
+from tests.wire.test_favorites import job_id, stars
 from tests.wire.test_remix import fields
 from tests.wire.world import World
 
@@ -192,3 +194,28 @@ async def test_the_held_picture_goes_with_forget(world: World, max_: Person) -> 
     await max_.click((await max_.slash("forget")).message, "Delete all my data")
 
     await world.until(lambda: not held(world), what="the attachment to be gone")
+
+
+async def test_a_result_is_starred_from_its_menu_and_a_grid_asks_which(world: World, max_: Person, mo: Person) -> None:
+    single, grid = await dreamt(max_, "an owl"), await dreamt(max_, "a fox", count=2)
+
+    assert "Starred" in whispered(await mo.use_on(single, "Star"))
+    asked = await mo.use_on(grid, "Star")
+    [menu] = [part for part in walk(asked.messages[0].state.components) if part.get("options")]
+    assert ["Image 1", "Image 2"] == [option["label"] for option in menu["options"]]
+    assert "Starred" in whispered(await mo.click(asked.messages[0], menu["custom_id"], ["1"]))
+    assert [(job_id(single), 0, mo.id), (job_id(grid), 1, mo.id)] == await stars(world)
+
+
+async def test_a_vote_begins_from_the_menu_of_a_result_with_several_pictures(
+    world: World, max_: Person, mo: Person
+) -> None:
+    single, grid = await dreamt(max_, "an owl"), await dreamt(max_, "a fox", count=2)
+    theirs = posted(world, max_, upload(picture()))
+
+    assert "at least two pictures" in whispered(await mo.use_on(single, "Vote"))
+    assert "results of this bot only" in whispered(await mo.use_on(theirs, "Vote"))
+    asked = await mo.use_on(grid, "Vote")
+    await mo.click(asked.messages[0], "1 hour")
+
+    await mo.wait_for_message(lambda message: {"A", "B"} <= set(message.buttons))

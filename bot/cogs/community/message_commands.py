@@ -11,18 +11,22 @@ from discord.ext import commands
 
 from bot.community.held_pictures import attached_picture
 from bot.community.picture_requests import FormText
+from bot.community.votes import candidates_of
 from bot.community.words.actions import Asked
-from bot.errors import PictureGone
+from bot.errors import PictureGone, Refused
 from bot.interactions.commands import everywhere
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState, new_job_id
 from bot.operations.command_sync import add_menu
 from bot.pictures.attachments import check_attachment
 from bot.requests.derive import upscale_attached
 from bot.services import BotClient, Services
-from bot.views.base import Press
+from bot.views.base import JobButton, Press
+from bot.views.community.stars import StarButton, StarOneButton
 from bot.views.community.use_picture import REMIX, START, TARGET, PictureForm, PictureUse
+from bot.views.community.votes import VoteButton
 from bot.views.community.words import ExplainForm, answer_describe
 from bot.views.remix_modal import RemixModal
 from bot.views.result import has_choice, upscale
@@ -47,6 +51,8 @@ class MessageCommands(commands.Cog):
             _menu("Explain", self.explain),
             _menu("Upscale", self.upscale),
             _menu("Remix", self.remix),
+            _menu("Star", self.star),
+            _menu("Vote", self.vote),
         ]
 
     async def cog_load(self) -> None:
@@ -105,6 +111,21 @@ class MessageCommands(commands.Cog):
         """Ask for the texts to compare the picture with."""
         await self._open(self._press(interaction), message, ExplainForm)
 
+    async def star(self, interaction: AnyInteraction, message: discord.Message) -> None:
+        """Star a result; of several pictures ask for one."""
+        press = self._press(interaction, form=False, private=True)
+        job = await self._posted(press, message)
+        film = isinstance(job.request, FilmRequest)
+        button: type[JobButton] = StarOneButton if len(job.pictures) > 1 and not film else StarButton
+        await button(job.id).pressed(press, job)
+
+    async def vote(self, interaction: AnyInteraction, message: discord.Message) -> None:
+        """Offer a blind vote on a result of several pictures. Raises Refused for fewer than two."""
+        press = self._press(interaction, form=False, private=True)
+        job = await self._posted(press, message)
+        candidates_of(job)
+        await VoteButton(job.id).pressed(press, job)
+
     async def _open_form(self, interaction: AnyInteraction, message: discord.Message, use: PictureUse) -> None:
         await self._open(self._press(interaction), message, partial(PictureForm, use))
 
@@ -132,12 +153,18 @@ class MessageCommands(commands.Cog):
         await self.services.job_actions.check(built.request, press.caller)
         return attachment
 
-    async def _result(self, press: Press, message: discord.Message) -> JobRow | None:
+    async def _posted(self, press: Press, message: discord.Message) -> JobRow:
+        """The result that the message shows, for acts that work during a blind vote. Raises Refused, PictureGone."""
+        if (job := await self._result(press, message, blind=True)) is None:
+            raise Refused("That works on results of this bot only.")
+        return job
+
+    async def _result(self, press: Press, message: discord.Message, *, blind: bool = False) -> JobRow | None:
         """The job that the message shows, or None. Raises PictureGone if it has no picture."""
         found = await self.services.jobs.find_by_message(message.channel.id, message.id)
         if found is None:
             return None
-        job = await press.job(found.id)
+        job = await press.job(found.id, blind=blind)
         if job.state is not JobState.DONE or not job.pictures:
             raise PictureGone("This job has no finished picture.")
         return job
