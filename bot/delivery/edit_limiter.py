@@ -1,6 +1,7 @@
 """Rate limiter for message edits: a burst of two, then one edit per few seconds, within one budget for the whole bot.
 
-Final updates go first, then progress, then queue positions. A newer update replaces an older one that still waits.
+Final updates go first, within a larger budget; then progress, then queue positions. A newer update replaces an older
+one that still waits.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ class Urgency(IntEnum):
     SHUTDOWN = 1
     PROGRESS = 2
     QUEUE_POSITION = 3
+
+    @property
+    def last(self) -> bool:
+        """Whether no other edit of the message follows."""
+        return self <= Urgency.SHUTDOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +83,41 @@ class EditBudget:
     """How long an edit has to wait: token buckets for each message, each channel and the whole bot.
 
     *seconds* between two edits of one message after its *burst*. Discord allows about one edit per second and channel;
-    staying below that keeps final updates from waiting behind progress. Times are seconds of one monotonic clock.
+    staying below that keeps final updates from waiting behind progress. The whole bot makes *per_second* edits, and
+    up to *finals* final ones: Discord allows 50 requests per second. Times are seconds of one monotonic clock.
     """
 
-    def __init__(self, seconds: float, burst: int = 2, *, share: float = 0.4, per_second: float = 4.0) -> None:
+    def __init__(
+        self, seconds: float, burst: int = 2, *, share: float = 0.4, per_second: float = 4.0, finals: float = 20.0
+    ) -> None:
         self._message = Rate(burst, seconds)
         self._channel = Rate(3, seconds * share)
         self._bot = Rate(8, 1 / per_second)
+        self._final = Rate(20, 1 / finals)
         self._place_seconds = POSITION_DELAY_FACTOR * seconds
         self._buckets: dict[Hashable, TokenBucket] = {}
         self._places: dict[Hashable, float] = {}
         self._prune_at = PRUNE_ABOVE
 
     def wait(self, key: MessageKey, urgency: Urgency, now: float) -> float:
-        """Seconds until *key* may be edited; final and parting updates wait for the bot's bucket only."""
-        if urgency in (Urgency.FINAL, Urgency.SHUTDOWN):
-            return self.shortest_wait(now)
+        """Seconds until *key* may be edited; final and parting updates wait for one bucket only."""
+        if urgency.last:
+            return self.shortest_wait(urgency, now)
         later = self._places.get(key.message, now) - now if urgency is Urgency.QUEUE_POSITION else 0.0
         return max(later, *(bucket.wait(now) for bucket in self._all(key, now)))
 
-    def shortest_wait(self, now: float) -> float:
-        """Seconds until any message may be edited, whatever its urgency: all share the bot's bucket."""
-        return self._bucket("bot", self._bot, now).wait(now)
+    def shortest_wait(self, urgency: Urgency, now: float) -> float:
+        """Seconds until any message may be edited: final updates share one bucket, all others another."""
+        return (self._finals(now) if urgency.last else self._whole_bot(now)).wait(now)
 
-    def take(self, key: MessageKey, now: float) -> None:
+    def take(self, key: MessageKey, urgency: Urgency, now: float) -> None:
+        """Count one edit. A final one counts in both budgets, and delays other edits by a bounded time."""
         if len(self._buckets) >= self._prune_at:
             self._prune(now)
-        for bucket in self._all(key, now):
+        for bucket in (*self._all(key, now), *([self._finals(now)] if urgency.last else [])):
             bucket.take(now)
+        whole = self._whole_bot(now)
+        whole.level = max(whole.level, -float(self._bot.capacity))
         self._places[key.message] = now + self._place_seconds
 
     def give_back(self, key: MessageKey, now: float) -> None:
@@ -123,7 +136,13 @@ class EditBudget:
 
     def _all(self, key: MessageKey, now: float) -> tuple[TokenBucket, TokenBucket, TokenBucket]:
         message = self._bucket(("message", key.message), self._message, now)
-        return message, self._bucket(("channel", key.channel), self._channel, now), self._bucket("bot", self._bot, now)
+        return message, self._bucket(("channel", key.channel), self._channel, now), self._whole_bot(now)
+
+    def _whole_bot(self, now: float) -> TokenBucket:
+        return self._bucket("bot", self._bot, now)
+
+    def _finals(self, now: float) -> TokenBucket:
+        return self._bucket("finals", self._final, now)
 
     def _bucket(self, key: Hashable, rate: Rate, now: float) -> TokenBucket:
         return self._buckets.setdefault(key, TokenBucket(rate, rate.capacity, now))
@@ -177,12 +196,15 @@ class EditLimiter:
         for key, waiting in sorted(self._waiting.items(), key=lambda item: item[1].urgency):
             if waiting.granted.done():
                 continue
-            if (rest := self._budget.shortest_wait(now)) > 0:
-                return rest  # hundreds may wait in a crowd; none of them can go before
+            if (rest := self._budget.shortest_wait(waiting.urgency, now)) > 0:
+                pauses.append(rest)
+                if waiting.urgency.last:
+                    continue
+                break  # hundreds may wait in a crowd; none of them can go before
             pause = self._budget.wait(key, waiting.urgency, now)
             if pause > 0:
                 pauses.append(pause)
             else:
-                self._budget.take(key, now)
+                self._budget.take(key, waiting.urgency, now)
                 waiting.granted.set_result(None)
         return min(pauses, default=None)

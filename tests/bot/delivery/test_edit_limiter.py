@@ -18,7 +18,7 @@ def test_a_message_has_a_burst_of_two_and_then_one_edit_per_three_seconds() -> N
 
     for _ in range(5):
         now += pace.wait(ONE, Urgency.PROGRESS, now)
-        pace.take(ONE, now)
+        pace.take(ONE, Urgency.PROGRESS, now)
         times.append(now - 100)
 
     assert [0, 0, 3, 6, 9] == pytest.approx(times)
@@ -27,7 +27,7 @@ def test_a_message_has_a_burst_of_two_and_then_one_edit_per_three_seconds() -> N
 def test_an_end_does_not_wait_for_its_message_or_channel() -> None:
     pace = EditBudget(3.0, 2)
     for _ in range(4):
-        pace.take(ONE, 100.0)
+        pace.take(ONE, Urgency.PROGRESS, 100.0)
 
     assert 0 < pace.wait(ONE, Urgency.PROGRESS, 100.0)
     assert 0 == pace.wait(ONE, Urgency.FINAL, 100.0)
@@ -36,23 +36,50 @@ def test_an_end_does_not_wait_for_its_message_or_channel() -> None:
 def test_messages_of_one_channel_share_its_limit() -> None:
     pace = EditBudget(3.0, 2)
     for n in range(3):
-        pace.take(MessageKey(n, "studio"), 100.0)
+        pace.take(MessageKey(n, "studio"), Urgency.PROGRESS, 100.0)
 
     assert 1.2 == pytest.approx(pace.wait(TWO, Urgency.PROGRESS, 100.0))
     assert 0 == pace.wait(ELSEWHERE, Urgency.PROGRESS, 100.0)
 
 
-def test_the_whole_bot_has_one_limit_ends_included() -> None:
-    pace = EditBudget(3.0, 2, per_second=4)
+def test_the_whole_bot_has_one_limit_and_ends_a_larger_one() -> None:
+    pace = EditBudget(3.0, 2, per_second=4, finals=20)
     for n in range(8):
-        pace.take(MessageKey(n, n), 100.0)
+        pace.take(MessageKey(n, n), Urgency.PROGRESS, 100.0)
 
-    assert 0.25 == pytest.approx(pace.wait(ONE, Urgency.FINAL, 100.0))
+    assert 0.25 == pytest.approx(pace.wait(ONE, Urgency.PROGRESS, 100.0))
+    assert 0 == pace.wait(ONE, Urgency.FINAL, 100.0)
+    for n in range(20):
+        pace.take(MessageKey(n, n), Urgency.FINAL, 100.0)
+    assert 0.05 == pytest.approx(pace.wait(ONE, Urgency.FINAL, 100.0))
+
+
+def test_ends_delay_progress_by_a_bounded_time() -> None:
+    pace = EditBudget(3.0, 2, per_second=4)
+    for n in range(1000):
+        pace.take(MessageKey(n, n), Urgency.FINAL, 100.0 + n / 20)
+
+    assert 2 <= pace.wait(ONE, Urgency.PROGRESS, 150.0) <= 2.5
+
+
+async def test_ends_go_on_while_progress_waits_for_the_whole_bot() -> None:
+    turns = Turns(EditBudget(60.0, 1, per_second=0.01))
+    running = asyncio.create_task(turns.edit_limiter.run())
+    for n in range(8):
+        await turns.ask(MessageKey(n, n), Urgency.PROGRESS)
+    stuck = asyncio.create_task(turns.ask(MessageKey("stuck", 1), Urgency.PROGRESS))
+
+    for n in range(10):
+        await asyncio.wait_for(turns.ask(MessageKey(f"end {n}", n), Urgency.FINAL), 2)
+
+    assert not stuck.done()
+    for task in (running, stuck):
+        task.cancel()
 
 
 def test_places_in_the_queue_wait_longer_than_progress() -> None:
     pace = EditBudget(3.0, 2)
-    pace.take(ONE, 100.0)
+    pace.take(ONE, Urgency.PROGRESS, 100.0)
 
     assert 0 == pace.wait(ONE, Urgency.PROGRESS, 100.0)
     assert 15 == pace.wait(ONE, Urgency.QUEUE_POSITION, 100.0)
@@ -60,7 +87,7 @@ def test_places_in_the_queue_wait_longer_than_progress() -> None:
 
 def test_a_turn_that_was_not_needed_is_given_back() -> None:
     pace = EditBudget(3.0, 1)
-    pace.take(ONE, 100.0)
+    pace.take(ONE, Urgency.PROGRESS, 100.0)
     pace.give_back(ONE, 100.0)
 
     assert 0 == pace.wait(ONE, Urgency.PROGRESS, 100.0)
@@ -68,7 +95,7 @@ def test_a_turn_that_was_not_needed_is_given_back() -> None:
 
 def test_a_clock_that_is_set_back_costs_nothing() -> None:
     pace = EditBudget(3.0, 2)
-    pace.take(ONE, 100.0)
+    pace.take(ONE, Urgency.PROGRESS, 100.0)
 
     assert 0 == pace.wait(ONE, Urgency.PROGRESS, 50.0)
 
@@ -80,7 +107,7 @@ def test_many_jobs_make_a_bounded_number_of_edits(jobs: int) -> None:
     while now < 160:
         for n in range(jobs):
             if pace.wait(MessageKey(n, n % 5), Urgency.PROGRESS, now) <= 0:
-                pace.take(MessageKey(n, n % 5), now)
+                pace.take(MessageKey(n, n % 5), Urgency.PROGRESS, now)
                 edits += 1
         now += 0.05
 
@@ -188,7 +215,7 @@ async def test_a_turnstile_that_is_stopped_in_the_moment_of_news_stops(turns: in
 def test_full_buckets_are_dropped() -> None:
     budget = EditBudget(3.0, 2)
     for number in range(5000):
-        budget.take(MessageKey(number, number), now=10.0 * number)
+        budget.take(MessageKey(number, number), Urgency.PROGRESS, now=10.0 * number)
 
     assert len(budget._buckets) < 600
     assert len(budget._places) < 600
