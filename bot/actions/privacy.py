@@ -79,29 +79,37 @@ class Privacy:
         """
         now = self._clock()
         self._admit(user_id, now)
+        return await asyncio.to_thread(lambda: asyncio.run(self._read(user_id, now, most_bytes)))
+
+    async def _read(self, user_id: int, now: float, most_bytes: int) -> Copy:
+        """Runs in the event loop of another thread, because thousands of rows would delay the bot's own loop."""
         owner = owner_of(user_id)
-        jobs, pictures, questions = await self._store.erasure.rows(owner)
-        entries = await self._jobs.quota.history(user_id, _EVERYTHING)
-        settings = await self._store.settings.all("person", str(user_id))
-        stars = await self._store.stars.of_person(user_id)
-        searches = await self._store.searches.of_person(user_id)
-        indexed = await self._store.picture_index.of_owner(user_id)
-        about: dict[str, object] = {
-            "person": str(user_id),
-            "copied_at": _time(now),
-            "settings": settings,
-            **await self._store.styles.of_person(user_id),
-            "made_from": [
-                {"job": one.child, "parent": one.parent, "image": one.index, "how": one.relation}
-                for one in await self._store.ancestry.of_owner(owner)
-            ],
-            **await self._store.challenges.of_person(user_id),
-            "votes": [_vote(row) for row in await self._store.votes.of_person(user_id)],
-            "searches": [{"at": _time(one.at), "words": one.words, "in": one.place} for one in searches],
-            "search_index": [_indexed(row) for row in indexed],
-            "stars": [{"job": one.job_id, "picture": one.index + 1, "since": _time(one.at)} for one in stars],
-        }
-        return await asyncio.to_thread(self._pack, about, jobs, pictures, questions, entries, indexed, most_bytes)
+        async with self._store.snapshot() as store:
+            entries = await self._jobs.quota.history(user_id, _EVERYTHING, store.ledger)
+            jobs, pictures, questions = await store.erasure.rows(owner)
+            indexed = await store.picture_index.of_owner(user_id)
+            about: dict[str, object] = {
+                "person": str(user_id),
+                "copied_at": _time(now),
+                "settings": await store.settings.all("person", str(user_id)),
+                **await store.styles.of_person(user_id),
+                "made_from": [
+                    {"job": one.child, "parent": one.parent, "image": one.index, "how": one.relation}
+                    for one in await store.ancestry.of_owner(owner)
+                ],
+                **await store.challenges.of_person(user_id),
+                "votes": [_vote(row) for row in await store.votes.of_person(user_id)],
+                "searches": [
+                    {"at": _time(one.at), "words": one.words, "in": one.place}
+                    for one in await store.searches.of_person(user_id)
+                ],
+                "search_index": [_indexed(row) for row in indexed],
+                "stars": [
+                    {"job": one.job_id, "picture": one.index + 1, "since": _time(one.at)}
+                    for one in await store.stars.of_person(user_id)
+                ],
+            }
+        return self._pack(about, jobs, pictures, questions, entries, indexed, most_bytes)
 
     def _admit(self, user_id: int, now: float) -> None:
         self._copied = {who: at for who, at in self._copied.items() if at + COPY_SECONDS > now >= at}

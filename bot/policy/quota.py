@@ -100,10 +100,11 @@ class Quota:
             used = await self._rows.of_server(session, server_id, window.since)
         return max(0.0, allowance - used / STEPS_PER_UNIT), allowance
 
-    async def history(self, user_id: int, limit: int = 10) -> list[LedgerEntry]:
-        """Bookings of a person, newest first."""
-        async with self._rows.database.reading() as session:
-            rows = await self._rows.lines(session, owner_of(user_id), limit)
+    async def history(self, user_id: int, limit: int = 10, snapshot: LedgerRows | None = None) -> list[LedgerEntry]:
+        """Bookings of a person, newest first; read from *snapshot* if there is one."""
+        ledger = snapshot or self._rows
+        async with ledger.database.reading() as session:
+            rows = await ledger.lines(session, owner_of(user_id), limit)
         return [
             LedgerEntry(row["at"], row["kind"], row["amount"] / STEPS_PER_UNIT, row["job_id"], row["note"])
             for row in rows

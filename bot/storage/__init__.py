@@ -13,7 +13,8 @@ May import: bot.models, bot.errors, bot.retry, engine.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -117,6 +118,15 @@ class Store:
                 await sweep
             except StoreError as error:
                 log.warning("Leftover files stay: %s", error)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Store]:
+        """The tables as they are now, for long reads; see `Database.snapshot`. Raises StoreError."""
+        database = await self.database.snapshot()
+        try:
+            yield Store(self.folder, self._lock, database)
+        finally:
+            await database.close()
 
     async def used_bytes(self) -> int:
         """Bytes on disk of pictures, attachments and frames. Raises StoreError."""

@@ -105,6 +105,7 @@ class Database:
     def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
         self._connection = connection
         self._session = Session(connection)
+        self._path = path.absolute()
         self._lock = asyncio.Lock()
         self._holder: asyncio.Task[Any] | None = None
         self._file = DatabaseFile(path)
@@ -122,6 +123,23 @@ class Database:
                 await connection.executescript(_PRAGMAS)
             await _migrate(connection, path, migrations or files("bot.storage") / "schema")
             return cls(connection, path)
+        except BaseException:
+            await connection.close()
+            raise
+
+    async def snapshot(self) -> Database:
+        """The content as it is now, read-only, on a second connection: long reads delay no other statement.
+
+        The caller closes it. Raises StoreError.
+        """
+        with _in_words():
+            connection = await aiosqlite.connect(f"{self._path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        try:
+            with _in_words():
+                await connection.execute_fetchall("BEGIN")
+                await connection.execute_fetchall("SELECT 1 FROM sqlite_schema")
+            return Database(connection, self._path)
         except BaseException:
             await connection.close()
             raise

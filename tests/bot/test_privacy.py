@@ -15,7 +15,7 @@ import pytest
 import bot.actions.privacy
 import bot.storage.jobs
 from bot.actions.privacy import COPY_SECONDS, JOBS_AT_ONCE, Privacy
-from bot.errors import CoolingDown, Refused
+from bot.errors import CoolingDown, Refused, StoreError
 from bot.jobs.admission import Submission
 from bot.models.job import JobState, owner_of
 from bot.retry import install
@@ -103,6 +103,22 @@ async def test_records_are_read_and_packed_off_the_event_loop(tmp_path: Path, mo
 
     assert threads
     assert threading.main_thread().name not in threads
+
+
+async def test_a_copy_waits_for_no_transaction_and_shows_one_moment(tmp_path: Path) -> None:
+    async with running_core(tmp_path) as core:
+        await multiply(core, 2)
+        async with core.store.transaction() as session:
+            await session.run("DELETE FROM pictures")
+            copy = await privacy(core).copy(ANN, 10**7)
+        with zipfile.ZipFile(io.BytesIO(copy.data)) as archive:
+            data = json.loads(archive.read("data.json"))
+        async with core.store.snapshot() as snapshot:
+            with pytest.raises(StoreError, match="readonly"):
+                await snapshot.database.all("DELETE FROM settings")
+
+        assert [1, 1, 1] == [len(job["pictures"]) for job in data["jobs"]]
+        assert 0 == await count(core.store, "pictures", "1")
 
 
 async def test_a_copy_is_complete_and_the_next_one_waits_a_minute(tmp_path: Path) -> None:
