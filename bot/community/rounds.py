@@ -21,7 +21,7 @@ from engine.errors import DreamError
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 2.0
-"""Interval in which deadlines and unannounced changes are looked for, such as new and deleted pictures."""
+"""Interval in which deadlines and unannounced changes are looked for, such as deleted pictures."""
 MOST_FAILURES = 3
 """Failures in a row after which the pause before the next attempt grows no longer."""
 CHECK_SECONDS = 60.0
@@ -55,7 +55,7 @@ class Rounds:
         self._works[kind] = _Work(do, every)
 
     def wake(self) -> None:
-        """Something has changed: look now."""
+        """Look now, because something has changed, such as a job that is finished."""
         self._news.set()
 
     async def run(self) -> None:

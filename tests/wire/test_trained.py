@@ -44,7 +44,7 @@ def _trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with torch.no_grad():
         net.fine.out[2].bias += 0.4
     flags = {name: value for name, value in asdict(net.flags).items() if name not in ("use_fp16", "use_checkpoint")}
-    install(net, flags, _made("mine"), root)
+    install(net, {"flags": flags, "base": "primer"}, _made("mine"), root)
     install_adapter(adapter_tensors(adapters), _made("ink"), root)
     share_custom_models({}, os.environ)
     yield
@@ -55,7 +55,7 @@ def _trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _made(name: str) -> Provenance:
-    return Provenance(name, "primer", "0" * 64, "As this program.", "primer", 5, 2, 0.1, {})
+    return Provenance(name, "primer", "0" * 64, "As this program.", 5, 2, 0.1, {})
 
 
 async def painted(person: Person, **options: object) -> tuple[str, NDArray[np.int16]]:
