@@ -39,7 +39,6 @@ async def kept(world: World, folder: Path) -> AsyncIterator[BotAndEngine]:
         DATA_VARIABLE: str(folder / "data"),
     }
     config = settings(folder, 1)
-    config.write_text(config.read_text() + "[queue]\ncooldown_seconds = 0.0\n")
 
     async def start() -> Child:
         return await start_bot(environ, folder / "bot.log", config)
