@@ -255,7 +255,7 @@ def _fill_rounds(
     rounds.add("sheets of votes", covered_sheets.work)
     rounds.add("challenges", challenges.work)
     rounds.add("starboard", starboard.work, CHECK_SECONDS)
-    rounds.add("search index", embedder.index)
+    rounds.add("search index", partial(embedder.index, rounds.wake))
     if embedder.enabled:
         rounds.add("vectors", embedder.embed)
 

@@ -75,7 +75,8 @@ class JobRegistry:
         """Ticks until which a stale forecast counts."""
         self._started: dict[str, float] = {}
         """Running job → ticks at the start of its present part."""
-        self._told: Mapping[str, int] = {}
+        self._told: dict[str, int] = {}
+        """Waiting job → its number in the order when its position was last asked for or announced."""
         self._telling = False
 
     def row(self, job_id: str, attempt: int | None = None) -> JobRow | None:
@@ -112,8 +113,10 @@ class JobRegistry:
         if self._queued(job_id) is None:
             return None
         found = self._forecast(job_id)
-        number = found.index.get(job_id)
-        return None if number is None else self._position(found, found.order[number])
+        if (number := found.index.get(job_id)) is None:
+            return None
+        self._told.setdefault(job_id, number)
+        return self._position(found, found.order[number])
 
     def ready_at(self, job_id: str) -> float | None:
         """When a running job will probably be finished (unix seconds)."""
@@ -284,7 +287,7 @@ class JobRegistry:
             self._telling = True
             asyncio.get_running_loop().call_later(rest, self._tell_moved)
             return
-        before, self._told = self._told, self._forecast().index if self.queued() else {}
+        before, self._told = self._told, dict(self._forecast().index) if self.queued() else {}
         moved = {job_id for job_id, number in self._told.items() if before.get(job_id, number) != number}
         for callback in self._movers if moved else ():
             callback(moved)

@@ -37,12 +37,13 @@ async def test_stars_gallery_and_search_can_be_used_on_the_page(browser: Browser
         picture = await latest(page, "· job ")
         await expect(picture.locator(".button", has_text="More like this")).to_be_visible()
         similar = page.locator(".message", has_text="More like this, page 1")
-        for tries in range(1, 10):  # the other pictures are embedded in the background
+        for tries in range(1, 60):  # the other pictures are embedded in the background
             await picture.locator(".button", has_text="More like this").click()
             nothing = page.locator(".message", has_text="Nothing found among the pictures")
             await expect(similar.or_(nothing.nth(tries - 1)).last).to_be_visible()
             if await similar.count():
                 break
+            await page.wait_for_timeout(500)
         await expect(similar.last).to_be_visible()
 
         await page.set_viewport_size(PHONE)

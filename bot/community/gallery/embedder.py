@@ -153,9 +153,10 @@ class PictureEmbedder:
     def enabled(self) -> bool:
         return self._name != OFF
 
-    async def index(self) -> None:
-        """Index new pictures, and purge removed ones. Raises StoreError or OSError."""
+    async def index(self, indexed: Callable[[], None]) -> None:
+        """Index new pictures, say so, and purge removed ones. Raises StoreError or OSError."""
         await self._indexer.catch_up()
+        indexed()
         await self.purge()
 
     async def embed(self) -> None:

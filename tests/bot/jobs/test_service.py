@@ -131,6 +131,21 @@ async def test_who_moves_up_hears_of_it(tmp_path: Path) -> None:
         assert 1 == core.jobs.registry.place(jobs[2].id).position  # type: ignore[union-attr]
 
 
+async def test_a_move_is_announced_to_a_job_whose_first_position_was_only_asked_for(tmp_path: Path) -> None:
+    async with running_core(tmp_path, config(queue={"per_user": 5})) as core:
+        jobs = [await core.ask(user) for user in (ANN, BOB, CID)]
+        await core.handed(jobs[0].id)
+        moved: set[str] = set()
+        registry = core.jobs.registry
+        registry.subscribe_moves(moved.update)
+        registry._told.clear()  # a busy machine has announced nothing yet
+        assert 2 == registry.place(jobs[2].id).position  # type: ignore[union-attr]
+
+        await core.jobs.cancel(jobs[1].id, BOB)
+
+        await core.until(lambda: jobs[2].id in moved)
+
+
 async def test_a_subscriber_that_breaks_harms_nobody(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         broken: list[str] = []
