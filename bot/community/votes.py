@@ -97,7 +97,7 @@ class Votes:
             raise Refused("Only pictures that are posted in this channel can be voted on. Post them here first.")
         await self._jobs.admission.check_showing(job, caller.user_id, caller.location)
         if await self._store.blind_pictures.entry(job.id) is not None:
-            raise Refused("This picture is entered in a challenge, which has a vote of its own.")
+            raise Refused("This picture is entered in a challenge, which has its own vote.")
         where = VotePlace(
             caller.guild_id, caller.channel_id, caller.above[0] if caller.in_thread and caller.above else None
         )

@@ -30,8 +30,8 @@ class Urgency(IntEnum):
     QUEUE_POSITION = 3
 
     @property
-    def last(self) -> bool:
-        """Whether no other edit of the message follows."""
+    def parting(self) -> bool:
+        """Whether this process edits the message no more."""
         return self <= Urgency.SHUTDOWN
 
 
@@ -101,20 +101,20 @@ class EditBudget:
 
     def wait(self, key: MessageKey, urgency: Urgency, now: float) -> float:
         """Seconds until *key* may be edited; final and parting updates wait for one bucket only."""
-        if urgency.last:
+        if urgency.parting:
             return self.shortest_wait(urgency, now)
         later = self._places.get(key.message, now) - now if urgency is Urgency.QUEUE_POSITION else 0.0
         return max(later, *(bucket.wait(now) for bucket in self._all(key, now)))
 
     def shortest_wait(self, urgency: Urgency, now: float) -> float:
         """Seconds until any message may be edited: final updates share one bucket, all others another."""
-        return (self._finals(now) if urgency.last else self._whole_bot(now)).wait(now)
+        return (self._finals(now) if urgency.parting else self._whole_bot(now)).wait(now)
 
     def take(self, key: MessageKey, urgency: Urgency, now: float) -> None:
         """Count one edit. A final one counts in both budgets, and delays other edits by a bounded time."""
         if len(self._buckets) >= self._prune_at:
             self._prune(now)
-        for bucket in (*self._all(key, now), *([self._finals(now)] if urgency.last else [])):
+        for bucket in (*self._all(key, now), *([self._finals(now)] if urgency.parting else [])):
             bucket.take(now)
         whole = self._whole_bot(now)
         whole.level = max(whole.level, -float(self._bot.capacity))
@@ -198,7 +198,7 @@ class EditLimiter:
                 continue
             if (rest := self._budget.shortest_wait(waiting.urgency, now)) > 0:
                 pauses.append(rest)
-                if waiting.urgency.last:
+                if waiting.urgency.parting:
                     continue
                 break  # hundreds may wait in a crowd; none of them can go before
             pause = self._budget.wait(key, waiting.urgency, now)

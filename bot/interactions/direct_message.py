@@ -7,8 +7,8 @@ import contextlib
 import discord
 
 from bot.errors import Refused
-from bot.interactions.message_api import FAILURES, EphemeralPayload, MessagePayload
-from bot.interactions.responder import NO_DIRECT_MESSAGES, Responder
+from bot.interactions.message_api import FAILURES, MessagePayload
+from bot.interactions.responder import NO_DIRECT_MESSAGES, ElsewhereResponder, Responder
 from bot.text import message_link
 
 CLOSED = (
@@ -17,12 +17,12 @@ CLOSED = (
 )
 
 
-class DirectMessageResponder:
+class DirectMessageResponder(ElsewhereResponder):
     """Posts the job's message as a direct message; all other replies go to *responder*."""
 
     def __init__(self, message: discord.Message, responder: Responder) -> None:
+        super().__init__(responder)
         self._message = message
-        self._answer = responder
 
     @classmethod
     async def open(cls, client: discord.Client, user_id: int, responder: Responder) -> DirectMessageResponder:
@@ -40,10 +40,6 @@ class DirectMessageResponder:
         return self._message.channel.id
 
     @property
-    def can_ask(self) -> bool:
-        return self._answer.can_ask
-
-    @property
     def upload_limit(self) -> int:
         """Discord's default limit in bytes."""
         return discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
@@ -59,12 +55,3 @@ class DirectMessageResponder:
         link = message_link(None, self.channel_id, self._message.id)
         await self._answer.send_private(f"Only you can see it: {link}")
         return self._message.id
-
-    async def announce(self, words: str) -> None:
-        await self._answer.announce(words)
-
-    async def send_private(self, words: str) -> None:
-        await self._answer.send_private(words)
-
-    async def send_private_payload(self, sheet: EphemeralPayload) -> None:
-        await self._answer.send_private_payload(sheet)

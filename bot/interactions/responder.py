@@ -293,3 +293,23 @@ class ReactionResponder:
             delete_after=VANISHES,
             allowed_mentions=discord.AllowedMentions(users=[discord.Object(self._user_id)], replied_user=False),
         )
+
+
+class ElsewhereResponder:
+    """Base of responders whose public message is not the answer to the interaction; private replies go to *answer*."""
+
+    def __init__(self, answer: Responder) -> None:
+        self._answer = answer
+
+    @property
+    def can_ask(self) -> bool:
+        return self._answer.can_ask
+
+    async def announce(self, words: str) -> None:
+        await self._answer.announce(words)
+
+    async def send_private(self, words: str) -> None:
+        await self._answer.send_private(words)
+
+    async def send_private_payload(self, sheet: EphemeralPayload) -> None:
+        await self._answer.send_private_payload(sheet)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from bot.interactions.message_api import EphemeralPayload, MessagePayload, Post
-from bot.interactions.responder import Responder
+from bot.interactions.responder import ElsewhereResponder, Responder
 
 
-class ThreadResponder:
+class ThreadResponder(ElsewhereResponder):
     """Posts the job's message by *post* under the nonce *key*, after *answer* has sent *confirmation* to the person."""
 
     def __init__(self, post: Post, key: str, answer: Responder, confirmation: EphemeralPayload) -> None:
+        super().__init__(answer)
         self._post = post
         self._key = key
-        self._answer = answer
         self._confirmation = confirmation
-
-    @property
-    def can_ask(self) -> bool:
-        return self._answer.can_ask
 
     @property
     def upload_limit(self) -> int:
@@ -28,12 +24,3 @@ class ThreadResponder:
         """Confirm to the person, then post in the thread. Raises what Discord raises."""
         await self._answer.send_private_payload(self._confirmation)
         return await self._post.send(face, self._key)
-
-    async def announce(self, words: str) -> None:
-        await self._answer.announce(words)
-
-    async def send_private(self, words: str) -> None:
-        await self._answer.send_private(words)
-
-    async def send_private_payload(self, sheet: EphemeralPayload) -> None:
-        await self._answer.send_private_payload(sheet)

@@ -158,7 +158,7 @@ class _Forked:
 
 
 class _Spawned:
-    """A process of its own, for systems that do not fork. Its deadline is its only limit of time."""
+    """Starts one process per picture, for systems without fork. Only a deadline limits its time."""
 
     def __init__(self, order: Order) -> None:
         self._seconds = order.seconds

@@ -194,5 +194,5 @@ def answer(share: int, pixels: int, *, alpha: bool) -> None:
 
 
 def main() -> None:
-    """``python -I -S -c … SHARE PIXELS ALPHA``: one picture in a process of its own, where there is no fork."""
+    """``python -I -S -c … SHARE PIXELS ALPHA``: one picture in one process, for systems without fork."""
     answer(int(sys.argv[-3]), int(sys.argv[-2]), alpha=sys.argv[-1] == "True")

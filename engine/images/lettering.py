@@ -131,7 +131,7 @@ def _drawable(text: str) -> str:
 def _runs(line: str) -> Iterator[tuple[int, str, bool]]:
     """(font, text, whether it is read from right to left) in the order in which they are seen, from the left.
 
-    Texts joined by “ · ” follow one another from the left, and each has a direction of its own.
+    Texts joined by “ · ” follow one another from the left, each in its own direction.
     """
     for place, part in enumerate(line.split(JOINED)):
         if place:

@@ -403,7 +403,7 @@ async def test_a_vote_on_an_entry_in_the_thread_does_not_hold_up_the_challenge(
     await max_.click(choice, "Enter 1")
     await entered(mo, "a fox", announcement)
     answer = await max_.click(late, "1 hour")
-    await world.until(lambda: any("which has a vote of its own" in one.text for one in answer.messages))
+    await world.until(lambda: any("which has its own vote" in one.text for one in answer.messages))
 
     world.forward(3601)
 

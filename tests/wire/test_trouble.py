@@ -51,6 +51,19 @@ async def test_under_real_rate_limits_the_bot_is_never_told_to_wait(world: World
 
 
 @pytest.mark.slow
+@pytest.mark.bot(queue={"per_user": 20}, delivery={"edit_seconds": 3.0})
+async def test_many_final_edits_in_one_channel_never_break_a_rate_limit(world: World, max_: Person) -> None:
+    world.site.limits.realistic()
+
+    answers = [await max_.slash("dream", prompt=f"an owl {number}", steps=2) for number in range(16)]
+    for answer in answers:
+        await max_.wait_for(answer.message, is_result, LATER)
+
+    assert 0 == world.site.limits.invalid
+    assert not any(exchange.status == 429 for exchange in world.site.record.exchanges)
+
+
+@pytest.mark.slow
 async def test_with_every_third_request_failing_the_picture_comes(world: World, max_: Person) -> None:
     FaultSwitches(world.site).set("errors", True)
 
