@@ -6,8 +6,7 @@ from collections.abc import Collection
 
 import discord
 
-from bot.actions.moderate import Moderation
-from bot.actions.notify_moderators import tell_moderators
+from bot.actions.moderate import Moderation, tell_moderators
 from bot.delivery.service import Delivery
 from bot.errors import Refused
 from bot.interactions.context import Invocation

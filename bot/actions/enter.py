@@ -10,9 +10,8 @@ import discord
 from bot.actions.create import JobActions
 from bot.delivery.service import Delivery
 from bot.interactions.context import Invocation
-from bot.interactions.message_api import Address, EphemeralPayload, Post, nonce
-from bot.interactions.responder import Responder
-from bot.interactions.thread import ThreadResponder
+from bot.interactions.message_api import Address, EphemeralPayload, MessagePayload, Post, nonce
+from bot.interactions.responder import ElsewhereResponder, Responder
 from bot.jobs.admission import Submission, delivered_once
 from bot.jobs.service import JobService
 from bot.models.job import Applied, JobRow
@@ -20,6 +19,26 @@ from bot.policy.server_rules import Preferences
 from bot.storage import Store
 from bot.storage.database import Session
 from engine.requests.request import DreamRequest
+
+
+class ThreadResponder(ElsewhereResponder):
+    """Posts the job's message by *post* under the nonce *key*, after *answer* has sent *confirmation* to the person."""
+
+    def __init__(self, post: Post, key: str, answer: Responder, confirmation: EphemeralPayload) -> None:
+        super().__init__(answer)
+        self._post = post
+        self._key = key
+        self._confirmation = confirmation
+
+    @property
+    def upload_limit(self) -> int:
+        """Most bytes of one file in the thread."""
+        return self._post.upload_limit
+
+    async def send_public(self, face: MessagePayload) -> int | None:
+        """Confirm to the person, then post in the thread. Raises what Discord raises."""
+        await self._answer.send_private_payload(self._confirmation)
+        return await self._post.send(face, self._key)
 
 
 @dataclass(frozen=True, slots=True)

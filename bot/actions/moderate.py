@@ -8,7 +8,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+import discord
+
 from bot.errors import NotAllowed, NothingToCancel, Refused
+from bot.interactions.message_api import FAILURES
 from bot.jobs.service import JobService
 from bot.models.audit import LOG_PAGE, AuditFilter, LogPage
 from bot.models.job import JobRow, owner_of
@@ -235,3 +238,11 @@ _ALREADY: Mapping[str, str] = {
     "paused": "The queue is already paused.",
     "draining": "New jobs are already stopped.",
 }
+
+
+async def tell_moderators(client: discord.Client, server_id: int | None, rules: ServerRules, words: str) -> None:
+    """Post a line in the server's report channel, if it has one, without pings. Never raises."""
+    if rules.report_channel:
+        channel = client.get_partial_messageable(rules.report_channel, guild_id=server_id)
+        with contextlib.suppress(*FAILURES):
+            await channel.send(words, allowed_mentions=discord.AllowedMentions.none())

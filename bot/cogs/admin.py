@@ -10,8 +10,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.actions.moderate import by_host
-from bot.actions.notify_moderators import tell_moderators
+from bot.actions.moderate import by_host, tell_moderators
 from bot.embeds.job import show_request
 from bot.embeds.moderation import ACTIONS, blocks_embed, words_embed
 from bot.errors import NotAllowed, Refused

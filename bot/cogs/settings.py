@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.actions.notify_moderators import tell_moderators
+from bot.actions.moderate import tell_moderators
 from bot.community.defaults import check_negative
 from bot.embeds.moderation import USUAL, changes_words, channel_embed, choices_embed, rules_embed
 from bot.errors import Refused

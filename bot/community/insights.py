@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+
+import discord
 
 from bot.community.gallery.visibility import Visibility
+from bot.embeds.job import COLOURS
 from bot.interactions.context import Invocation
-from bot.models.vote import Candidate, Duel, Trait, Vote
+from bot.models.job import JobState
+from bot.models.vote import PROMPT, Candidate, Duel, Trait, Vote
 from bot.storage import Store
+from bot.text import count, plain, shorten
 
 LATEST = 200
 """Votes of a server that are counted, newest first."""
@@ -84,3 +89,35 @@ def _compared(vote: Vote) -> Iterator[tuple[Trait, Trait, int]]:
 
 def _key(trait: Trait) -> Trait:
     return trait[0], " ".join(trait[1].casefold().split())
+
+
+LINES = 20
+VALUE = 40
+"""Most characters of a value; all lines fit into an embed even if every character is escaped."""
+SILENT = (PROMPT, "style", "way")
+"""Axes whose values explain themselves."""
+NOTHING = (
+    "No votes have been counted yet. Paint several pictures with /compare or count:4, then press **Vote** under them."
+)
+
+
+def insight_embed(duels: Sequence[Duel], about: str) -> discord.Embed:
+    """The most decided pairs; with *about* those in which one value contains it."""
+    word = about.casefold().strip()
+    found = [one for one in duels if word in one.winner.casefold() or word in one.loser.casefold()]
+    embed = discord.Embed(title="What wins votes in this server", colour=COLOURS[JobState.DONE])
+    if found:
+        embed.description = "\n".join(map(_line, found[:LINES]))
+        hidden = len(found) - LINES
+        more = f" · {count(hidden, 'more pair')}; narrow it down with about:" if hidden > 0 else ""
+        embed.set_footer(text=f"Only votes on pictures that differ in nothing else{more}")
+    else:
+        embed.description = f"No vote has compared “{plain(shorten(about, VALUE))}” yet." if duels else NOTHING
+    return embed
+
+
+def _line(duel: Duel) -> str:
+    axis = "" if duel.axis in SILENT else f"{plain(shorten(duel.axis, VALUE))} "
+    winner, loser = (f"{axis}**{plain(shorten(value, VALUE))}**" for value in (duel.winner, duel.loser))
+    verb = "beats" if duel.wins > duel.losses else "and"
+    return f"{winner} {verb} {loser} {duel.wins} : {duel.losses}"

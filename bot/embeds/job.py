@@ -50,8 +50,7 @@ from bot.text import (
     units,
 )
 from engine.catalogue.models import MODELS
-from engine.primer.closest import unknown_sentence
-from engine.primer.vocabulary import unknown_words
+from engine.primer.vocabulary import unknown_sentence, unknown_words
 from engine.protocol.messages import Progress
 from engine.requests.request import DreamRequest, UpscaleRequest
 

@@ -16,8 +16,7 @@ from bot.text import shorten
 from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
 from engine.images.icons.sets import suggest
 from engine.images.icons.spec import PREFIX, Icon
-from engine.primer.closest import complete
-from engine.primer.welcome import WELCOME_PROMPTS
+from engine.primer.vocabulary import WELCOME_PROMPTS, complete
 from engine.requests.request import (
     METHODS,
     SHAPES,

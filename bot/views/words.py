@@ -11,10 +11,9 @@ from discord import ui
 from bot.errors import Refused
 from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
-from bot.pictures.word_sheet import nouns_of, word_sheet
+from bot.pictures.help_sheets import nouns_of, word_sheet
 from bot.views.base import IdButton, Press, template, view_of
-from engine.primer.things import GROUPS
-from engine.primer.vocabulary import KNOWN
+from engine.primer.vocabulary import GROUPS, KNOWN
 
 _FILE = "words.png"
 _BASICS = ("shapes", "things", "colours", "sizes", "places", "times", "sky", "styles")

@@ -1,7 +1,6 @@
 """Films: each frame is painted from the previous one, moved. No torch; the caller paints.
 
-    key_frames   numbers that change along a film: ``0:1, 50:1.05``
-    camera       zoom, rotation and shift of a frame
+    camera       zoom, rotation and shift of a frame, constant or by key frames: ``0:1, 50:1.05``
     scenes       prompts along a film: ``a ^ b ^ c`` or ``0: a | 40: b``, with crossfades
     plan         the request of every frame, and which frames exist
 

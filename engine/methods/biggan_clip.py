@@ -4,37 +4,184 @@ Murdock 2021, and lucidrains' big-sleep after it. BigGAN-deep decodes random num
 one set of both for its input and one for each block; CLIP scores cutouts of it, and Adam moves the sets. Two things
 differ: an image begins with the classes whose names CLIP finds nearest to the prompt (Big Sleep begins with all of
 them, faintly: `classes=all`), and distances are spherical instead of cosine.
+
+Each row of parameters holds z, then one logit per class. As in Murdock's, one loss keeps z near
+the normal distribution that the network was trained with, and one lets all classes but the strongest fade.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from engine.catalogue.models import MODELS
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
-from engine.guidance.objective import ClipTarget
+from engine.guidance.objective import ClipTarget, Objective, Scales
 from engine.images.tensors import noise, to_unit
 from engine.loaders.biggan import BigganNet, load_biggan_net
-from engine.methods._biggan_state import (
-    BigganImage,
-    all_faint,
-    conditions,
-    nearest_classes,
-    prior_gradient,
-    some_present,
-    updated,
-)
-from engine.methods._optimisation import OptimisationMethod, Start
-from engine.methods._shared import init_image
+from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start
+from engine.methods._shared import adam_update, init_image
 from engine.perceptors.imagenet_classes import class_name, class_vectors
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.requests.options.biggan_clip import ALL, BigganClipOptions
 from engine.requests.options.clip_views import Weighted, read_perceptors
 from engine.requests.request import DreamRequest
 from engine.runtime.runtime import NetProvider
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""Of Adam: PyTorch's defaults, as in the notebooks."""
+CLIP_SCALE = 100.0
+"""Scale of the CLIP loss beside the others."""
+TOO_FAR = 4.0
+"""Scale of the penalty for z of a larger norm than normal numbers have."""
+FADING = 50.0
+"""A class weight is multiplied by this before it is squared, to make it fade."""
+FAINT, SPREAD = -3.9, 0.3
+"""Mean and spread of the logits where all classes begin: a fiftieth of each."""
+ABSENT = -7.0
+"""Logits of the classes that are not chosen: a thousandth of each."""
+MOST = 0.99
+"""Weight of an only chosen class; a sigmoid never reaches 1."""
+
+
+@dataclass(kw_only=True)
+class BigganImage(OptimisedImage):
+    """Its parameters are [L, z + classes]; L is 1, or one for the network's input and one for each of its blocks.
+
+    It holds the init image, [3, H, W] in [-1, 1].
+    """
+
+    options: BigganClipOptions
+    average: Tensor = field(init=False)
+    """The exponential moving average of its parameters, which the finished image is decoded from."""
+
+    def __post_init__(self) -> None:
+        self.average = self.parameters.clone()
+
+    @property
+    def scales(self) -> Scales:
+        """CLIP, smoothness, distance from the init image."""
+        options, at = self.options, self.timestep
+        hold = 0.0 if self.held is None else float(options.init_weight.at(at))
+        return Scales(CLIP_SCALE, tv=options.tv_scale.at(at), init=hold)
+
+    @property
+    def objective(self) -> Objective:
+        """The objective of the next step, with the init image."""
+        return replace(super().objective, init=self.held)
+
+
+def class_weights(logits: Tensor, most: int, temperature: float) -> Tensor:
+    """Logits [..., C] → class weights [..., C] in [0, 1].
+
+    *most* = 0: a sigmoid of each. Otherwise only the *most* strongest have a weight: the first by a softmax over all,
+    the second by a softmax over the others, and so on.
+    """
+    if not most:
+        return logits.sigmoid()
+    heat = logits / temperature
+    strongest = heat.topk(most, dim=-1)
+    rest = heat.scatter(-1, strongest.indices, -math.inf).logsumexp(-1)
+    weights = []
+    for number in reversed(range(most)):
+        rest = torch.logaddexp(rest, strongest.values[..., number])
+        weights.append((strongest.values[..., number] - rest).exp())
+    return torch.zeros_like(logits).scatter(-1, strongest.indices, torch.stack(weights[::-1], dim=-1))
+
+
+def conditions(batch: Sequence[BigganImage], numbers: Tensor, z_dim: int) -> tuple[Tensor, Tensor]:
+    """Parameters [N, L, z + C] → z [N, L, z] and class weights [N, L, C]."""
+    options = [s.options for s in batch]
+    weights = [
+        class_weights(row[:, z_dim:], o.max_classes, o.class_temperature)
+        for row, o in zip(numbers, options, strict=True)
+    ]
+    return numbers[..., :z_dim], torch.stack(weights)
+
+
+def prior_loss(z: Tensor) -> Tensor:
+    """How far the rows of z are from a normal distribution: [L, z] → scalar.
+
+    Sums the deviations of spread, mean, skewness and kurtosis of every row, and a penalty on the mean square.
+    """
+    centred = z - z.mean(1, keepdim=True)
+    scores = centred / centred.square().mean(1, keepdim=True).sqrt()
+    shape = scores.pow(3).mean(1).abs() + (scores.pow(4).mean(1) - 3).abs()
+    row = (1 - z.std(1)).abs() + z.mean(1).abs() + shape
+    return row.mean() + TOO_FAR * z.square().mean().clamp_min(1)
+
+
+def class_loss(weights: Tensor) -> Tensor:
+    """The penalty on all classes but the strongest of each row: [L, C] → scalar."""
+    squares = weights.square()
+    return FADING**2 * (squares.sum(1) - squares.amax(1)).mean() / (weights.shape[1] - 1)
+
+
+@torch.enable_grad()
+def prior_gradient(batch: Sequence[BigganImage], z_dim: int) -> Tensor:
+    """The gradient of `prior_loss` and `class_loss`, scaled by each image's options: [N, L, z + C].
+
+    A truncated z is divided by its truncation before it is measured.
+    """
+    numbers = torch.stack([s.parameters for s in batch]).requires_grad_()
+    z, weights = conditions(batch, numbers, z_dim)
+    losses = [
+        s.options.latent_weight * prior_loss(z[i] / s.options.truncation)
+        + s.options.class_weight * class_loss(weights[i])
+        for i, s in enumerate(batch)
+    ]
+    (gradient,) = torch.autograd.grad(torch.stack(losses).sum(), numbers)
+    return gradient
+
+
+def updated(batch: Sequence[BigganImage], gradient: Tensor) -> Mapping[str, Tensor]:
+    """Parameters, moments and average after a step of Adam. The average is corrected for its bias towards the start."""
+    parameters, mean, square, average = (
+        torch.stack([getattr(s, name) for s in batch]) for name in ("parameters", "mean", "square", "average")
+    )
+    counts, rates = [s.step + 1 for s in batch], [s.options.learning_rate for s in batch]
+    move, mean, square = adam_update((mean, square), gradient, counts, rates, betas=BETAS, epsilon=EPSILON)
+    after = parameters - move
+    shares = torch.tensor([share(s.options.ema_decay, s.step + 1) for s in batch], dtype=torch.float64)
+    average = average.lerp(after, shares.to(average)[:, None, None])
+    return {"parameters": after, "mean": mean, "square": square, "average": average}
+
+
+def share(decay: float, step: int) -> float:
+    """The share of the newest parameters in the average after *step* steps."""
+    return (1 - decay) / (1 - decay ** (step + 1))
+
+
+def all_faint(lots: Tensor) -> Tensor:
+    """Normal numbers [L, C] → logits at which all classes begin with a small weight."""
+    return FAINT + SPREAD * lots
+
+
+def some_present(lots: Tensor, chosen: Sequence[tuple[int, float]], options: BigganClipOptions) -> Tensor:
+    """Normal numbers [L, C] → logits at which only *chosen* classes (number, weight in [0, 1]) begin."""
+    logits = ABSENT + SPREAD * lots
+    for number, part in chosen:
+        held = min(part, MOST)
+        logits[:, number] = math.log(held / (1 - held))
+    return logits * options.class_temperature if options.max_classes else logits
+
+
+def nearest_classes(vectors: Tensor, wanted: Tensor, count: int, sharpness: float) -> list[tuple[int, float]]:
+    """The *count* rows of *vectors* [C, D] nearest to *wanted* [D], with weights that add up to 1.
+
+    On the meta device, which has no data, the first rows.
+    """
+    if vectors.is_meta:
+        return [(number, 1 / count) for number in range(count)]
+    found = (vectors @ F.normalize(wanted, dim=-1)).topk(count)
+    parts = (sharpness * found.values).softmax(0)
+    return list(zip(found.indices.tolist(), parts.tolist(), strict=True))
+
 
 LIKELY, SHARPNESS = 3, 20.0
 """Number of classes that an image begins with, and the sharpness of the softmax that gives them weights."""

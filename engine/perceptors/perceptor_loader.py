@@ -15,8 +15,7 @@ from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.nets.kernels import use_onednn
 from engine.nets.primer.small_clip import build_small_clip
 from engine.perceptors.perceptor import Perceptor
-from engine.primer.closest import unknown_sentence
-from engine.primer.vocabulary import KNOWN, says_something, tokenise, unknown_words
+from engine.primer.vocabulary import KNOWN, says_something, tokenise, unknown_sentence, unknown_words
 from engine.requests.prompts import Prompt, check_weights
 from engine.requests.request import DreamRequest
 from engine.runtime.model_cache import modules_in

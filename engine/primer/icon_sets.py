@@ -24,7 +24,7 @@ from PIL import Image
 
 from engine.errors import ModelUnavailable, WeightsError
 from engine.primer.folder import training_folder
-from engine.primer.things import NOUNS
+from engine.primer.vocabulary import NOUNS
 
 PIXELS = 128
 

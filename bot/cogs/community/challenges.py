@@ -13,11 +13,10 @@ from bot.interactions.commands import Choices, Words, choices
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.challenge import MOST_EACH, Challenge
-from bot.policy.days import UTC_NAME
+from bot.policy.days import UTC_NAME, parse_deadline, parse_length
 from bot.policy.server_rules import PaintChoice, ServerRules
 from bot.policy.word_filter import is_mature
 from bot.requests import autocomplete as completion
-from bot.requests.deadlines import parse_deadline, parse_length
 from bot.services import BotClient
 from bot.text import message_link, plain, relative, shorten
 from bot.views.community.challenges import board_payload, paint_entry

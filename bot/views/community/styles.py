@@ -20,7 +20,7 @@ from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction, Responder
 from bot.models.style import Style
-from bot.pictures.style_sheet import style_picture, style_sheet
+from bot.pictures.help_sheets import style_picture, style_sheet
 from bot.services import Services
 from bot.text import plain, shorten
 from bot.views.base import IdButton, Press, custom_id, handle, modal_values, template, view_of

@@ -19,8 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 from safetensors import safe_open
 
 from engine.errors import InvalidRequest
-from engine.primer.closest import complete
-from engine.primer.vocabulary import CANONICAL, TOKEN, split_words
+from engine.primer.vocabulary import CANONICAL, TOKEN, complete, split_words
 
 DRAWINGS = Path(__file__).parents[2] / "primer" / "weights" / "composer.safetensors"
 GLYPH_PREFIX = "fa-"

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.primer.captions.wording import Plan, when_told
 from engine.primer.painter.scenes import COLOURS, OBJECTS, PLACES, SHAPES, STYLES, TIMES, Scene, Thing
-from engine.primer.things import NOUNS
+from engine.primer.vocabulary import NOUNS
 
 _OPPOSITE = {
     "left": "right", "right": "left", "top": "bottom", "bottom": "top", "small": "big", "big": "small",

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from engine.errors import InvalidRequest
 from engine.primer.painter.scenes import FLYING, NATURAL_COLOUR, SHAPES, Scene, Thing
-from engine.primer.things import GROUPS, NOUNS
-from engine.primer.vocabulary import CANONICAL, KNOWN, PLURALS, TOPIC, split_terms, unknown_words
+from engine.primer.vocabulary import CANONICAL, GROUPS, KNOWN, NOUNS, PLURALS, TOPIC, split_terms, unknown_words
 
 _NUMBERS = {word: i + 1 for i, word in enumerate(KNOWN["numbers"])}
 _OF = {"left": "left of", "right": "right of", "top": "on", "bottom": "below"}

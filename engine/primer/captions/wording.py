@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.primer.painter.scenes import Scene, Thing
-from engine.primer.things import NOUNS, plural
+from engine.primer.vocabulary import NOUNS, plural
 
 _NUMBERS = ("", "one", "two", "three", "four", "five")
 _PLACE = {

@@ -17,7 +17,7 @@ from PIL import Image
 from engine.errors import ModelUnavailable
 from engine.primer.icon_sets import PIXELS, icons_folder, rasterise
 from engine.primer.painter.palette import RGB, Tones
-from engine.primer.things import NOUNS, SETS
+from engine.primer.vocabulary import NOUNS, SETS
 
 _LARGEST_FROM_PIXELS = 200
 """Side up to which a drawing is resized from its stored pixels; larger ones are rendered from the vectors."""

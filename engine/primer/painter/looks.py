@@ -19,8 +19,7 @@ from engine.primer.painter.palette import tones
 from engine.primer.painter.parts import PARTS
 from engine.primer.painter.pen import Pen
 from engine.primer.painter.scenes import COLOURS, VECTOR_KINDS, Scene
-from engine.primer.things import NOUNS
-from engine.primer.vocabulary import TOKEN
+from engine.primer.vocabulary import NOUNS, TOKEN
 
 SIDE = 40
 """Pixels of a look in the memory."""

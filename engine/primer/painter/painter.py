@@ -16,7 +16,7 @@ from engine.primer.painter.parts import PARTS
 from engine.primer.painter.pen import Pen
 from engine.primer.painter.scenes import SHAPES, SUBMERGED, Scene
 from engine.primer.painter.styles import apply_style
-from engine.primer.things import NOUNS
+from engine.primer.vocabulary import NOUNS
 
 _OVERSAMPLING = 3
 _TINT = {"morning": 0.04, "sunset": 0.08, "night": 0.14, "fog": 0.14}

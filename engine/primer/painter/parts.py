@@ -9,7 +9,7 @@ from engine.primer.painter.icons import drawing
 from engine.primer.painter.palette import Tones
 from engine.primer.painter.pen import Pen
 from engine.primer.painter.scenes import VECTOR_KINDS
-from engine.primer.things import NOUNS
+from engine.primer.vocabulary import NOUNS
 
 Part = Callable[[Pen, Tones], None]
 

@@ -13,8 +13,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from engine.primer.painter.icons import LOOKS, TRAINING_LOOKS
-from engine.primer.things import NOUNS
-from engine.primer.vocabulary import KNOWN
+from engine.primer.vocabulary import KNOWN, NOUNS
 
 Domain = Literal["tidy", "narrow", "full", "world", "judged", "held"]
 _T = TypeVar("_T")

@@ -28,8 +28,7 @@ from engine.primer.tasks import upscaler as train_upscaler
 from engine.primer.tasks import vqgan as train_vqgan
 from engine.primer.tasks.albums import album
 from engine.primer.tasks.dataset import Rendered
-from engine.primer.things import NOUNS
-from engine.primer.vocabulary import TOKEN
+from engine.primer.vocabulary import NOUNS, TOKEN
 from engine.training.checkpoints import copy_weights, save_tensors
 from engine.training.loop import Recipe, Trainer
 from engine.training.states import STATE, RunState, refuse_other_start

@@ -16,9 +16,8 @@ from engine.loaders.diffusion import fill_diffusion
 from engine.nets.adm import UNetModel
 from engine.nets.adm_flags import AdmFlags, read_flags
 from engine.training.checkpoints import replacing, save_tensors, save_weights
-from engine.weights.store.disk_errors import disk_errors
 from engine.weights.store.folder import weights_folder
-from engine.weights.store.hashed_file import open_hashed
+from engine.weights.store.hashed_file import disk_errors, open_hashed
 from engine.weights.store.trained_models import TABLE, trained_folder
 
 WEIGHTS, CARD = "weights.safetensors", "README.md"

@@ -17,8 +17,7 @@ import platformdirs
 
 from engine.catalogue.registry import Entry, Kind
 from engine.errors import ModelUnavailable, WeightsError
-from engine.weights.store.disk_errors import disk_errors
-from engine.weights.store.hashed_file import HashedFile, open_hashed
+from engine.weights.store.hashed_file import HashedFile, disk_errors, open_hashed
 from engine.weights.store.trusted_hashes import TrustedHash, TrustedHashes
 
 VARIABLE = "DREAMBOT_WEIGHTS"

@@ -12,9 +12,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.errors import WeightsError
-from engine.weights.store.disk_errors import disk_errors
 
 CHUNK = 1 << 20
+
+
+@contextmanager
+def disk_errors(what: str) -> Iterator[None]:
+    """An OSError becomes a WeightsError: *what*, as in “net.pt cannot be written”, and the reason."""
+    try:
+        yield
+    except FileExistsError as error:  # of a file in the place of a folder, the system only says that it exists
+        raise WeightsError(f"{what}: a part of its path is a file.") from error
+    except OSError as error:
+        raise WeightsError(f"{what}: {error.strerror or error}.") from error
 
 
 @dataclass(frozen=True)

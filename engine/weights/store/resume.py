@@ -17,8 +17,7 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 from engine.errors import WeightsError
-from engine.weights.store.disk_errors import disk_errors
-from engine.weights.store.hashed_file import hash_file
+from engine.weights.store.hashed_file import disk_errors, hash_file
 from engine.weights.store.http import Interrupted, Response, SourceFailed, request_from
 from engine.weights.store.trusted_hashes import write_whole
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.community.insight_embed import insight_embed
-from bot.community.insights import decidedness, duels_of
+from bot.community.insights import decidedness, duels_of, insight_embed
 from bot.models.vote import Candidate, Duel, Trait, Vote, VotePlace
 
 VALUES = st.sampled_from(["ink", "oil", "Ink ", "fog"])

@@ -8,7 +8,7 @@ from bot.requests.autocomplete import LONGEST, MOST, adapters, icons, methods, m
 from engine.catalogue import registry
 from engine.catalogue.models import MODELS
 from engine.catalogue.registry import Entry, Kind
-from engine.primer.welcome import WELCOME_PROMPTS
+from engine.primer.vocabulary import WELCOME_PROMPTS
 from engine.requests.profiles import profiles_of
 from engine.requests.request import METHODS, build_options, painter_by, parse_settings, parse_size
 

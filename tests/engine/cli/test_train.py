@@ -23,7 +23,7 @@ RECIPE = Recipe(steps=120, batch=8, lr=0.1, warmup=5, decay=0.5, weight_decay=0.
 @pytest.fixture(autouse=True)
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Doubling]:
     """What is learned in the place of the classifier: its tasks one after the other, then always a new one."""
-    monkeypatch.setattr("engine.training.malloc.keep_memory", lambda: None)
+    monkeypatch.setattr("engine.cli.training.primer.keep_memory", lambda: None)
     monkeypatch.setenv("DREAMBOT_TRAINING", str(tmp_path / "training"))
     package = tmp_path / "package"
     package.mkdir()

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine.errors import PromptError
-from engine.film.camera import Edges, moved, read_camera
-from engine.film.key_frames import read_key_frames
+from engine.film.camera import Edges, moved, read_camera, read_key_frames
 
 GENERATOR = np.random.default_rng(3)
 NOISE = Image.fromarray(GENERATOR.integers(0, 256, (32, 48, 3), dtype=np.uint8))

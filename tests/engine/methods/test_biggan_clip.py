@@ -17,8 +17,16 @@ from engine.memory_planning.dry_run import dry_run
 from engine.memory_planning.meta_memory import LiveBytes
 from engine.methods import find_method
 from engine.methods._base import Finished, Step
-from engine.methods._biggan_state import BigganImage, class_loss, class_weights, prior_gradient, prior_loss, updated
-from engine.methods.biggan_clip import METHOD, BigganClip
+from engine.methods.biggan_clip import (
+    METHOD,
+    BigganClip,
+    BigganImage,
+    class_loss,
+    class_weights,
+    prior_gradient,
+    prior_loss,
+    updated,
+)
 from engine.perceptors.imagenet_classes import NAMES, class_vectors
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.protocol.messages import Job, Submit

@@ -7,7 +7,7 @@ import pytest
 
 from engine.primer.icon_sets import PIXELS
 from engine.primer.painter import icons
-from engine.primer.things import NOUNS
+from engine.primer.vocabulary import NOUNS
 
 DISC = '<circle cx="8" cy="8" r="8" fill="#33aa44"/>'
 BAR = '<rect y="6" width="16" height="4" fill="#cc3333"/>'

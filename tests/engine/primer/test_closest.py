@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.primer.closest import _table, closest, complete, unknown_sentence
-from engine.primer.things import NOUNS
-from engine.primer.vocabulary import CANONICAL, TOKEN
+from engine.primer.vocabulary import CANONICAL, NOUNS, TOKEN, _near, closest, complete, unknown_sentence
 
 
 @pytest.mark.parametrize(("word", "near"), [("dragn", "dragon"), ("elephnt", "elephant"), ("thanksgiving", "turkey")])
@@ -29,7 +27,7 @@ def test_what_is_typed_is_completed_to_things() -> None:
 
 
 def test_related_words_are_unknown_and_lead_to_known_ones() -> None:
-    related, neighbours = _table("related.txt"), _table("neighbours.txt")
+    related, neighbours = _near("related.txt"), _near("neighbours.txt")
     assert all(word not in CANONICAL for word in related)
     assert all(name in TOKEN for table in (related, neighbours) for names in table.values() for name in names)
     assert set(NOUNS) == set(neighbours)
@@ -38,7 +36,7 @@ def test_related_words_are_unknown_and_lead_to_known_ones() -> None:
 def test_the_neighbours_of_the_nearest_fill_up() -> None:
     first, *others = closest("dragn")
     assert "dragon" == first
-    assert others == list(_table("neighbours.txt")["dragon"][:2])
+    assert others == list(_near("neighbours.txt")["dragon"][:2])
 
 
 def test_every_form_reads_as_its_noun_after_a_colour_or_a_size() -> None:

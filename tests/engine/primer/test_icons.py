@@ -19,8 +19,7 @@ from engine.primer.painter.painter import compose, paint
 from engine.primer.painter.palette import MAIN, Tones
 from engine.primer.painter.scenes import COLOURS, Thing, is_held_out
 from engine.primer.tasks.dataset import render, scene_at
-from engine.primer.things import NOUNS, SETS, plural
-from engine.primer.vocabulary import TOKEN, VOCABULARY_SIZE, tokenise, unknown_words
+from engine.primer.vocabulary import NOUNS, SETS, TOKEN, VOCABULARY_SIZE, plural, tokenise, unknown_words
 from tests.engine.primer.icons import BAR, DISC, place_icons
 
 

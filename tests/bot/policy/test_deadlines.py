@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.errors import Refused
-from bot.requests.deadlines import parse_deadline, parse_length
+from bot.policy.days import parse_deadline, parse_length
 
 NOW = datetime(2026, 3, 28, 12, 0, tzinfo=UTC).timestamp()
 
