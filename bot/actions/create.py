@@ -82,7 +82,8 @@ class JobActions:
 
     async def check_place(self, caller: Invocation) -> bool:
         """Whether results are posted where *caller* is, not by direct message. Raises Refused if they cannot be."""
-        here = caller.in_own_talk or not (await Preferences.of(self._store, caller.user_id)).private
+        direct = caller.guild_id is None and caller.resident  # a direct message with the bot
+        here = direct or not (await Preferences.of(self._store, caller.user_id)).private
         if here:
             caller.check_place()
         return here

@@ -120,16 +120,19 @@ class DreamCog(commands.Cog):
             )
 
         made = await self.services.experiments.texts(typed, caller, self.services.jobs.unavailable, build)
+        request, attached = made.request, _Attached()
         if image or target or icon or target_icon:
-            await self.services.job_actions.check(made.request, caller)
-        attached = await _fetched(self.services.attachments, caller.user_id, image, mask, target)
-        request = await asyncio.to_thread(changed, made.request, attached.attach)
+            await self.services.job_actions.check(request, caller)
+            attached = await _fetched(self.services.attachments, caller.user_id, image, mask, target)
+            request = await asyncio.to_thread(changed, request, attached.attach)
+            if image and not mask:  # a mask is fitted already
+                first = request.ways[0].request if isinstance(request, Comparison) else request
+                attached.notes.append(first.init_note(*attached.size))
         asks = isinstance(request, Comparison)
         await self.services.job_actions.dream(
             request, caller, responder, attached.images, applied=made.applied, asks=asks
         )
-        first = request.ways[0].request if isinstance(request, Comparison) else request
-        if note := " ".join(filter(None, (*made.notes, *attached.notes, attached.fitted(first)))):
+        if note := " ".join(filter(None, (*made.notes, *attached.notes))):
             await responder.send_private(note)
 
     @dream.autocomplete("prompt")
@@ -229,10 +232,6 @@ class _Attached:
         """*request* with the hashes in place of placeholders. Icons are drawn into `images`."""
         named = {"init_image": self.image, "mask_image": self.mask, "target_image": self.target}
         return draw_icons(request.model_copy(update=named), self.images)
-
-    def fitted(self, request: DreamRequest) -> str:
-        """A note if the image has another aspect ratio than the *request*; a mask is fitted already."""
-        return request.init_note(*self.size) if self.image and not self.mask else ""
 
 
 async def _fetched(

@@ -178,6 +178,7 @@ class MessageUpdater:
         clock: Callable[[], float],
     ) -> None:
         self.newest = update
+        self.key = MessageKey(update.job.id, update.job.origin.channel_id)
         self.message_id = update.job.message_id
         self.parted = asyncio.Event()
         self._jobs = jobs
@@ -197,10 +198,6 @@ class MessageUpdater:
     @property
     def job(self) -> JobRow:
         return self.newest.job
-
-    @property
-    def key(self) -> MessageKey:
-        return MessageKey(self.job.id, self.job.origin.channel_id)
 
     @property
     def urgency(self) -> Urgency:
@@ -246,19 +243,20 @@ class MessageUpdater:
             await self._attempt(self._post_first)
         if not self._linked:
             await self._link()
-        while await self._next_turn() is not Urgency.FINAL:
+        while True:
+            await self._news.wait()
+            await self._limiter.turn(self.key, self.urgency)
+            self._news.clear()
+            if self.job.state.over:
+                break
             if not self._silent:
                 await self._attempt(self._edit)
             if self.newest.parting:
                 self.parted.set()
-        await self._finish()
-
-    async def _next_turn(self) -> Urgency:
-        """Wait for a newer update and for permission to edit; returns its urgency by then."""
-        await self._news.wait()
-        await self._limiter.turn(self.key, self.urgency)
-        self._news.clear()
-        return self.urgency
+        if await self._owed("result"):
+            await self._deliver_end()
+        if await self._owed("ping"):
+            await self._ping()
 
     async def _find(self) -> None:
         """Look for a message that was sent although its id never reached the store."""
@@ -268,7 +266,10 @@ class MessageUpdater:
     async def _attempt(self, send: Callable[[MessagePayload], Awaitable[None]]) -> None:
         """Show the newest update unless it looks like the last one; a failure is logged and not retried."""
         try:
-            payload = await self._renderer.render(self._current(), self._post.upload_limit)
+            update = self.newest
+            if self.job.state is JobState.QUEUED:
+                update = replace(update, place=self._jobs.registry.place(self.job.id) or update.place)
+            payload = await self._renderer.render(update, self._post.upload_limit)
             if payload.fingerprint == self._shown:
                 self._limiter.give_back(self.key)
                 return
@@ -285,11 +286,6 @@ class MessageUpdater:
         except StoreError as error:
             log.warning("job %s: an edit is skipped: %s", self.job.id, error)
 
-    def _current(self) -> Update:
-        if self.job.state is not JobState.QUEUED:
-            return self.newest
-        return replace(self.newest, place=self._jobs.registry.place(self.job.id) or self.newest.place)
-
     async def _edit(self, payload: MessagePayload) -> None:
         if self.message_id is not None:
             edit = self._post.edit_by_token if self._by_token else self._post.edit
@@ -304,12 +300,6 @@ class MessageUpdater:
             await patiently(self._jobs.link_message, self.job.id, channel_id, message_id)
             self._linked = True
             failpoint("posted")
-
-    async def _finish(self) -> None:
-        if await self._owed("result"):
-            await self._deliver_end()
-        if await self._owed("ping"):
-            await self._ping()
 
     async def _deliver_end(self) -> None:
         route = (
@@ -358,11 +348,6 @@ class MessageUpdater:
         return row is not None and row.state == "pending"
 
     async def _close(self, purpose: Purpose, failed: str) -> None:
-        """Close the outbox row and erase the interaction's token."""
-        job_id, store, now = self.job.id, self._store, self._clock()
         if failed:
-            log.warning("the %s of job %s could not be delivered: %s", purpose, job_id, failed)
-            await patiently(store.deliveries.undeliverable, job_id, purpose, failed, now)
-        else:
-            await patiently(store.deliveries.delivered, job_id, purpose, now)
-        await patiently(store.interactions.erase, job_id)
+            log.warning("the %s of job %s could not be delivered: %s", purpose, self.job.id, failed)
+        await patiently(self._store.deliveries.close, self.job.id, purpose, self._clock(), failed)

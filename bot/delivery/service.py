@@ -195,12 +195,11 @@ class Delivery:
             task.cancel()
 
     async def _run(self, updater: MessageUpdater) -> None:
-        await updater.run(Post(self._client, await self._address(updater.job), self._counted))
-
-    async def _address(self, job: JobRow) -> Address:
-        interaction = await self._store.interactions.find(job.id, self.now())
-        where = job.origin
-        return Address(where.guild_id, where.channel_id, where.user_id, interaction.token if interaction else "")
+        where = updater.job.origin
+        interaction = await self._store.interactions.find(updater.job.id, self.now())
+        token = interaction.token if interaction else ""
+        address = Address(where.guild_id, where.channel_id, where.user_id, token)
+        await updater.run(Post(self._client, address, self._counted))
 
     async def _left_over(self) -> list[JobRow]:
         """Jobs with an open outbox row, oldest first, then unfinished jobs."""

@@ -133,11 +133,6 @@ class Invocation:
     def location(self) -> Location:
         return Location(self.guild_id, (self.channel_id, *self.above), self.restricted, self.roles)
 
-    @property
-    def in_own_talk(self) -> bool:
-        """Whether this is a direct message with the bot."""
-        return self.guild_id is None and self.resident
-
     def check_manager(self, hosts: Collection[int]) -> None:
         """Raise NotAllowed unless this person may manage the server, or is one of the *hosts*."""
         if not self.manager and self.user_id not in hosts:
@@ -150,20 +145,15 @@ class Invocation:
 
     def check_place(self) -> None:
         """Raise Refused, naming what is missing, unless a picture can be posted here."""
-        missing = self._missing()
-        if missing:
+        names = ["attach_files", "embed_links"]
+        if self.guild_id and self.resident:  # without the right to write, only that is named
+            writing = ("view_channel", "send_messages_in_threads" if self.in_thread else "send_messages")
+            names = [name for name in writing if not getattr(self.allowed, name)][:1] or names
+        if missing := [_NEEDED[name] for name in names if not getattr(self.allowed, name)]:
             raise Refused(
                 f"I cannot post pictures here without the permission{'s' * (len(missing) > 1)} {listed(missing)}. "
                 "Ask a person who manages this channel to grant this. Nothing was queued."
             )
-
-    def _missing(self) -> list[str]:
-        """Discord's names of the missing permissions; without the right to write, only that one."""
-        if self.guild_id and self.resident:
-            for name in ("view_channel", "send_messages_in_threads" if self.in_thread else "send_messages"):
-                if not getattr(self.allowed, name):
-                    return [_NEEDED[name]]
-        return [_NEEDED[name] for name in ("attach_files", "embed_links") if not getattr(self.allowed, name)]
 
     def check_time(self, seconds: float) -> None:
         """Raise Refused for a wait longer than the token lives, where only the interaction's token can deliver."""

@@ -151,12 +151,6 @@ class InteractionResponder:
                     content=sheet.words, embeds=sheet.embeds, attachments=sheet.new_files(), view=sheet.new_view()
                 )
 
-    async def set_view(self, view: discord.ui.View) -> None:
-        """Replace the buttons of the pressed message. Call `defer` first."""
-        async with self._lock:
-            with contextlib.suppress(*UNSAID):
-                await self._edit_pressed(view=view)
-
     async def delete_ephemeral(self) -> None:
         """Delete the pressed ephemeral message, after the press was answered."""
         async with self._lock:

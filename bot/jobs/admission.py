@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -91,7 +90,9 @@ class Admission:
         request, origin, now = submission.request, submission.origin, self._clock()
         check_size(request, self._config.limits)
         check_available(request, ready)
-        check_bytes(submission.images)
+        for sha256, data in submission.images.items():
+            if hashlib.sha256(data).hexdigest() != sha256:
+                raise InvalidRequest("An attached picture does not match the request; attach it again.")
         standing = standing_of(self._config, origin.user_id, submission.roles)
         many = isinstance(request, DreamRequest) and request.count > self._config.limits.max_count
         behind = many or isinstance(request, FilmRequest)
@@ -102,7 +103,9 @@ class Admission:
             await self._check(session, job, standing, now)
             await self._store.jobs.insert(session, job)
             await self._store.ancestry.insert(session, job)
-            await self._count_style(session, job)
+            style = next((one.value for one in origin.applied if one.what == "style"), "")
+            if style and origin.server_id is not None:
+                await self._store.styles.used(session, origin.server_id, folded(style))
             left = await self._reserve(session, job, standing, now, free=submission.free)
             await self._store.interactions.insert(session, job.id, origin, now)
             await self._keep_images(session, job, submission.images, now)
@@ -185,19 +188,12 @@ class Admission:
 
     async def _reserve(self, session: Session, job: JobRow, standing: Standing, now: float, *, free: bool) -> float:
         """Reserve the cost in both quotas, or nothing; returns the units that the person had left before."""
+        server_id = job.origin.server_id
         if free:
             await self._quota.check_free(session, job.owner, standing.units, now)
-            await self._quota.reserve(session, job.id, job.owner, 0.0, 0.0, now, job.origin.server_id)
-            return math.inf
+            return await self._quota.reserve(session, job.id, job.owner, 0.0, 0.0, now, server_id)
         await self._check_server_quota(session, job, standing, now)
-        left = await self._quota.left(session, job.owner, standing.units, now, job.origin.server_id)
-        await self._quota.reserve(session, job.id, job.owner, job.cost, standing.units, now, job.origin.server_id)
-        return left
-
-    async def _count_style(self, session: Session, job: JobRow) -> None:
-        style = next((one.value for one in job.origin.applied if one.what == "style"), "")
-        if style and job.origin.server_id is not None:
-            await self._store.styles.used(session, job.origin.server_id, folded(style))
+        return await self._quota.reserve(session, job.id, job.owner, job.cost, standing.units, now, server_id)
 
     async def _check_server_quota(self, session: Session, job: JobRow, standing: Standing, now: float) -> None:
         """Raise QuotaUsedUp if the server's shared quota does not cover the job; hosts do not count against it."""
@@ -209,8 +205,10 @@ class Admission:
     ) -> JobRow:
         """Apply the place's rules, read in the same transaction; returns the job with its spoiler flag."""
         rules = await self._rules(session, job.origin.user_id, location, now)
-        if rules_say := await self._not_taking(session, location):
-            raise ShuttingDown(rules_say)
+        for scope, subject in (("bot", ""), *((("server", str(location.server_id)),) if location.server_id else ())):
+            halt = QueuePause.read(await self._store.settings.all(scope, subject, session))
+            if halt.halt == "draining":
+                raise ShuttingDown(halt.words)
         meant = await meant_by(self._store, session, job.request, job.origin.parent_job, attached)
         rules.check_words(meant, location)
         check_size(job.request, rules.limits(self._config.limits))
@@ -234,14 +232,6 @@ class Admission:
         rules.check_place(location)
         return rules
 
-    async def _not_taking(self, session: Session, location: Location) -> str:
-        """Why no new job is accepted here; empty if it is."""
-        for scope, subject in (("bot", ""), *((("server", str(location.server_id)),) if location.server_id else ())):
-            halt = QueuePause.read(await self._store.settings.all(scope, subject, session))
-            if halt.halt == "draining":
-                return halt.words
-        return ""
-
     async def _check(self, session: Session, job: JobRow, standing: Standing, now: float) -> None:
         if job.origin.kind != "upscale":  # one press per picture of a grid is normal use
             check_cooldown(await self._store.jobs.last_submission(session, job.owner), standing, now)
@@ -263,13 +253,6 @@ def _facts_of_crop(submission: Submission) -> dict[str, object]:
     request = submission.request
     size = {"width": request.width, "height": request.height} if isinstance(request, DreamRequest) else {}
     return {**size, "notes": [], "clip_score": None, "perceptor": ""}
-
-
-def check_bytes(images: Mapping[str, bytes]) -> None:
-    """Raise InvalidRequest unless every key is the SHA-256 of its bytes."""
-    for sha256, data in images.items():
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise InvalidRequest("An attached picture does not match the request; attach it again.")
 
 
 def _new_job(request: JobRequest, origin: Origin, standing: Standing, priority: Priority, now: float) -> JobRow:

@@ -213,9 +213,12 @@ class EngineLoop:
 
     async def _hear(self, event: Event) -> None:
         if isinstance(event, Ready):
-            self._is_ready(event)
+            self._last, self._down = event, False
+            self._registry.set_capacity(event)
+            self.wake()
         elif isinstance(event, JobEvent):
-            self._seen(event.job_id)
+            if self._registry.workers.seen(event.job_id):
+                self.wake()
             job, part = self._registry.row(event.job_id, event.attempt), self._parts.get(event.job_id)
             if job is None or job.started_at is None or part is None:
                 log.debug("late: %s of %s, attempt %d", type(event).__name__, event.job_id, event.attempt)
@@ -231,15 +234,6 @@ class EngineLoop:
             await self._keep(job, event)
         else:
             await patiently(self._end, job, part, event)
-            self.wake()
-
-    def _is_ready(self, ready: Ready) -> None:
-        self._last, self._down = ready, False
-        self._registry.set_capacity(ready)
-        self.wake()
-
-    def _seen(self, job_id: str) -> None:
-        if self._registry.workers.seen(job_id):
             self.wake()
 
     async def _keep(self, job: JobRow, picture: Picture) -> None:

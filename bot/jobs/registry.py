@@ -190,7 +190,11 @@ class JobRegistry:
         if before is not None and before.attempt == progress.attempt:
             progress = replace(progress, snapshots={**before.snapshots, **progress.snapshots})
         self._progress[job.id] = progress
-        self._measure_step(job.id)
+        load = self.workers.load_of(job.id)
+        if load is not None and not load.background and len(self.workers) > 1:  # there is another worker to prefer
+            longer = self.throughput.stepped(job.id, self._painted(job.id), self._ticks(), len(load.jobs))
+            if longer is not None:
+                self._lag.step(load.state.name, longer, self._ticks())
         self.tell(Update(job, progress))
 
     def picture_stored(self, job: JobRow, picture: PictureRow) -> None:
@@ -343,15 +347,6 @@ class JobRegistry:
         if left is None:
             return RunningJob(ticket, self._expect(ticket), 1.0, worker)
         return RunningJob(ticket, left, 1 - painted, worker)
-
-    def _measure_step(self, job_id: str) -> None:
-        """Compare the latest step of a job with the expectation, if there is another worker to prefer."""
-        load = self.workers.load_of(job_id)
-        if load is None or load.background or len(self.workers) < 2:
-            return
-        longer = self.throughput.stepped(job_id, self._painted(job_id), self._ticks(), len(load.jobs))
-        if longer is not None:
-            self._lag.step(load.state.name, longer, self._ticks())
 
     def _painted(self, job_id: str) -> float:
         progress = self._progress.get(job_id)

@@ -77,7 +77,7 @@ class JobTransitions:
 
     async def failed(self, job: JobRow, error: DreamError) -> None:
         """→ failed with *error*'s text, refunded. A job with finished parts ends as done and pays for those."""
-        await self._end(job, _End(JobState.FAILED, error.code, str(error)), _nothing, attempt=job.attempt)
+        await self._end(job, _End(JobState.FAILED, error.code, str(error)), attempt=job.attempt)
 
     async def cancelled(self, job: JobRow, moderator: int | None = None, reason: str = "") -> JobRow | None:
         """→ cancelled in any attempt, refunded; None if the job had already ended.
@@ -140,8 +140,14 @@ class JobTransitions:
             self._registry.requeued(back if job.in_parts else replace(back, started_at=None, pictures=()), painted)
 
     async def _end(
-        self, job: JobRow, end: _End, also: Callable[[Session, float], Awaitable[None]], *, attempt: int | None
+        self,
+        job: JobRow,
+        end: _End,
+        also: Callable[[Session, float], Awaitable[None]] | None = None,
+        *,
+        attempt: int | None,
     ) -> JobRow | None:
+        """Store the end with its charge or refund and its outbox row; *also* adds rows in the same transaction."""
         now = self._clock()
         async with self._store.transaction() as session:
             pictures = await self._store.pictures.of_job(job.id, session)
@@ -152,9 +158,13 @@ class JobTransitions:
                 session, job.id, attempt, end.state, now, error_code=end.code, error_text=end.text, seconds=end.seconds
             ):
                 return None
-            share = share_of(job.request, {picture.index for picture in pictures})
-            await self._settle(session, job, end.state, share, now)
-            await also(session, now)
+            if end.state is JobState.DONE:
+                share = share_of(job.request, {picture.index for picture in pictures})
+                await self._quota.charge(session, job.id, now, share)
+            else:
+                await self._store.ledger.close(session, job.id, now)
+            if also is not None:
+                await also(session, now)
             await self._store.deliveries.add(session, job.id, "result", now)
         failpoint("ended")
         ended = replace(
@@ -168,13 +178,6 @@ class JobTransitions:
         )
         self._registry.ended(ended)
         return ended
-
-    async def _settle(self, session: Session, job: JobRow, state: JobState, share: float, now: float) -> None:
-        """Charge *share* (0…1) of a finished job and refund the rest."""
-        if state is JobState.DONE:
-            await self._quota.charge(session, job.id, now, share)
-        else:
-            await self._store.ledger.close(session, job.id, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,3 @@ class _End:
         how = "Cancelled" if self.state is JobState.CANCELLED else "This ended"
         words = f"{how} after {painted} of {wanted} {what}; you only pay for those."
         return _End(JobState.DONE, self.code, f"{words} {self.text}".strip())
-
-
-async def _nothing(session: Session, now: float) -> None:
-    """No further rows."""

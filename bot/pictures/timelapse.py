@@ -46,11 +46,17 @@ class Timelapses:
         if not isinstance(job.request, DreamRequest) or job.is_batch:
             return
         if job.state is JobState.RUNNING and progress and progress.snapshots:
-            self._collect(self._frames.setdefault(job.id, []), progress.snapshots)
+            frames = self._frames.setdefault(job.id, [])
+            if not frames or frames[-1] != progress.snapshots:
+                frames.append(dict(progress.snapshots))
+            if len(frames) > 2 * MOST_FRAMES:
+                del frames[1::2]
         elif job.state is not JobState.RUNNING:
             frames = self._frames.pop(job.id, [])
             if job.state is JobState.DONE and len(frames) >= FEWEST:
-                self._later(job.id, frames)
+                task = asyncio.create_task(self._keep(job.id, frames))
+                self._keeping.add(task)
+                task.add_done_callback(self._keeping.discard)
 
     async def has(self, job: JobRow) -> bool:
         return await self._store.frames.has(job.id)
@@ -71,18 +77,6 @@ class Timelapses:
         """Wait until pending frames are written."""
         if self._keeping:
             await asyncio.wait(self._keeping)
-
-    @staticmethod
-    def _collect(frames: list[Frame], snapshots: Frame) -> None:
-        if not frames or frames[-1] != snapshots:
-            frames.append(dict(snapshots))
-        if len(frames) > 2 * MOST_FRAMES:
-            del frames[1::2]
-
-    def _later(self, job_id: str, frames: list[Frame]) -> None:
-        task = asyncio.create_task(self._keep(job_id, frames))
-        self._keeping.add(task)
-        task.add_done_callback(self._keeping.discard)
 
     async def _keep(self, job_id: str, frames: list[Frame]) -> None:
         try:

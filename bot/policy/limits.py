@@ -106,21 +106,19 @@ def check_available(request: JobRequest, ready: Ready | None) -> None:
     if "engine" in ready.unavailable:
         raise EngineUnusable(ready.unavailable["engine"])
     for part in parts_of(request):
+        asked = part.request
         with named(part.label):
-            _check_available(part.request, ready)
-
-
-def _check_available(request: Request, ready: Ready) -> None:
-    if isinstance(request, DreamRequest):
-        _has("method", request.method, ready.methods, ready)
-        _has("model", request.model, ready.models, ready)
-        for name in request.helpers:
-            if why := ready.unavailable.get(name):
-                raise ModelUnavailable(f"This needs the {name}, which is not available: {why}.".replace("..", "."))
-        _fits(request, ready)
-    elif request.upscaler != AUTO:
-        for name in nets_of(request.upscaler):
-            _has("upscaler", name, ready.upscalers, ready)
+            if isinstance(asked, DreamRequest):
+                _has("method", asked.method, ready.methods, ready)
+                _has("model", asked.model, ready.models, ready)
+                for name in asked.helpers:
+                    if why := ready.unavailable.get(name):
+                        text = f"This needs the {name}, which is not available: {why}."
+                        raise ModelUnavailable(text.replace("..", "."))
+                _fits(asked, ready)
+            elif asked.upscaler != AUTO:
+                for name in nets_of(asked.upscaler):
+                    _has("upscaler", name, ready.upscalers, ready)
 
 
 def check_room(folder: Path, megabytes: int) -> None:

@@ -134,40 +134,36 @@ class Quota:
         allowance: float,
         now: float,
         guild: int | None = None,
-    ) -> None:
-        """Hold *units* for a job. *allowance* per window; 0 = no limit. Raises QuotaUsedUp."""
+    ) -> float:
+        """Hold *units* for a job; returns the units that were left before, infinite without a limit.
+
+        *allowance* per window; 0 = no limit. A job that holds units already keeps them. Raises QuotaUsedUp.
+        """
         if await self._rows.find(session, job_id) is not None:
-            return
-        from_credit = await self.check(session, owner, units, allowance, now, guild)
+            return math.inf
+        from_credit, left = await self.check(session, owner, units, allowance, now, guild)
         await self._rows.reserve(session, job_id, owner, guild, pixel_steps(units), from_credit, now)
+        return left
 
     async def check(
         self, session: Session, owner: str, units: float, allowance: float, now: float, server_id: int | None = None
-    ) -> int:
-        """Raise QuotaUsedUp unless *owner* can pay *units*; returns the pixel steps that credit would pay.
+    ) -> tuple[int, float]:
+        """Raise QuotaUsedUp unless *owner* can pay *units*; nothing is written.
 
-        *allowance* is in units per window; 0 = no limit. Nothing is written.
+        *allowance* is in units per window; 0 = no limit. Returns the pixel steps that credit would pay, and the units
+        that are left, infinite without a limit.
         """
         amount, limit = pixel_steps(units), pixel_steps(allowance)
         window = await self._window(session, owner, now, server_id)
         totals = await self._rows.totals(session, owner, window.since)
-        from_credit = 0 if not limit else max(0, amount - max(0, limit - totals.used - totals.held))
+        allowed = max(0, limit - totals.used - totals.held)
+        from_credit = max(0, amount - allowed) if limit else 0
         if from_credit > totals.credit:
             charges = await self._rows.counted_since(session, owner, window.since)
             missing = from_credit - totals.credit
             back = self._enough_at(window, charges, missing) if amount <= limit + totals.credit else None
             raise QuotaUsedUp(_used_up(amount, limit, totals, back, now), back.at if back else None)
-        return from_credit
-
-    async def left(
-        self, session: Session, owner: str, allowance: float, now: float, server_id: int | None = None
-    ) -> float:
-        """Units that *owner* may still spend with that *allowance* per window; infinite without a limit."""
-        if not allowance:
-            return math.inf
-        window = await self._window(session, owner, now, server_id)
-        totals = await self._rows.totals(session, owner, window.since)
-        return (max(0, pixel_steps(allowance) - totals.used - totals.held) + totals.credit) / STEPS_PER_UNIT
+        return from_credit, (allowed + totals.credit) / STEPS_PER_UNIT if limit else math.inf
 
     async def check_free(self, session: Session, owner: str, allowance: float, now: float) -> None:
         """Raise QuotaUsedUp unless *owner* may have another job that costs nothing; 0 = no limit.

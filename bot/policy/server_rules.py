@@ -17,7 +17,7 @@ from bot.config.sections import LimitsSection
 from bot.errors import BlockedWords, Refused
 from bot.models.comparison import PLACES, Comparison
 from bot.models.job import JobRequest, JobRow, parts_of
-from bot.policy.word_filter import about_minors, first_found, is_mature, is_sexual
+from bot.policy.word_filter import MINORS, SEXUAL, first_found, is_mature
 from bot.storage import Store
 from bot.storage.database import Session
 from bot.storage.moderation import Block, Scope
@@ -174,7 +174,7 @@ class ServerRules(StoredSettings):
         if blocked := first_found(texts, [word.phrase for word in self.words]):
             reason = next(word.reason for word in self.words if word.phrase == blocked)
             raise BlockedWords(f"“{plain(blocked)}” is blocked in this server{because(reason)}")
-        if is_sexual(texts) and about_minors(texts):
+        if first_found(texts, SEXUAL) and first_found(texts, MINORS):
             raise BlockedWords("Sexual content with minors is never allowed.")
         found = is_mature(texts)
         if found and self.mature == "never":

@@ -99,26 +99,18 @@ def is_mature(texts: Iterable[str]) -> str:
     return first_found(texts, (*SEXUAL, *CRUEL))
 
 
-def is_sexual(texts: Iterable[str]) -> bool:
-    return bool(first_found(texts, SEXUAL))
-
-
-def about_minors(texts: Iterable[str]) -> bool:
-    return bool(first_found(texts, MINORS))
-
-
-def contains(text: str, phrase: str) -> bool:
-    return bool(first_found((text,), (phrase,)))
-
-
 def first_found(texts: Iterable[str], phrases: Iterable[str]) -> str:
     """The first of *phrases* in *texts*, or an empty string. Parts of a prompt are read singly and joined."""
-    parts = list(texts)
-    readings = [reading for text in parts for reading in _readings(text)]
-    if len(parts) > 1:
-        readings.append(_words(fold(" ".join(parts))))
-    fragments = _joined_fragments(_words(fold(" ".join(parts))))
+    readings, fragments = _read(tuple(texts))
     return next((phrase for phrase in phrases if _stands(_wanted(phrase), readings, fragments)), "")
+
+
+@lru_cache(maxsize=16)
+def _read(texts: tuple[str, ...]) -> tuple[list[tuple[_Word, ...]], list[_Word]]:
+    """The readings of *texts*, and joined fragments; cached, because several lists are looked up in a prompt."""
+    whole = _words(fold(" ".join(texts)))
+    readings = [reading for text in texts for reading in _readings(text)]
+    return [*readings, whole] if len(texts) > 1 else readings, _joined_fragments(whole)
 
 
 def fold(text: str) -> str:

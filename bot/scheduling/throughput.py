@@ -118,15 +118,14 @@ class DurationModel:
         return DurationRange(low, likely, high)
 
     def _seconds_per_unit(self, kind: Kind) -> DurationRange:
-        rate = self._rates.get(kind) or self._similar(kind)
+        """Of a kind without observations: the mean of the same request kind, else the prior."""
+        rate = self._rates.get(kind)
+        if rate is None:
+            means = [rate.mean for known, rate in self._rates.items() if known[0] == kind[0]]
+            rate = _Rate(sum(means) / len(means) if means else math.log(_GUESS), _UNKNOWN**2)
         likely, factor = math.exp(rate.mean), math.exp(_SPREAD * max(math.sqrt(rate.variance), _KNOWN))
         found = self._per_unit[kind] = DurationRange(likely / factor, likely, likely * factor)
         return found
-
-    def _similar(self, kind: Kind) -> _Rate:
-        """The mean of the same request kind, else the prior."""
-        means = [rate.mean for known, rate in self._rates.items() if known[0] == kind[0]]
-        return _Rate(sum(means) / len(means) if means else math.log(_GUESS), _UNKNOWN**2)
 
 
 TOGETHER = 0.9

@@ -257,7 +257,21 @@ def _job(row: sqlite3.Row, request: JobRequest, pictures: tuple[PictureRow, ...]
         id=row["id"],
         attempt=row["attempt"],
         crash_count=row["deaths"],
-        origin=_origin(row),
+        origin=Origin(
+            channel_id=row["channel_id"],
+            user_id=row["user_id"],
+            user_name=row["user_name"],
+            guild_id=row["guild_id"],
+            interaction_id=row["interaction_id"],
+            kind=cast(Kind, row["kind"]),
+            parent_job=row["parent_job"],
+            parent_index=row["parent_index"],
+            server_id=row["server_id"],
+            spoiler=bool(row["spoiler"]),
+            thread_of=row["thread_of"],
+            guest=bool(row["guest"]),
+            applied=tuple(Applied(*one) for one in json.loads(row["applied"])),
+        ),
         owner=row["owner"],
         request=request,
         priority=Priority(row["priority"]),
@@ -272,24 +286,6 @@ def _job(row: sqlite3.Row, request: JobRequest, pictures: tuple[PictureRow, ...]
         message_id=row["message_id"],
         seconds=json.loads(row["seconds"]),
         pictures=pictures,
-    )
-
-
-def _origin(row: sqlite3.Row) -> Origin:
-    return Origin(
-        channel_id=row["channel_id"],
-        user_id=row["user_id"],
-        user_name=row["user_name"],
-        guild_id=row["guild_id"],
-        interaction_id=row["interaction_id"],
-        kind=cast(Kind, row["kind"]),
-        parent_job=row["parent_job"],
-        parent_index=row["parent_index"],
-        server_id=row["server_id"],
-        spoiler=bool(row["spoiler"]),
-        thread_of=row["thread_of"],
-        guest=bool(row["guest"]),
-        applied=tuple(Applied(*one) for one in json.loads(row["applied"])),
     )
 
 

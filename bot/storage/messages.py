@@ -42,9 +42,6 @@ class InteractionTokens:
         row = await self._database.one("SELECT * FROM interactions WHERE job_id = ? AND expires_at > ?", job_id, now)
         return None if row is None else InteractionToken(*row)
 
-    async def erase(self, job_id: str) -> None:
-        await self._database.run("DELETE FROM interactions WHERE job_id = ?", job_id)
-
     async def erase_expired(self, now: float) -> None:
         await self._database.run("DELETE FROM interactions WHERE expires_at <= ?", now)
 
@@ -177,9 +174,9 @@ class OutboxEntry:
     state: DeliveryState
     tries: int
     not_before: float
-    """Unix seconds of the next try."""
+    """*tries* and *not_before* are 0; earlier versions counted here."""
     error: str
-    """Why the last try failed, or why none is made."""
+    """Why it is undeliverable."""
     created_at: float
     closed_at: float | None
 
@@ -211,24 +208,22 @@ class Deliveries:
         row = await self._database.one("SELECT * FROM deliveries WHERE job_id = ? AND purpose = ?", job_id, purpose)
         return None if row is None else OutboxEntry(*row)
 
-    async def tried(self, job_id: str, purpose: Purpose, error: str, not_before: float) -> None:
-        """Note a failed try; the next is at *not_before* (unix seconds)."""
-        await self._database.run(
-            "UPDATE deliveries SET tries = tries + 1, error = ?, not_before = ?"
-            " WHERE job_id = ? AND purpose = ? AND state = 'pending'",
-            error,
-            not_before,
-            job_id,
-            purpose,
-        )
+    async def close(self, job_id: str, purpose: Purpose, now: float, error: str = "") -> None:
+        """Close the row, and erase the token of the job's interaction. Idempotent.
 
-    async def delivered(self, job_id: str, purpose: Purpose, now: float) -> None:
-        """Close the row: Discord has it. Idempotent."""
-        await self._close(job_id, purpose, "delivered", "", now)
-
-    async def undeliverable(self, job_id: str, purpose: Purpose, error: str, now: float) -> None:
-        """Close the row: no channel, or no permission. The picture stays in its owner's history."""
-        await self._close(job_id, purpose, "undeliverable", error, now)
+        *error*: why Discord does not have it; the picture stays in its owner's history.
+        """
+        async with self._database.transaction() as session:
+            await session.run(
+                "UPDATE deliveries SET state = ?, error = ?, closed_at = ?"
+                " WHERE job_id = ? AND purpose = ? AND state = 'pending'",
+                "undeliverable" if error else "delivered",
+                error,
+                now,
+                job_id,
+                purpose,
+            )
+            await session.run("DELETE FROM interactions WHERE job_id = ?", job_id)
 
     async def shown(self, job_id: str, now: float) -> None:
         """Mark an undeliverable result as delivered, because its owner saw it in the history."""
@@ -242,15 +237,4 @@ class Deliveries:
     async def drop(self, session: Session, job_id: str, now: float) -> None:
         await session.run(
             "UPDATE deliveries SET state = 'dropped', closed_at = ? WHERE job_id = ? AND state = 'pending'", now, job_id
-        )
-
-    async def _close(self, job_id: str, purpose: Purpose, state: DeliveryState, error: str, now: float) -> None:
-        await self._database.run(
-            "UPDATE deliveries SET state = ?, error = ?, closed_at = ?"
-            " WHERE job_id = ? AND purpose = ? AND state = 'pending'",
-            state,
-            error,
-            now,
-            job_id,
-            purpose,
         )

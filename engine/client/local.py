@@ -218,11 +218,6 @@ class LocalEngine:
         supervisor = self._supervisor
         return Pulse(supervisor.ends, supervisor.rest, supervisor.last_words, supervisor.stalled)
 
-    @property
-    def busy(self) -> bool:
-        """Whether an attempt is in progress."""
-        return bool(self._runs)
-
     async def start(self) -> None:
         """Starts the process and keeps one running from now on."""
         self._supervising = asyncio.create_task(self._supervisor.run(), name="engine supervisor")

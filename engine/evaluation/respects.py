@@ -24,7 +24,6 @@ _SIDES = {"left": (LEFT, RIGHT), "right": (RIGHT, LEFT), "top": (TOP, BOTTOM), "
 _PAIRED = {"left of": (LEFT, RIGHT), "right of": (RIGHT, LEFT), "above": (TOP, BOTTOM), "below": (BOTTOM, TOP)}
 _STRONG = 48
 """Difference of neighbouring pixels, of 255, that counts as an edge."""
-LATTICE_BY_CHANCE = 0.25
 
 
 def _is_single(scene: Scene) -> bool:

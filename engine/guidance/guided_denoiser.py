@@ -67,14 +67,9 @@ class Guidance:
     resemblance: Resemblance | None = None
     """Distance to the init images in feature maps; None = in those of the first perceptor."""
 
-    @property
-    def acts(self) -> bool:
-        """Whether any loss has a scale other than 0."""
-        return self.objectives[0].acts
-
     def predict(self, x: Tensor, coefficients: BatchCoefficients) -> GuidedPrediction:
         """The prediction without and with guidance, from one forward pass. *x*: [N, 3, H, W]."""
-        if not self.acts:
+        if not self.objectives[0].acts:
             plain = self.plain(x, coefficients)
             return GuidedPrediction(plain, plain)
         prediction, leaf = self._forward(x, coefficients)
@@ -94,7 +89,7 @@ class Guidance:
 
     def gradient(self, x: Tensor, coefficients: BatchCoefficients) -> Tensor | None:
         """∇ log p(y | x_t), limited; None without guidance. With a secondary network, the network itself is not run."""
-        if not self.acts:
+        if not self.objectives[0].acts:
             return None
         prediction, leaf = (None, x.detach()) if self.secondary is not None else self._forward(x, coefficients)
         return self._within(gradient_of_shift(self._shift(prediction, leaf, coefficients), coefficients))

@@ -67,14 +67,6 @@ class MemoryEstimate:
         return _cached_dry_run(cast(Hashable, self._method), request, self._runtime.dtype, HIGHEST_LEVEL)
 
 
-def estimate_memory(method: Method[Any], request: DreamRequest, runtime: Runtime) -> MemoryEstimate | None:
-    """None for methods without memory levels, and for small images where memory is plenty."""
-    plenty = uses_shipped_only(request) and ceiling(request) * PLENTY < runtime.hardware.reach()
-    if plenty or not hasattr(method, "reduce_memory"):
-        return None
-    return MemoryEstimate(method, request, runtime)
-
-
 def without_irrelevant(request: DreamRequest) -> DreamRequest:
     """*request* with everything replaced that does not affect memory: equal for requests that take equally much."""
     named = ("init_image", "target_image", "mask_image")
@@ -149,11 +141,15 @@ class MemoryPlan:
 def plan_memory(method: Method[Any], request: DreamRequest, runtime: Runtime) -> MemoryPlan:
     """The lowest memory level, which is the fastest, that memory suffices for.
 
-    Raises OutOfMemory only if the image would not fit with all of the memory to itself; close cases are tried.
+    Without an estimate for methods without memory levels, and for small images where memory is plenty. Raises
+    OutOfMemory only if the image would not fit with all of the memory to itself; close cases are tried.
     """
-    estimate = estimate_memory(method, request, runtime)
-    counted = estimate.counted() if estimate else None
-    if estimate is None or counted is None:
+    plenty = uses_shipped_only(request) and ceiling(request) * PLENTY < runtime.hardware.reach()
+    if plenty or not hasattr(method, "reduce_memory"):
+        return MemoryPlan()
+    estimate = MemoryEstimate(method, request, runtime)
+    counted = estimate.counted()
+    if counted is None:
         return MemoryPlan()
     _evict_unused(estimate, counted, runtime)
     room = int(SPARE * runtime.hardware.reach()) - counted.weights

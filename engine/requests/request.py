@@ -145,8 +145,9 @@ class DreamRequest(BaseModel):
         self.options.check(
             has_init=bool(self.init_image), has_target=bool(self.target_image), has_mask=bool(self.mask_image)
         )
-        check_weights(self.targets)
-        check_weights((*self.targets, *self.options.direction_weights))
+        check_weights(targets := self.targets)
+        if directions := self.options.direction_weights:
+            check_weights((*targets, *directions))
         return self
 
     @property

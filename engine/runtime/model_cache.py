@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar, cast
 
-import torch
 from torch import nn
 
 T = TypeVar("T")
@@ -92,7 +91,11 @@ class ModelCache:
                 evicted = self._make_room(expected)
             if evicted and expected:
                 self._release()
-            value, seconds = _timed(key, load)
+            started = time.monotonic()
+            value = load()
+            seconds = time.monotonic() - started
+            if seconds > LOGGED_SECONDS:
+                log.info("Loaded “%s” in %.1f s.", key, seconds)
             with self._lock:
                 if key in self._missed:
                     lease.reload_seconds += seconds
@@ -166,7 +169,14 @@ class ModelCache:
         before, held, least = len(self._entries), self._leased().union(spared), 0 if more else 1
         while self._size + more > self._budget and len(self._entries) > least and self._evict_one(held | self._kept):
             pass
-        if self._note_over_budget(self._size + more > self._budget):
+        over = self._size + more > self._budget
+        if over and not self._over_budget:
+            log.info(
+                "The models of the images in progress exceed the budget of %d MB; they stay while memory suffices.",
+                self._budget // 10**6,
+            )
+        self._over_budget = over
+        if over:
             while (
                 not self._suffices(self._size + more, self._step_bytes)
                 and len(self._entries) > least
@@ -192,19 +202,10 @@ class ModelCache:
             self._missed.add(key)
             log.info("Memory does not hold all models of the images in progress: “%s” is evicted for now.", key)
 
-    def _note_over_budget(self, over: bool) -> bool:
-        if over and not self._over_budget:
-            log.info(
-                "The models of the images in progress exceed the budget of %d MB; they stay while memory suffices.",
-                self._budget // 10**6,
-            )
-        self._over_budget = over
-        return over
-
 
 def size_of(value: object) -> int:
     """Bytes of all parameters and buffers of the modules in *value*, itself or directly among its attributes."""
-    tensors = {id(tensor): tensor for module in modules_in(value) for tensor in _tensors(module)}
+    tensors = {id(one): one for module in modules_in(value) for one in (*module.parameters(), *module.buffers())}
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
@@ -214,20 +215,6 @@ def modules_in(value: object) -> Iterator[nn.Module]:
         yield value
     else:
         yield from (item for item in getattr(value, "__dict__", {}).values() if isinstance(item, nn.Module))
-
-
-def _timed(key: str, load: Callable[[], T]) -> tuple[T, float]:
-    started = time.monotonic()
-    value = load()
-    seconds = time.monotonic() - started
-    if seconds > LOGGED_SECONDS:
-        log.info("Loaded “%s” in %.1f s.", key, seconds)
-    return value, seconds
-
-
-def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
 
 
 MOST = 64

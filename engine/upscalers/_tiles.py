@@ -64,16 +64,18 @@ def prepare(image: Image.Image, grain: int = 1, smallest: int = 1, wrap: Axes = 
     the edges. A tiny image is continued by reflection, because a network would see little but the zeros beyond it.
     Seamless axes are continued by *margin* pixels on both sides, `WRAPPED` at least.
     """
-    alpha = _alpha(image)
+    alpha = image.getchannel("A") if image.mode == "RGBA" else None
+    if alpha is not None and alpha.getextrema() == (OPAQUE, OPAQUE):
+        alpha = None
     rgb = _filled(image) if alpha else image.convert("RGB")
+    red, green, blue = rgb.split()
+    grey = all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
     pads = [
         _pads(side, grain, smallest, max(margin, WRAPPED) if wrapped else 0)
         for side, wrapped in zip(image.size, wrap, strict=True)
     ]
     origin = (pads[0][0], pads[1][0])
-    return Surface(
-        _continued(rgb, pads, wrap), image.size, alpha and _continued(alpha, pads, wrap), _is_grey(rgb), origin
-    )
+    return Surface(_continued(rgb, pads, wrap), image.size, alpha and _continued(alpha, pads, wrap), grey, origin)
 
 
 def axes_of(record: Mapping[str, Any] | None) -> Axes:
@@ -100,14 +102,6 @@ def _pads(side: int, grain: int, smallest: int, margin: int) -> tuple[int, int]:
     return before, -(-wanted // grain) * grain - side - before
 
 
-def _alpha(image: Image.Image) -> Image.Image | None:
-    """Its transparency, unless it is opaque all over."""
-    if image.mode != "RGBA":
-        return None
-    alpha = image.getchannel("A")
-    return None if alpha.getextrema() == (OPAQUE, OPAQUE) else alpha
-
-
 def _filled(image: Image.Image) -> Image.Image:
     """The colours of an RGBA picture; where nothing is seen, those from nearby."""
     near = image.convert("RGBa").filter(ImageFilter.GaussianBlur(FILL_RADIUS)).convert("RGBA").convert("RGB")
@@ -123,11 +117,6 @@ def _continued(image: Image.Image, pads: list[tuple[int, int]], wrap: Axes) -> I
             widths = [pad if place == axis else (0, 0) for place in range(levels.ndim)]
             levels = np.pad(levels, widths, mode="wrap" if wrapped else "reflect")
     return image if levels.shape[:2] == (image.height, image.width) else Image.fromarray(levels)
-
-
-def _is_grey(rgb: Image.Image) -> bool:
-    red, green, blue = rgb.split()
-    return all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
 
 
 Box: TypeAlias = tuple[int, int, int, int]

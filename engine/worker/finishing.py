@@ -27,11 +27,6 @@ from engine.worker.job_state import SNAPSHOT_SECONDS, ImageTask
 FALLBACK = "lanczos"
 
 
-def needs_finish(request: Request, image: Image.Image) -> bool:
-    """Whether the method's image differs from the requested size."""
-    return isinstance(request, DreamRequest) and image.size != (request.width, request.height)
-
-
 def load_finisher(request: Request, runtime: Runtime) -> tuple[Upscaler[Any], str]:
     """The upscaler that finishes this request's images, and a note if a fallback replaces the model's upscaler."""
     assert isinstance(request, DreamRequest)

@@ -170,7 +170,12 @@ class JobRun:
             assert error is not None
             return self.failure(error)
         notes = tuple(f"Picture {p.index + 1} of {self.job.request.count} failed: {p.error}" for p in failed)
-        return Result(*self.key, len(self.tasks) - len(failed), self._all_seconds(), notes)
+        seconds = dict(self.seconds)  # phase → seconds of the slowest image
+        for task in self.tasks:
+            for phase, value in task.seconds.items():
+                seconds[phase] = max(value, seconds.get(phase, 0.0))
+        seconds["total"] = time.monotonic() - self.started
+        return Result(*self.key, len(self.tasks) - len(failed), seconds, notes)
 
     def failure(self, error: DreamError) -> Failure:
         return Failure(*self.key, error.code, str(error))
@@ -180,33 +185,17 @@ class JobRun:
         now, step = time.monotonic(), sum(p.steps_done for p in self.tasks) / len(self.tasks)
         news = self.snapshots or step > self._sent_step
         waits = any(p.encoding for p in self.tasks) and not self.closely
-        if news and not waits and now - self._sent_at >= self._pause:
+        pause = 0.0 if self.closely and self.snapshots else PROGRESS_SECONDS[0 if self.snapshots else 1]
+        works = self.steps_taken > self._sent_steps or any(p.stage is Stage.AWAY for p in self.tasks)
+        if news and not waits and now - self._sent_at >= pause:
             self._measure(step, now)
             snapshots, self.snapshots = self.snapshots, {}
-        elif self._works_silently(now):
+        elif works and now - max(self._sent_at, self._beat_at) >= HEARTBEAT_SECONDS:
             self._beat_at, snapshots = now, {}
         else:
             return None
         self._sent_steps = self.steps_taken
         return Progress(*self.key, int(step), self.steps, self._rate, snapshots)
-
-    def _works_silently(self, now: float) -> bool:
-        works = self.steps_taken > self._sent_steps or any(p.stage is Stage.AWAY for p in self.tasks)
-        return works and now - max(self._sent_at, self._beat_at) >= HEARTBEAT_SECONDS
-
-    def _all_seconds(self) -> dict[str, float]:
-        """Phase → seconds of the slowest image, and `total`."""
-        seconds = dict(self.seconds)
-        for task in self.tasks:
-            for phase, value in task.seconds.items():
-                seconds[phase] = max(value, seconds.get(phase, 0.0))
-        return seconds | {"total": time.monotonic() - self.started}
-
-    @property
-    def _pause(self) -> float:
-        if self.closely and self.snapshots:
-            return 0.0
-        return PROGRESS_SECONDS[0 if self.snapshots else 1]
 
     def _measure(self, step: float, now: float) -> None:
         """Updates the moving average of seconds per step of the whole job."""
@@ -281,16 +270,14 @@ class JobTable:
         Background runs have separate slots.
         """
         for background in (False, True):
-            self._fill([run for run in self._runs.values() if run.job.background is background])
-
-    def _fill(self, runs: list[JobRun]) -> None:
-        for _ in range(self.slots - sum(map(_under_way, runs))):
-            waiting = [a for a in runs if any(p.stage is Stage.WAITING for p in a.tasks)]
-            if not waiting:
-                return
-            task = next(p for p in min(waiting, key=_under_way).tasks if p.stage is Stage.WAITING)
-            task.stage = Stage.PAINTING
-            task.started = task.since = time.monotonic()
+            runs = [run for run in self._runs.values() if run.job.background is background]
+            for _ in range(self.slots - sum(map(_under_way, runs))):
+                waiting = [run for run in runs if any(p.stage is Stage.WAITING for p in run.tasks)]
+                if not waiting:
+                    break
+                task = next(p for p in min(waiting, key=_under_way).tasks if p.stage is Stage.WAITING)
+                task.stage = Stage.PAINTING
+                task.started = task.since = time.monotonic()
 
 
 def _under_way(run: JobRun) -> int:

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from engine.errors import DreamError, OutOfMemory
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     BatchKey: TypeAlias = tuple[int, Hashable]
 
 
+_TURN = attrgetter("turn")
 WORTH = 3.0
 """Reloaded models take steps for this many times their loading time before other models replace them."""
 
@@ -62,9 +64,9 @@ class StepScheduler:
 
         *under_way*: every image in progress. Their models and measured sizes are kept.
         """
-        waiting = _by_turn(tasks)
+        waiting = sorted(tasks, key=_TURN)
         known = set(map(id, waiting))
-        others = _by_turn(p for p in under_way if id(p) not in known)
+        others = sorted((p for p in under_way if id(p) not in known), key=_TURN)
         for task in (*waiting, *others):
             task.prepare()
         group = self._whose_nets_are_here(waiting, others) if waiting else []
@@ -107,8 +109,7 @@ class StepScheduler:
             self._short = False
             steps = self._advance(group[0].painter, [p.state for p in group], key)
         if not self._short:  # otherwise the peak includes the failed allocation
-            self._note(key, group, peak.bytes // len(group))
-            _learn(group, steps)
+            self._learn(key, group, steps, peak.bytes // len(group))
         return steps
 
     @contextmanager
@@ -134,11 +135,14 @@ class StepScheduler:
         filled_up = key not in self._each and self._runtime.device.type != "cpu"
         return 1 << (room.bit_length() - 1) if filled_up else room
 
-    def _note(self, key: BatchKey, group: list[ImageTask], each: int) -> None:
+    def _learn(self, key: BatchKey, group: list[ImageTask], steps: list[Step], each: int) -> None:
+        """A step took *each* bytes per image (0: not measured); a finished image teaches the estimate of its kind."""
         if each:
             self._each[key] = max(each, self._each.get(key, 0))
-        for task in group:
+        for task, step in zip(group, steps, strict=True):
             task.memory = max(task.memory, each)
+            if isinstance(step, Finished) and task.needs and task.memory and not task.finishing:
+                task.needs.learn(getattr(task.state, "memory_level", 0), task.memory)
 
     def _advance(self, painter: Painter, states: list[State], key: BatchKey) -> list[Step]:
         """Steps the whole batch. After an error, halves it until only the failing images remain."""
@@ -164,17 +168,6 @@ class StepScheduler:
         if self._runtime.cache.shed(unused_since=began):
             return True
         return isinstance(painter, ReducesMemory) and painter.reduce_memory(state, self._runtime)
-
-
-def _learn(group: list[ImageTask], steps: list[Step]) -> None:
-    """Stores the measured memory of each finished image in the estimate of its kind."""
-    for task, step in zip(group, steps, strict=True):
-        if isinstance(step, Finished) and task.needs and task.memory and not task.finishing:
-            task.needs.learn(getattr(task.state, "memory_level", 0), task.memory)
-
-
-def _by_turn(tasks: Iterable[ImageTask]) -> list[ImageTask]:
-    return sorted(tasks, key=lambda p: p.turn)
 
 
 def _batch_key(task: ImageTask) -> BatchKey:

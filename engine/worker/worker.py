@@ -54,7 +54,7 @@ from engine.upscalers import Upscaler
 from engine.worker.admission import Admitted, FindMethod, admit
 from engine.worker.capabilities import look_around
 from engine.worker.event_loop import Background, Loop
-from engine.worker.finishing import Snapshots, begin_finish, load_finisher, make_picture, merged, needs_finish
+from engine.worker.finishing import Snapshots, begin_finish, load_finisher, make_picture, merged
 from engine.worker.job_state import ImageTask, JobRun, JobTable, Stage
 from engine.worker.scheduler import StepScheduler
 
@@ -242,10 +242,11 @@ class Worker:
 
     def _finish(self, task: ImageTask, image: Image.Image) -> None:
         """Starts the finishing upscale if the image is too small; otherwise encodes it."""
-        if not needs_finish(task.run.job.request, image):
+        request = task.run.job.request
+        if isinstance(request, DreamRequest) and image.size != (request.width, request.height):
+            self._loading.run(partial(begin_finish, task, image, self.runtime), partial(self._go_on, task))
+        else:
             self._deliver(task, image)
-            return
-        self._loading.run(partial(begin_finish, task, image, self.runtime), partial(self._go_on, task))
 
     def _go_on(self, task: ImageTask, begun: tuple[Upscaler[Any], State, str] | DreamError) -> None:
         if not self._jobs.has(task.run):

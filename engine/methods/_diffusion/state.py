@@ -13,7 +13,7 @@ from engine.diffusion.denoiser import mirrored, q_sample
 from engine.diffusion.perlin import perlin_picture
 from engine.diffusion.samplers import can_begin
 from engine.diffusion.schedules import RespacedSchedule, stack
-from engine.guidance.cutouts import CutRecipe, NoiseKey
+from engine.guidance.cutouts import CutRecipe
 from engine.guidance.objective import ClipTarget, Objective, Scales
 from engine.images.tensors import noise, uniform
 from engine.methods._shared import signed_image
@@ -247,20 +247,10 @@ class Sample:
         return replace(found, parts=min(2 ** (self.memory_level - 1), found.most_cuts))
 
     @property
-    def noise_key(self) -> NoiseKey:
-        """The key of its random numbers in the next step."""
-        return NoiseKey(self.seed, self.index, self.step)
-
-    @property
     def limits(self) -> tuple[float, float]:
         """The gradient limits of the next step."""
         timestep = self.schedule.noisiness(self.stop)
         return self.options.clamp_max.at(timestep), self.options.shift_max.at(timestep)
-
-    @property
-    def depth(self) -> int:
-        """Number of earlier predictions that its sampler has."""
-        return len(self.history)
 
     @property
     def order(self) -> int:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from engine.diffusion.denoiser import Denoiser, beyond_edges, free_guidance, mirrored, wandering
 from engine.diffusion.samplers import SOLVERS, SolverInput, SolverStep
 from engine.diffusion.schedules import stack
+from engine.guidance.cutouts import NoiseKey
 from engine.guidance.feature_distance import Resemblance, stand_in
 from engine.guidance.guided_denoiser import Guidance, InpaintMask
 from engine.guidance.targets import Targets
@@ -139,7 +140,7 @@ def _guidance(
     return Guidance(
         perceptors=[load_perceptor(eye.perceptor, runtime) for eye in first.clip_targets],
         objectives=[s.objective for s in batch],
-        noise_keys=[s.noise_key for s in batch],
+        noise_keys=[NoiseKey(s.seed, s.index, s.step) for s in batch],
         limits=torch.tensor([s.limits for s in batch], dtype=torch.float32, device=device),
         blended=torch.tensor([s.options.sees == "blended" for s in batch]),
         path=through,
@@ -166,15 +167,15 @@ def _stand(batch: Sequence[Sample], memory: int, runtime: NetProvider) -> Solver
     """The sampler's input for the batch."""
     x = torch.stack([s.x for s in batch])
     blank = torch.zeros_like(batch[0].x)
-    rows = [torch.stack([s.history[k] if k < s.depth else blank for s in batch]) for k in range(memory)]
+    rows = [torch.stack([s.history[k] if k < len(s.history) else blank for s in batch]) for k in range(memory)]
     fresh = [noise(s.seed, s.index, s.step, "eta", s.x.shape) for s in batch]
-    former = [s.schedule.at(s.stop + 1).alpha_bar if s.depth else 0.0 for s in batch]
+    former = [s.schedule.at(s.stop + 1).alpha_bar if s.history else 0.0 for s in batch]
     return SolverInput(
         x=x,
         coefficients=stack([s.schedule.at(s.stop) for s in batch]),
         ahead=stack([s.schedule.at(max(s.stop - 1, 0)) for s in batch]),
         history=torch.stack(rows) if rows else x.new_zeros(0, *x.shape),
-        depth=torch.tensor([s.depth for s in batch]),
+        depth=torch.tensor([len(s.history) for s in batch]),
         former_alpha_bar=per_sample(torch.tensor(former, dtype=torch.float64)),
         eta=per_sample(torch.tensor([s.options.eta for s in batch], dtype=torch.float64)),
         order=torch.tensor([s.order for s in batch]),

@@ -61,12 +61,8 @@ def pixels_of(noun: str, look: str) -> NDArray[np.uint8]:
     return pixels
 
 
-def held_out_look(noun: str) -> str:
-    """Return the set whose drawing of *noun* the guide and the diffusion model never see: one for every fifth noun."""
-    return _HELD_OUT.get(noun, "")
-
-
 def _held_out_looks() -> dict[str, str]:
+    """Noun → the set whose drawing the guide and the diffusion model never see: one for every fifth noun."""
     able = [noun for noun in NOUNS.values() if len(noun.drawings) > 1][::_FIFTH]
     looks = {}
     for i, noun in enumerate(able):

@@ -214,4 +214,3 @@ _TASKS: Mapping[str, Callable[[int, Begun], tuple[Task, Recipe]]] = {
     "upscaler": _upscaler,
     "vqgan": _vqgan,
 }
-NETS = tuple(_TASKS)

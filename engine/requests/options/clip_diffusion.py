@@ -237,7 +237,7 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         """Raise InvalidRequest for contradictory options, and for options whose picture is missing."""
         read_perceptors(self.perceptors, USUAL)
         read_adapters(self.adapter)
-        for sentence in (*self._of_steps(), *self._of_samplers(), *self._of_pictures(has_init, has_target)):
+        for sentence in self._complaints(has_init, has_target):
             raise InvalidRequest(sentence)
         if has_mask and not has_init:
             raise InvalidRequest("A mask needs an init picture, which stays where nothing is repainted.")
@@ -270,7 +270,8 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         """Skip the first half of the steps, and do not start from Perlin noise."""
         return self.model_copy(update={"skip_steps": self.steps // 2, "perlin": "none"})
 
-    def _of_steps(self) -> Iterator[str]:
+    def _complaints(self, has_init: bool, has_target: bool) -> Iterator[str]:
+        """A sentence for each contradiction among the options."""
         if self.respacing != EVEN and step_count(self.respacing) != self.steps:
             made = step_count(self.respacing)
             yield f"respacing={self.respacing} makes {made} steps, not {self.steps}; leave out steps or say {made}."
@@ -281,8 +282,6 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
                 f"guide_from={self.guide_from:g} is not before guide_until={self.guide_until:g}, "
                 "so no step would be guided; to turn guidance off, set clip_guidance_scale=0."
             )
-
-    def _of_samplers(self) -> Iterator[str]:
         natural = NOISE_OF.get(self.sampler, self.eta)
         if self.eta != natural:
             why = "adds none" if natural == 0 else "adds a fixed amount"
@@ -292,8 +291,6 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
             )
         if self.order and self.sampler not in USUAL_ORDER:
             yield f"order={self.order} applies only to plms, ltsp and stsp; leave it out, or take sampler=plms."
-
-    def _of_pictures(self, has_init: bool, has_target: bool) -> Iterator[str]:
         if self.init_scale.largest and not (has_init or self.perlin != "none"):
             yield f"init_scale={self.init_scale} needs an init picture; leave it out without one."
         if self.init_distance != "pixels" and not self.init_scale.largest:

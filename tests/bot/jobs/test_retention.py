@@ -37,7 +37,7 @@ async def painted(core: Core, user: int = ANN, pictures: int = 1, size: int = 40
     await core.handed(job.id)
     core.engine.paint(job.id)
     await core.until_state(job.id, JobState.DONE)
-    await core.store.deliveries.delivered(job.id, "result", core.clock())
+    await core.store.deliveries.close(job.id, "result", core.clock())
     async with core.store.transaction() as session:
         await session.run("UPDATE pictures SET size = ? WHERE job_id = ?", size, job.id)
     return await core.row(job.id)

@@ -178,7 +178,7 @@ async def test_a_clock_that_is_set_holds_nobody_up_and_loses_nothing(tmp_path: P
         core.clock.advance(61 + jump)
         core.engine.paint(first.id)
         await core.until_state(first.id, JobState.DONE)
-        await core.store.deliveries.delivered(first.id, "result", core.clock())
+        await core.store.deliveries.close(first.id, "result", core.clock())
         second = await core.ask()
         await core.handed(second.id)
         core.engine.paint(second.id)
@@ -233,7 +233,7 @@ async def test_a_round_without_trust_in_the_clock_deletes_no_picture(tmp_path: P
         await core.handed(job.id)
         core.engine.paint(job.id)
         await core.until_state(job.id, JobState.DONE)
-        await core.store.deliveries.delivered(job.id, "result", core.clock())
+        await core.store.deliveries.close(job.id, "result", core.clock())
         upkeep = Retention(config(retention={"pictures_days": 1.0}), core.store)
 
         await upkeep.tidy(core.clock() + 400 * DAY, by_age=False)

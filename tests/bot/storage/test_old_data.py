@@ -98,7 +98,7 @@ async def test_pictures_of_a_time_before_stars_are_starred_like_new_ones(tmp_pat
         await core.until_state(WAITED, JobState.DONE)
         await Retention(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock() + 5 * 86_400)
         assert [True, True] == [(await core.row(job)).on_disk == 1 for job in (DREAM, ENLARGED)]  # one is not told yet
-        await core.store.deliveries.delivered(ENLARGED, "result", core.clock())
+        await core.store.deliveries.close(ENLARGED, "result", core.clock())
         await Retention(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock() + 5 * 86_400)
         assert [1, 0] == [(await core.row(job)).on_disk for job in (DREAM, ENLARGED)]
 

@@ -79,13 +79,11 @@ async def test_a_job_without_an_interaction_has_no_token(core: Core) -> None:
 
 async def test_a_delivery_is_pending_until_it_is_delivered(core: Core) -> None:
     job_id = await painted(core)
-    await core.store.deliveries.tried(job_id, "result", "429", not_before=core.clock() + 5)
-    pending = (await core.store.deliveries.pending())[0]
-    assert (1, "429", core.clock() + 5) == (pending.tries, pending.error, pending.not_before)
+    assert [job_id] == [row.job_id for row in await core.store.deliveries.pending()]
 
     for _ in range(2):
-        await core.store.deliveries.delivered(job_id, "result", core.clock())
-    await core.store.deliveries.undeliverable(job_id, "result", "too late", core.clock())
+        await core.store.deliveries.close(job_id, "result", core.clock())
+    await core.store.deliveries.close(job_id, "result", core.clock(), "too late")
     assert [] == await core.store.deliveries.pending()
     found = await core.store.deliveries.find(job_id)
     assert found is not None
@@ -94,7 +92,7 @@ async def test_a_delivery_is_pending_until_it_is_delivered(core: Core) -> None:
 
 async def test_what_cannot_be_delivered_stays_in_the_history(core: Core) -> None:
     job_id = await painted(core)
-    await core.store.deliveries.undeliverable(job_id, "result", "the channel is gone", core.clock())
+    await core.store.deliveries.close(job_id, "result", core.clock(), "the channel is gone")
 
     assert [] == await core.store.deliveries.pending()
     assert [job_id] == [job.id for job in await history(core.store, ANN)]
@@ -142,7 +140,7 @@ async def test_old_pictures_go_and_their_rows_stay(core: Core) -> None:
     core.clock.advance(2 * DAY)
     fresh = await painted(core)
     for job_id in (old, fresh):
-        await core.store.deliveries.delivered(job_id, "result", core.clock())
+        await core.store.deliveries.close(job_id, "result", core.clock())
     await Retention(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock())
 
     with pytest.raises(PictureGone, match="Picture 1 of job"):
@@ -158,7 +156,7 @@ async def test_the_oldest_go_first_when_the_disk_budget_is_used_up(core: Core) -
     jobs = []
     for _ in range(3):
         jobs.append(await painted(core))
-        await core.store.deliveries.delivered(jobs[-1], "result", core.clock())
+        await core.store.deliveries.close(jobs[-1], "result", core.clock())
         core.clock.advance(10)
     async with core.store.transaction() as session:
         await session.run("UPDATE pictures SET size = 400000")
@@ -171,7 +169,7 @@ async def test_what_somebody_has_made_something_of_goes_last(core: Core) -> None
     jobs = []
     for _ in range(3):
         jobs.append(await painted(core))
-        await core.store.deliveries.delivered(jobs[-1], "result", core.clock())
+        await core.store.deliveries.close(jobs[-1], "result", core.clock())
         core.clock.advance(10)
     enlarged = await core.jobs.submit(
         Submission(await upscale_of(core.jobs, core.store, jobs[0], 0), origin(kind="upscale", parent=jobs[0]))
@@ -202,7 +200,7 @@ async def test_files_that_no_row_names_are_swept_up_once_their_job_is_over(tmp_p
 
 async def test_what_somebody_waits_for_is_kept(core: Core) -> None:
     undelivered, source = await painted(core, ANN), await painted(core, BOB)
-    await core.store.deliveries.delivered(source, "result", core.clock())
+    await core.store.deliveries.close(source, "result", core.clock())
     core.engine.ready = None
     await core.jobs.submit(Submission(await upscale_of(core.jobs, core.store, source, 0), origin(kind="upscale")))
     await Retention(config(retention={"pictures_days": 1.0}), core.store).tidy(core.clock() + 5 * DAY)

@@ -77,10 +77,6 @@ def empty_message() -> ApiError:
     return ApiError(400, 50006, "Cannot send an empty message")
 
 
-def system_message() -> ApiError:
-    return ApiError(403, 50021, "Cannot execute action on a system message")
-
-
 def expired_token() -> ApiError:
     return ApiError(401, 50027, "Invalid Webhook Token")
 
