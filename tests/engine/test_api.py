@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -65,9 +66,9 @@ def test_a_films_frames_come_one_by_one_and_follow_one_another(studio: Studio) -
 
 def test_progress_is_reported(studio: Studio) -> None:
     seen = []
-    studio.dream("an owl", seed=1, on_progress=seen.append, **{**QUICK, "steps": 12})
+    studio.dream("an owl", seed=1, on_progress=seen.append, **{**QUICK, "steps": 6})
 
-    assert seen and seen[-1].steps == 12
+    assert seen and seen[-1].steps == 6
 
 
 def test_a_replay_is_equal_to_the_pixel(studio: Studio, owl: Dream, tmp_path: Path) -> None:
@@ -105,6 +106,12 @@ def test_mistakes_are_said_in_words(studio: Studio, owl: Dream, tmp_path: Path) 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_the_examples_run(example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dreams = Studio.dreams
+
+    def quick(self: Studio, prompt: str, **settings: Any) -> list[Dream]:
+        return dreams(self, prompt, **{**settings, "steps": 4, "cutouts": 2})
+
+    monkeypatch.setattr(Studio, "dreams", quick)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("engine.worker.worker.cores", lambda: 1)  # two threads stall on a busy machine
     runpy.run_path(str(example))
