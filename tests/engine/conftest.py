@@ -10,16 +10,17 @@ import pytest
 from PIL import Image
 
 from engine.catalogue import models, registry
-from engine.cli import main as cli
 from engine.images.pictures import to_png
 from engine.weights.store.custom_models import VARIABLE
 from tests.engine.shell import Said, Shell
-from tests.engine.workshop import TinyMethod
 
 
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
     """Run a command in this process and an empty folder, with a tiny method in the place of the real one."""
+    from engine.cli import main as cli  # here, because it imports torch, which many tests of this folder do without
+    from tests.engine.workshop import TinyMethod
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("DREAMBOT_WEIGHTS", str(tmp_path / "no weights"))
