@@ -12,7 +12,16 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 from PIL import Image
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, ViewportSize, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    ViewportSize,
+    async_playwright,
+    expect,
+)
 
 from tests.browser.fake_http import serve
 from tests.browser.fake_server import FakeServer
@@ -27,7 +36,9 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",
 ]
+"""The last one lets all pages of the fake server share a process; starting one takes as much time as loading a page."""
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 375, "height": 780}
 PATIENCE = 30_000
@@ -53,6 +64,14 @@ async def browser() -> AsyncIterator[Browser]:
         started = await playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield started
         await started.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """One for all pages of fake servers. What a page stores is gone with its tab or belongs to its server's port."""
+    async with await browser.new_context(viewport=DESKTOP, color_scheme="light") as opened, serve(FakeServer()) as kept:
+        await (await opened.new_page()).goto(f"{kept}/static/favicon.svg")  # keeps the process that they share
+        yield opened
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -109,15 +128,15 @@ async def watch() -> AsyncIterator[Watch]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(browser: Browser, address: str, watch: Watch) -> AsyncIterator[Page]:
-    """The page in a new browser context, opened as the first person."""
-    async with await browser.new_context(viewport=DESKTOP, color_scheme="light") as context:
-        opened = await context.new_page()
-        opened.set_default_timeout(PATIENCE)
-        watch.follow(opened)
-        await opened.goto(address)
-        await opened.wait_for_selector(".person")
-        yield opened
+async def page(context: BrowserContext, address: str, watch: Watch) -> AsyncIterator[Page]:
+    """The page in a new tab, opened as the first person."""
+    opened = await context.new_page()
+    opened.set_default_timeout(PATIENCE)
+    watch.follow(opened)
+    await opened.goto(address)
+    await opened.wait_for_selector(".person")
+    yield opened
+    await opened.close()
 
 
 async def shot(page: Page, name: str) -> None:
