@@ -19,6 +19,7 @@ from bot.requests.derive import upscale
 from bot.storage import Store
 from engine.requests.request import DreamRequest, UpscaleRequest, build_request
 from tests.bot.fakes import FakeClock, FakeEngine
+from tests.prepared_database import open_store
 
 ANN, BOB, CID, MOD = 11, 22, 33, 99
 NAMES = {ANN: "ann", BOB: "bob", CID: "cid", MOD: "mod"}
@@ -110,7 +111,7 @@ async def running_core(
 ) -> AsyncIterator[Core]:
     """A started job service on *folder*, taken down at the end unless it has crashed by then."""
     settings, clock, engine = settings or config(), clock or FakeClock(), FakeEngine(slots, workers)
-    store = await Store.open(folder)
+    store = await open_store(folder)
     jobs = JobService(settings, store, engine, clock=clock, ticks=ticks)
     core = Core(folder, settings, clock, engine, store, jobs)
     core.jobs.registry.subscribe(core.updates.append)

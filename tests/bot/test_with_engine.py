@@ -18,6 +18,7 @@ from engine.client.local import LocalEngine
 from engine.images.opening import open_own
 from engine.requests.request import DreamRequest, UpscaleRequest
 from tests.bot.core import ANN, config, dream, origin, upscale_of
+from tests.prepared_database import open_store
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Whole:
 @pytest.fixture
 async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
     engine = LocalEngine([sys.executable, "-m", "tests.fake_engine"], data=tmp_path)
-    async with await Store.open(tmp_path) as store:
+    async with await open_store(tmp_path) as store:
         jobs = JobService(config(), store, engine)
         whole = Whole(jobs, store, [])
         jobs.registry.subscribe(whole.updates.append)

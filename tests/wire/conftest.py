@@ -25,6 +25,7 @@ from bot.playground.server.local import LocalDiscord
 from bot.playground.server.tls import Authority
 from engine.client.local import LocalEngine
 from tests.fork_server import ROUTER, router_of
+from tests.prepared_database import prepare_database
 from tests.wire import schemas
 from tests.wire.people import Person
 from tests.wire.protocol_bot import ProtocolBot
@@ -106,6 +107,7 @@ def dreambot_maker(options: dict[str, Any]) -> MakeBot:
             device="cpu",
             variables=router_of(workers, ray=ray) if workers or ray else {},
         )
+        prepare_database(world.folder)
         bot = make_bot(config, connector=connector, engine=engine, clock=world.site.clock.now)
         bot.drain_seconds = DRAIN_SECONDS
         return bot

@@ -15,6 +15,7 @@ from bot.models.job import Applied
 from bot.policy.server_rules import Location, PaintChoice
 from bot.storage import Store
 from engine.requests.request import build_request
+from tests.prepared_database import open_store
 
 SERVER, CHANNEL, THREAD, ANN = 1, 10, 11, 30
 HERE = Location(SERVER, (THREAD, CHANNEL))
@@ -22,7 +23,7 @@ HERE = Location(SERVER, (THREAD, CHANNEL))
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with await Store.open(tmp_path / "data") as store:
+    async with await open_store(tmp_path / "data") as store:
         yield store
 
 

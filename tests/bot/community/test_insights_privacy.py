@@ -18,6 +18,7 @@ from bot.models.vote import Candidate, Vote, VotePlace
 from bot.storage import Store
 from tests.bot.core import forgotten
 from tests.bot.samples import NOW, job
+from tests.prepared_database import open_store
 
 HERE, ELSEWHERE = 400, 401
 OPEN_CHANNEL, HIDDEN_CHANNEL, ARCHIVED_THREAD = 500, 501, 502
@@ -89,7 +90,7 @@ async def stored(store: Store, number: int, case: Case) -> None:
 async def shown(cases: list[Case], restricted: bool) -> tuple[set[str], set[str]]:
     """(winners that are shown, those that are left once the owner of all pictures is forgotten)."""
     with tempfile.TemporaryDirectory() as folder:
-        async with await Store.open(Path(folder)) as store:
+        async with await open_store(Path(folder)) as store:
             for number, case in enumerate(cases):
                 await stored(store, number, case)
             insights = Insights(store, Archives())  # type: ignore[arg-type]

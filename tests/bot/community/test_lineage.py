@@ -26,6 +26,7 @@ from engine.images.pictures import to_png
 from engine.protocol.messages import Picture
 from tests.bot import samples
 from tests.bot.core import forgotten
+from tests.prepared_database import open_store
 
 HERE, SECRET, ELSEWHERE = 20, 21, 90
 """Channels: where the viewer is, a hidden one of the same server, one of another server."""
@@ -82,7 +83,7 @@ async def stored(
 
 @pytest.fixture
 async def store(tmp_path: Path):  # type: ignore[no-untyped-def]
-    async with await Store.open(tmp_path) as opened:
+    async with await open_store(tmp_path) as opened:
         yield opened
 
 
@@ -183,7 +184,7 @@ async def test_nobody_sees_words_names_or_pictures_of_what_they_may_not_see(
 ) -> None:
     """Every job descends from an earlier one; some are deleted, and some have no message any more."""
     with tempfile.TemporaryDirectory() as folder:
-        async with await Store.open(Path(folder)) as store:
+        async with await open_store(Path(folder)) as store:
             names, hidden = list[str](), set[str]()
             for number, (place, user_id, parent, deleted, shown) in enumerate(jobs):
                 name = f"job{number}"
@@ -226,7 +227,7 @@ def test_the_tree_is_drawn_with_gold_around_the_result_and_grey_boxes_without_pi
 
 
 async def test_of_thousands_of_children_only_some_are_read(tmp_path: Path) -> None:
-    async with await Store.open(tmp_path) as store:
+    async with await open_store(tmp_path) as store:
         root = await stored(store, "root")
         for number in range(3):
             await stored(store, f"child{number}", parent="root")

@@ -38,6 +38,7 @@ from bot.storage.community.searches import Search
 from bot.storage.community.starboard import StarboardEntry
 from engine.protocol.messages import Picture
 from tests.bot.core import dream, forgotten
+from tests.prepared_database import open_store
 
 PEOPLE = (1, 2, 3)
 THRESHOLD = 1
@@ -398,7 +399,7 @@ def test_no_list_shows_what_its_reader_must_not_see(events: list[tuple[Any, ...]
 
 async def lived(events: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with await Store.open(Path(folder)) as store:
+        async with await open_store(Path(folder)) as store:
             for server, channel in BOARDS.items():
                 await store.settings.put("server", str(server), "starboard", channel)
                 await store.settings.put("server", str(server), "stars", THRESHOLD)

@@ -19,13 +19,14 @@ from bot.storage.community.due import Kind, kinds_due
 from bot.storage.database import Database
 from engine.errors import DreamError
 from tests.bot.core import ANN, dream, running_core
+from tests.prepared_database import open_store
 
 NOW = 1000.0
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with await Store.open(tmp_path) as store:
+    async with await open_store(tmp_path) as store:
         yield store
 
 

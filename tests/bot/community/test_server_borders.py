@@ -17,9 +17,9 @@ from bot.community.styles.starters import STARTERS
 from bot.jobs.admission import Submission
 from bot.models.challenge import Challenge, ChallengeState
 from bot.models.job import JobState
-from bot.storage import Store
 from engine.errors import DreamError
 from tests.bot.core import ANN, BOB, CID, Core, dream, invocation, origin, running_core
+from tests.prepared_database import open_store
 
 SERVERS = (400, 401)
 people = st.sampled_from((ANN, BOB, CID))
@@ -32,7 +32,7 @@ styles_saved = st.lists(
 @settings(max_examples=25, deadline=None)
 def test_styles_of_one_server_are_never_seen_in_another(actions: list[tuple[int, int, str, bool]]) -> None:
     async def scenario(folder: Path) -> None:
-        async with await Store.open(folder) as store:
+        async with await open_store(folder) as store:
             styles, known = Styles(store, lambda: 0.0), {server: dict[str, tuple[str, int]]() for server in SERVERS}
             for server, user, name, deletes in actions:
                 template = f"{{prompt}}, {name} of {server}"

@@ -27,6 +27,7 @@ from engine.errors import DreamError
 from engine.primer.vocabulary import unknown_words
 from engine.requests.prompts import parse_prompts
 from engine.requests.request import build_request
+from tests.prepared_database import open_store
 
 HERE, ELSEWHERE = 1, 2
 ANN, BOB = 30, 31
@@ -34,7 +35,7 @@ ANN, BOB = 30, 31
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with await Store.open(tmp_path / "data") as store:
+    async with await open_store(tmp_path / "data") as store:
         yield store
 
 

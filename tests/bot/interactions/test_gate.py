@@ -13,6 +13,7 @@ from bot.interactions.context import Invocation
 from bot.interactions.handlers import BURST, Access, Gate
 from bot.storage import Store
 from bot.storage.moderation import Block
+from tests.prepared_database import open_store
 
 ANN, HOST, HERE, ELSEWHERE = 1, 2, 400, 401
 
@@ -26,7 +27,7 @@ class Clock:
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with await Store.open(tmp_path) as store:
+    async with await open_store(tmp_path) as store:
         yield store
 
 

@@ -17,6 +17,7 @@ from bot.policy.quota import Quota, oldest_window
 from bot.storage.database import Database
 from bot.storage.ledger import LedgerRows
 from bot.storage.moderation import Audit, SettingsTable
+from tests.prepared_database import open_database
 
 OWNER = "discord:1"
 TIMES = st.floats(1_577_836_800.0, 1_893_456_000.0)  # 2020 to 2030
@@ -66,7 +67,7 @@ def test_time_zones_are_found_by_any_spelling_and_others_are_refused() -> None:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(tmp_path / "ledger.sqlite3")
+    database = await open_database(tmp_path / "ledger.sqlite3")
     yield database
     await database.close()
 

@@ -19,6 +19,7 @@ from bot.policy.quota import DAY, Quota
 from bot.storage.database import Database
 from bot.storage.ledger import LedgerRows
 from bot.storage.moderation import Audit
+from tests.prepared_database import open_database
 
 NOON = 20_000 * DAY + DAY / 2
 numbers = itertools.count()
@@ -26,7 +27,7 @@ numbers = itertools.count()
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(tmp_path / "ledger.sqlite3")
+    database = await open_database(tmp_path / "ledger.sqlite3")
     yield database
     await database.close()
 
@@ -292,7 +293,7 @@ def conserves(path: Path, happenings: list[tuple[str, str, int]]) -> None:
     """After every step the ledger agrees with the model, and nobody has spent more than they were given."""
 
     async def run() -> None:
-        database = await Database.open(path)
+        database = await open_database(path)
         try:
             books, model = Books(database, QuotaSection()), Model()
             for act, job, number in happenings:
