@@ -24,7 +24,7 @@ from bot.models.vote import PROMPT, Trait
 from bot.policy.server_rules import PaintChoice
 from bot.requests.parse import NAMES, parse_label, whole_number
 from engine.errors import InvalidRequest, PromptError
-from engine.requests.prompts import format_prompts, parse_prompts
+from engine.requests.prompts import BAR, format_prompts, parse_prompts
 from engine.requests.request import MAX_SEED, METHODS, option_names, parse_settings
 
 LONGEST = 100
@@ -32,7 +32,6 @@ LONGEST = 100
 _LONGEST_NAME = 64
 _NAME = re.compile(r"(?<!\S)([a-z_]+)=$")
 _RANGE = re.compile(r"\s*(\d{1,10})\s*\.\.\s*(\d{1,10})\s*")
-_BAR = re.compile(r"(?<!\\)\|")
 _COMMA = re.compile(r",")
 _TIMELINE = re.compile(r"\s*[\d.]+\s*%?\s*:")
 """The start of a timeline, ``{0: …, 400: …}``, which is not a list."""
@@ -148,7 +147,7 @@ def _list(source: str, at: int, end: int, name: str, brackets: Brackets, setting
     """The list in the brackets, or None if they are words."""
     opening, closing = brackets
     inside = source[at + 1 : end if end >= 0 else len(source)]
-    is_list = ("|" in inside and bool(_BAR.search(inside))) or bool(name and ("," in inside or ".." in inside))
+    is_list = bool(BAR.search(inside)) or bool(name and ("," in inside or ".." in inside))
     if not is_list or _TIMELINE.match(inside):
         return None
     if end < 0:
@@ -174,7 +173,7 @@ def _list(source: str, at: int, end: int, name: str, brackets: Brackets, setting
 
 
 def _values(source: str, start: int, inside: str, name: str) -> Iterator[Value]:
-    between = _BAR if not name or _BAR.search(inside) else _COMMA
+    between = BAR if not name or BAR.search(inside) else _COMMA
     begin = 0
     for end in [*(match.start() for match in between.finditer(inside)), len(inside)]:
         raw = inside[begin:end]

@@ -2,8 +2,8 @@
 
 Parts are separated by ``|``. A part may end in ``:weight``; without one its weight is 1. Negative weights push away.
 ``\\|`` and ``\\:`` stand for the characters themselves. ``::weight`` (Midjourney) and ``:weight:stop`` (VQGAN-CLIP) are
-read too. A whole number after a digit, as in ``at 10:30``, is no weight. ``0: a seed | 400: a tree`` changes the prompt
-at step 400.
+read too; so are full-width bars and colons, and any kind of minus. A whole number after a digit, as in ``at 10:30``,
+is no weight. ``0: a seed | 400: a tree`` changes the prompt at step 400.
 
 A part that begins with a number and a colon opens a phase, and the parts behind it belong to that phase. Whole numbers
 are steps, ``0.4`` and ``40%`` are shares of all steps. Parts before the first number hold in every phase. Disco
@@ -19,10 +19,12 @@ from typing import NamedTuple, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.errors import PromptError
+from engine.requests.foreign_spellings import EMPHASIS, foreign_notes
 from engine.requests.schedule import number_text
 
 MAX_STEP = 100_000
-_BAR = re.compile(r"(?<!\\)\|")
+BAR = re.compile(r"(?<!\\)[|｜￨]")
+"""A bar, as Latin and East Asian keyboards write it."""
 _TIME = r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<percent>%?)\s*"
 _PHASE = re.compile(rf"\s*{_TIME}:\s+(?=[^\s|])")
 _KEY = re.compile(rf"{_TIME}:")
@@ -79,7 +81,7 @@ def _phase(text: str) -> re.Match[str] | None:
 
 
 def _split_bars(source: str, start: int, end: int) -> Iterator[tuple[int, str]]:
-    for bar in _BAR.finditer(source, start, end):
+    for bar in BAR.finditer(source, start, end):
         yield start, source[start : bar.start()]
         start = bar.end()
     yield start, source[start:end]
@@ -178,22 +180,24 @@ MAX_SOURCE = 2 * MAX_PROMPT + 32 * MAX_PARTS
 MAX_WEIGHT = 100.0
 MAX_STOP = 5.0
 """The largest distance of two directions is π² / 2."""
-_WEIGHT = re.compile(r"(?<!\\):{1,2}\s*([^:|\s]*)\s*$")
-_STOP = re.compile(r"(?<![\\\d:]):\s*([+-]?[\d.]+):([+-]?[\d.]+)\s*$")
-_CLOCK = re.compile(r"(\d+(?::\d+)*:\d+)\s*$")
+_MINUS, _PLUS, _DOT = "-−–—‑﹣－", "+＋", ".．"
+_PLAIN = str.maketrans(dict.fromkeys(_MINUS, "-") | dict.fromkeys(_PLUS, "+") | dict.fromkeys(_DOT, "."))
+"""Signs that keyboards write in a number → those that `float` reads."""
+_NUMBERISH = re.compile(rf"[{_MINUS}{_PLUS}{_DOT}\d]")
+_BLANK = r"[\s\u200b\u200e\u200f\u2060\ufeff]"
+"""Blanks, and signs without a shape that copied texts begin and end with."""
+_EDGES = re.compile(rf"^{_BLANK}+|{_BLANK}+$")
+_WEIGHT = re.compile(
+    rf"(?<!\\)(?::{{1,2}}{_BLANK}*(?P<any>[^:：|\s]*)|：{_BLANK}*(?P<wide>{_NUMBERISH.pattern}[^:：|\s]*))$"
+)
+_WIDE_COLON = re.compile(rf"\\：|：{_BLANK}*{_NUMBERISH.pattern}")
+"""Where a full-width colon in a text could be read as another sign."""
+_SIGN = re.compile(r"\\([|｜￨:：])")
+_SIGNED = rf"[{_MINUS}{_PLUS}]?[\d{_DOT}]+"
+_STOP = re.compile(rf"(?<![\\\d:]):\s*({_SIGNED}):({_SIGNED})$")
+_CLOCK = re.compile(r"(\d+(?:[:：]\d+)*)[:：](\d+)\s*$")
 """A time, a ratio, a verse."""
-_EMPHASIS = re.compile(r"\(([^()|:]+):(\d+(?:\.\d+)?)\)")
-_FLAG = re.compile(r"(?<!\S)(?:--|—)([a-z]{1,12})(?:\s+([^\s|-][^\s|]*))?")
-_INSTEAD = {
-    "ar": "the size is an option, as in 512x288",
-    "aspect": "the size is an option, as in 512x288",
-    "no": "what to avoid is a part with a negative weight, as in “fog:-0.5”",
-    "seed": "the seed is an option",
-    "tile": "seamless is an option",
-}
-"""Midjourney's flags → what says the same here."""
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)$")
-_NUMBERISH = re.compile(r"[+\-\d.]")
 
 
 class Prompt(BaseModel):
@@ -246,8 +250,12 @@ def parse_prompts(source: str) -> tuple[Prompt, ...]:
 
 def read_prompts(source: str) -> Reading:
     """As `parse_prompts`, with notes on what may be meant otherwise."""
-    if not source.strip():
+    if not _EDGES.sub("", source):
         raise PromptError("The prompt is empty: say what to paint.", source, 0)
+    try:
+        source.encode()
+    except UnicodeEncodeError as error:  # bytes of a shell that are not UTF-8
+        raise PromptError(f"Character {error.start + 1} is not valid text (UTF-8).", source, error.start) from error
     if len(source) > MAX_SOURCE:
         raise PromptError(f"The prompt has {len(source)} characters; the limit is {MAX_PROMPT}.", source, MAX_PROMPT)
     notes: list[str] = []
@@ -265,7 +273,11 @@ def read_prompts(source: str) -> Reading:
     if len(prompts) > MAX_PARTS:
         raise PromptError(f"{len(prompts)} parts are too many; the limit is {MAX_PARTS}.", source, len(source) - 1)
     check_weights(prompts, source)
-    return Reading(prompts, (*notes, *_foreign(source)), places)
+    if phase := unread_phase(source):
+        notes.append(f"“{phase}” was read as words. A timeline begins at step 0, as in “0: a seed | 10: a tree”.")
+    if not _DICTIONARY.match(source):
+        notes += foreign_notes(source)
+    return Reading(prompts, tuple(notes), places)
 
 
 def check_weights(prompts: Iterable[Prompt], source: str = "") -> None:
@@ -322,7 +334,9 @@ def format_prompts(prompts: Iterable[Prompt]) -> str:
 
 
 def _format(prompt: Prompt, begins: bool = False) -> str:
-    text = prompt.text.replace("|", "\\|").replace(":", "\\:") if prompt.text else "[picture]"
+    text = re.sub(r"[:|｜￨]", r"\\\g<0>", prompt.text) if prompt.text else "[picture]"
+    if _WIDE_COLON.search(text):
+        text = text.replace("：", "\\：")
     only_number = begins and _NUMBERISH.match(text)  # “0: 5” is the text 0 with the weight 5
     if prompt.weight == 1 and prompt.stop is None and not only_number:
         return text
@@ -331,46 +345,37 @@ def _format(prompt: Prompt, begins: bool = False) -> str:
     return f"{text}{apart}:{number_text(prompt.weight)}{stop}"
 
 
-def _foreign(source: str) -> Iterator[str]:
-    """A sentence for each spelling of another program that was read as words."""
-    if phase := unread_phase(source):
-        yield f"“{phase}” was read as words. A timeline begins at step 0, as in “0: a seed | 10: a tree”."
-    for found in _EMPHASIS.finditer(source):
-        yield f"“{found[0]}” was read as words. A weight ends a part: “{found[1].strip()}:{found[2]} | …”."
-    for found in _FLAG.finditer(source):
-        instead = _INSTEAD.get(found[1], "options do not belong in the prompt")
-        yield f"“{found[0].strip()}” was read as words; {instead}."
-
-
 def _parse_part(source: str, start: int, part: str, notes: list[str]) -> Prompt:
-    if not part.strip():
+    words = _EDGES.sub("", part)
+    if not words:
         raise PromptError("There is nothing between these bars.", source, min(start, len(source) - 1))
+    start, part = start + part.index(words), words
     text, weight = part, 1.0
     stop: float | None = None
-    if (match := _STOP.search(part)) and _NUMBER.match(match[1]) and _NUMBER.match(match[2]):
-        part, stop = part[: match.end(1)], float(match[2])
+    if (match := _STOP.search(part)) and all(_NUMBER.match(raw.translate(_PLAIN)) for raw in match.groups()):
+        part, stop = part[: match.end(1)], float(match[2].translate(_PLAIN))
         if abs(stop) > MAX_STOP:
             at = start + match.start(2)
             raise PromptError(f"The stop value {match[2]} is too large; ±{MAX_STOP:g} is the most.", source, at)
     if clock := _CLOCK.search(part):
-        before, _, last = clock[1].rpartition(":")
+        before, last = clock.groups()
         notes.append(
-            f"“{clock[1]}” was read as words. For the weight {last} put a blank before the colon: “{before} :{last}”."
+            f"“{clock[0]}” was read as words. For the weight {last} put a blank before the colon: “{before} :{last}”."
         )
     elif match := _WEIGHT.search(part):
-        raw, at = match.group(1), start + match.start(1)
+        raw, at = match[match.lastgroup or 0], start + match.start(match.lastgroup or 0)
         if not raw:
             raise PromptError("A weight is missing after the colon, as in “fog:0.5”.", source, start + match.start())
-        if _NUMBER.match(raw):
-            text, weight = part[: match.start()], float(raw)
-        elif (other := _EMPHASIS.search(part)) and raw.endswith(")"):
+        if _NUMBER.match(number := raw.translate(_PLAIN)):
+            text, weight = part[: match.start()], float(number)
+        elif (other := EMPHASIS.search(part)) and raw.endswith(")"):
             fitting = f"{other[1].strip()}:{other[2]}"
             raise PromptError(f"“{other[0]}”: a weight ends a part here, without brackets: “{fitting}”.", source, at)
         elif _NUMBERISH.match(raw):
             raise PromptError(f"“{raw}” is not a number; a weight looks like 2 or -0.5.", source, at)
         if abs(weight) > MAX_WEIGHT:
             raise PromptError(f"The weight {raw} is too large; the limit is ±{MAX_WEIGHT:g}.", source, at)
-    text = text.replace("\\|", "|").replace("\\:", ":").strip()
+    text = _EDGES.sub("", _SIGN.sub(r"\1", text))
     if len(text) > MAX_PROMPT:
         raise PromptError(f"The prompt has {len(text)} characters; the limit is {MAX_PROMPT}.", source, MAX_PROMPT)
     if not text:

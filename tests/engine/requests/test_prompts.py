@@ -22,7 +22,7 @@ from engine.requests.prompts import (
 )
 from engine.requests.request import build_request, check_aims, request_from_json, request_to_json
 
-TEXTS = st.text(st.sampled_from(":|: ab1\\-."), min_size=1, max_size=12).filter(str.strip).map(str.strip)
+TEXTS = st.text(st.sampled_from(":|: ab1\\-.：｜−"), min_size=1, max_size=12).filter(str.strip).map(str.strip)
 WEIGHTS = st.sampled_from([1.0, 2.0, 0.125, 99.5, 0.3333, 5e-5, -1e-7, 0.1234567]) | st.floats(0.001, 100)
 
 
@@ -200,3 +200,84 @@ def test_a_negative_prompt_has_no_timeline() -> None:
         build_request("an owl", negative="0: fog | 5: rain")
     with pytest.raises(InvalidRequest, match="Every part has a negative weight"):
         check_aims(build_request("0: an owl | 5: fog:-1"))
+
+
+@pytest.mark.parametrize(
+    ("source", "plain"),
+    [
+        ("猫：2｜犬", "猫:2 | 犬"),
+        ("猫￨犬:-1.5", "猫 | 犬:-1.5"),
+        ("owl:−0.5 | fog", "owl:-0.5 | fog"),
+        ("owl:–0.5 | fog", "owl:-0.5 | fog"),
+        ("owl ：－0.5 | fog", "owl:-0.5 | fog"),
+        ("owl:１．５", "owl:1.5"),
+        ("owl:−2:−0.5", "owl:-2:-0.5"),
+        ("owl:2\u200b", "owl:2"),
+        ("\u200fowl:\u200b2\u200e | \ufefffog", "owl:2 | fog"),
+    ],
+)
+def test_signs_that_look_alike_mean_the_same(source: str, plain: str) -> None:
+    assert parse_prompts(source) == parse_prompts(plain)
+
+
+@pytest.mark.parametrize("words", ["猫：一只", "上午10：30", "1990–1995", "owl\\：2", "👩‍🚀", "ends：", "a −5"])
+def test_the_same_signs_may_be_words(words: str) -> None:
+    (prompt,) = parse_prompts(words)
+
+    assert (prompt.text, prompt.weight) == (words.replace("\\", ""), 1)
+    assert parse_prompts(format_prompts([prompt])) == (prompt,)
+
+
+@pytest.mark.parametrize("source", ["\u200b", "\u200e \u2060", "owl | \u200b"])
+def test_signs_without_a_shape_are_no_prompt(source: str) -> None:
+    with pytest.raises(PromptError):
+        parse_prompts(source)
+
+
+def test_bytes_that_are_no_text_are_refused_in_words() -> None:
+    with pytest.raises(PromptError, match="Character 4 is not valid text") as caught:
+        parse_prompts(b"owl\xff".decode("utf-8", "surrogateescape"))
+
+    assert caught.value.position == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("owl::2 tree::1", "“owl::2”"),
+        ("owl:2; tree:1", "“owl:2”"),
+        ("a fox:1.5, tree", "“fox:1.5”"),
+        ("hot:: dog", "“hot::”"),
+        ("[red|blue] owl", "“[red|blue]”"),
+        ("{red|blue} owl", "“{red|blue}”"),
+        ("((owl)), tree", "“((owl))”"),
+        ("(owl)1.2", "“(owl)1.2”"),
+        ("(owl)++ tree", "“(owl)++”"),
+        ("[owl:cat:0.5] tree", "“[owl:cat:0.5]”"),
+        ("<lora:ink:0.8> owl", "adapter"),
+        ("owl BREAK tree", "“BREAK”"),
+        ("owl AND tree", "“AND”"),
+        ("https://example.org/owl.png in fog", "init"),
+        ("owl –ar 16x9", "size"),
+        ("0:a seed|400:a tree", "“0:”"),
+    ],
+)
+def test_spellings_of_other_programs_are_pointed_out(source: str, said: str) -> None:
+    assert said in " ".join(read_prompts(source).notes)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "a fox (red) [sketch]",
+        "at 10:30 in fog",
+        "Blade Runner: 2049 in fog",
+        "CATS AND DOGS",
+        "fish & chips; beer",
+        '{0: "a seed | fog", 400: ["a tree:2", "fog:-0.5"]}',
+        "owl:2 | tree:1",
+        "A+B, 1-2",
+    ],
+)
+def test_plain_words_are_not_commented_on(source: str) -> None:
+    assert not read_prompts(source).notes
