@@ -108,6 +108,7 @@ BOT_MAY_USE = {
     "engine.requests.upscaling",
     "engine.router.settings",
     "engine.weights.store.custom_models",
+    "engine.weights.store.toml_file",
 }
 """All that the bot may import of the engine."""
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import textwrap
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -45,11 +43,6 @@ _HEAD = """\
 def explain_all(error: ValidationError, model: type[BaseModel], name: str) -> str:
     """One line per mistake: file, section, key, value and what would be right."""
     return "\n".join(_explain(details, model, name) for details in error.errors(include_url=False))
-
-
-def toml_error(path: Path, error: tomllib.TOMLDecodeError) -> str:
-    """The message for invalid TOML; the parser names line and column."""
-    return f"{path} is not valid TOML: {error}."
 
 
 def render_example(model: type[BaseModel]) -> str:

@@ -6,7 +6,7 @@ Every key has a default, so the bot runs without a file. Secrets come from the e
 from __future__ import annotations
 
 import json
-import tomllib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from typing import Annotated
 import platformdirs
 from pydantic import Field, SecretStr, StringConstraints, ValidationError
 
-from bot.config.messages import explain_all, toml_error
+from bot.config.messages import explain_all
 from bot.config.sections import (
     DataSection,
     DeliverySection,
@@ -34,7 +34,9 @@ from bot.config.sections import (
     ServerSection,
 )
 from bot.errors import ConfigError
+from engine.errors import WeightsError
 from engine.weights.store.custom_models import CustomModel, ModelName
+from engine.weights.store.toml_file import read_toml
 
 
 def usual_places(app: str) -> tuple[Path, Path]:
@@ -43,15 +45,11 @@ def usual_places(app: str) -> tuple[Path, Path]:
 
 
 def read_tables(path: Path) -> dict[str, object]:
-    """The parsed file, with or without a byte-order mark. Raises ConfigError."""
+    """The parsed file. Raises ConfigError."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(toml_error(path, error)) from error
-    except RecursionError as error:
-        raise ConfigError(f"{path} cannot be read: its lists or tables are nested too deeply.") from error
-    except (OSError, ValueError) as error:  # also numbers of thousands of digits
-        raise ConfigError(f"{path} cannot be read: {error}.") from error
+        return read_toml(path)
+    except WeightsError as error:
+        raise ConfigError(str(error)) from error
 
 
 def as_json(tables: dict[str, object]) -> str:
@@ -115,8 +113,9 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
 
 
 def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
-    token = SecretStr(environ.get(TOKEN_VARIABLE, "").strip())
+    token = SecretStr(_token(environ.get(TOKEN_VARIABLE, "")))
     folder = environ.get(DATA_VARIABLE, "").strip() or config.data.folder
+    _check_folder(folder)
     monitor = _monitor(environ.get(MONITOR_VARIABLE, "").strip()) or config.monitor
     return config.model_copy(
         update={
@@ -125,6 +124,25 @@ def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
             "data": config.data.model_copy(update={"folder": folder}),
         }
     )
+
+
+def _token(text: str) -> str:
+    """The token itself: files of variables add quotes, web pages add “Bot”. Raises ConfigError for what is none."""
+    token = text.strip(" \t\r\n\"'“”‘’\ufeff\u200b")
+    token = token[4:].strip() if token[:4].lower() == "bot " else token
+    if token and not re.fullmatch(r"[!-~]+", token):
+        raise ConfigError(
+            f"{TOKEN_VARIABLE} does not hold a token: a token is one word of letters, digits, dots, hyphens and "
+            "underscores. Copy it again from the developer portal."
+        )
+    return token
+
+
+def _check_folder(folder: str) -> None:
+    try:
+        Path(folder).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"The data folder “{folder}” cannot be found: there is no such home folder.") from error
 
 
 def _monitor(text: str) -> MonitorSection | None:

@@ -25,7 +25,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import tomllib
 from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +50,7 @@ from engine.errors import InvalidRequest, WeightsError
 from engine.nets.adm_flags import read_flags
 from engine.requests.options.clip_views import NONE
 from engine.requests.request import AUTO, SHIPPED, build_options
+from engine.weights.store.toml_file import read_toml
 from engine.weights.store.trained_models import trained_tables
 
 OWN_LICENCE = "Yours; you know its terms."
@@ -71,8 +71,17 @@ def _sha256(text: str) -> str:
     return text
 
 
+def _file(text: str) -> str:
+    try:
+        Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"“{text}” cannot be found: there is no such home folder") from None
+    return text
+
+
 ModelName = Annotated[str, AfterValidator(_name)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
+WeightsFile = Annotated[str, AfterValidator(_file)]
 Flag: TypeAlias = bool | int | float | str
 Flags: TypeAlias = Flag | list[Flag | list[Flag]]
 """Some are lists: `ch_mult` of a VQGAN, the `layers` of a BigGAN."""
@@ -86,7 +95,9 @@ class CustomModel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    file: str = Field(min_length=1, description="Its weights: safetensors, or a PyTorch file.", examples=["~/mine.pt"])
+    file: WeightsFile = Field(
+        min_length=1, description="Its weights: safetensors, or a PyTorch file.", examples=["~/mine.pt"]
+    )
     kind: Literal["diffusion", "v-diffusion", "vqgan", "biggan", "upscaler", "adapter"] = Field(
         default="diffusion",
         description="What it is: for clip_diffusion, vqgan_clip or biggan_clip, for enlarging, or a change to a model.",
@@ -226,11 +237,7 @@ def find_custom_models(environ: Mapping[str, str]) -> dict[str, CustomModel]:
     path = Path(named) if named else next((place for place in usual if place.is_file()), None)
     if path is None:
         return {}
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise WeightsError(f"{path} cannot be read: {error}.") from error
-    return read_custom_models(tables.get("models", {}))
+    return read_custom_models(read_toml(path).get("models", {}))
 
 
 def shared_custom_models(environ: Mapping[str, str]) -> dict[str, CustomModel]:

@@ -123,10 +123,22 @@ class Folder:
 
 
 def weights_folder(environ: Mapping[str, str] = os.environ) -> Folder:
-    """The folder that this environment names, and the folder where openai/CLIP and open_clip store CLIPs."""
+    """The folder that this environment names, and the folder where openai/CLIP and open_clip store CLIPs.
+
+    Raises WeightsError for the home folder of a user that does not exist.
+    """
     named = environ.get(VARIABLE, "").strip()
-    root = Path(named).expanduser() if named else platformdirs.user_data_path("dreambot", False) / "weights"
-    return Folder(root.absolute(), (Path.home() / ".cache" / "clip",))
+    try:
+        root = Path(named).expanduser() if named else platformdirs.user_data_path("dreambot", False) / "weights"
+    except RuntimeError as error:
+        raise WeightsError(
+            f"{VARIABLE}: the folder “{named}” cannot be found: there is no such home folder."
+        ) from error
+    try:
+        shared = (Path.home() / ".cache" / "clip",)
+    except RuntimeError:  # a container's user without a home
+        shared = ()
+    return Folder(root.absolute(), shared)
 
 
 def is_there(path: Path) -> bool:

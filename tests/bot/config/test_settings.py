@@ -14,7 +14,7 @@ from bot.config.settings import Config, load_config
 from bot.errors import ConfigError
 from bot.models.job import Priority
 from bot.policy.limits import standing_of
-from engine.weights.store.custom_models import check_custom_models
+from engine.weights.store.custom_models import check_custom_models, find_custom_models
 
 EXAMPLE = Path(__file__).parents[3] / "config.example.toml"
 
@@ -40,6 +40,50 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf[queue]\r\nper_user = 7\r\n")
 
     assert 7 == load_config(path, {}).queue.per_user
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_file_of_another_encoding_is_read_by_bot_and_engine(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(EXAMPLE.read_text(encoding="utf-8").replace("\n", "\r\n").encode(encoding))
+
+    assert load_config(path, {}) == Config()
+    assert find_custom_models({"DREAMBOT_CONFIG": str(path)}) == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("[log]\nlevel = “info”\n".encode(), "line 2.*straight"),
+        (b'[data]\nfolder = "C:\\Users\\x"\n', "line 2.*single quotes"),
+        ("[models]\n# Ölbilder\n".encode("latin-1"), "line 2 is not UTF-8"),
+    ],
+)
+def test_what_editors_do_to_a_file_is_recognised(tmp_path: Path, data: bytes, said: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(data)
+
+    assert re.search(said, mistakes(path)[0])
+
+
+@pytest.mark.parametrize(
+    "written", ['"abc.d-e_f"', "'abc.d-e_f'", "“abc.d-e_f”", "Bot abc.d-e_f", " abc.d-e_f\r\n", "\u200babc.d-e_f"]
+)
+def test_a_token_is_found_in_what_surrounds_it(written: str) -> None:
+    assert load_config(None, {"DISCORD_TOKEN": written}).discord.token.get_secret_value() == "abc.d-e_f"
+
+
+@pytest.mark.parametrize("written", ["abc\ndef", "abc def", "äbc", "abc\x00"])
+def test_what_no_header_can_hold_is_no_token(written: str) -> None:
+    with pytest.raises(ConfigError, match="DISCORD_TOKEN does not hold a token") as caught:
+        load_config(None, {"DISCORD_TOKEN": written})
+
+    assert written not in str(caught.value)
+
+
+def test_a_home_folder_that_does_not_exist_is_said() -> None:
+    with pytest.raises(ConfigError, match="no such home folder"):
+        load_config(None, {"DREAMBOT_DATA": "~nobody-of-this-name/x"})
 
 
 def test_the_example_is_the_model() -> None:

@@ -20,6 +20,7 @@ from engine.weights.store.custom_models import (
     share_custom_models,
     shared_custom_models,
 )
+from engine.weights.store.folder import weights_folder
 from tests.engine.loaders.test_biggan import TINY as ASLEEP_FLAGS
 from tests.engine.loaders.test_vqgan import TINY as CODES_FLAGS
 from tests.engine.weights.made import TINY
@@ -47,6 +48,22 @@ def test_a_model_of_ones_own_is_found_in_the_configuration(tmp_path: Path) -> No
     entry, model = own["my-paintings"].entry("my-paintings"), own["my-paintings"].model("my-paintings")
     assert str(Path.home() / "runs" / "ema_0.9999_058000.pt") == entry.file
     assert ((256, 192), 32, {"steps": 60}) == (model.size, model.multiple, model.defaults["clip_diffusion"])
+
+
+def test_a_user_without_a_home_has_no_shared_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+
+    assert weights_folder({"DREAMBOT_WEIGHTS": str(tmp_path)}).also == ()
+
+
+def test_a_home_folder_that_does_not_exist_is_said() -> None:
+    with pytest.raises(WeightsError, match="no such home folder"):
+        weights_folder({"DREAMBOT_WEIGHTS": "~nobody-of-this-name/x"})
+    with pytest.raises(WeightsError, match=r"models.mine.file.*no such home folder"):
+        read_custom_models({"mine": {"kind": "upscaler", "file": "~nobody-of-this-name/x.pth"}})
 
 
 def test_without_a_configuration_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
