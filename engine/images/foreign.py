@@ -19,7 +19,17 @@ import sys
 from PIL import Image, PngImagePlugin
 
 from engine.errors import UnreadablePicture
-from engine.images.opening import FORMATS, check_size, decoding, lies_on_its_side, register_heif, sniff, to_rgb, upright
+from engine.images.opening import (
+    FORMATS,
+    check_size,
+    decoding,
+    in_levels,
+    lies_on_its_side,
+    register_heif,
+    sniff,
+    to_rgb,
+    upright,
+)
 
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 50_000_000
@@ -113,6 +123,7 @@ def _size_of(size: tuple[int, int], pixels: int) -> tuple[int, int]:
 
 def _reduced(image: Image.Image, pixels: int, alpha: bool) -> Image.Image:
     """The loaded *image* in RGB or RGBA of at most about *pixels* pixels; converted in strips, to hold it once."""
+    image = in_levels(image)  # whole: a strip has another range
     size = _size_of(image.size, pixels)
     factor = min(image.width // size[0], image.height // size[1])
     if factor < 2:
@@ -166,7 +177,7 @@ def prepare(kind: str) -> None:
         with contextlib.suppress(UnreadablePicture):
             register_heif()
             sys.modules["pillow_heif"].options.DECODE_THREADS = 0
-    PngImagePlugin.MAX_TEXT_MEMORY = 4 * 2**20
+    PngImagePlugin.MAX_TEXT_MEMORY = 16 * 2**20
     Image.preinit()
 
 

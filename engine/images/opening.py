@@ -14,7 +14,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from engine.errors import UnreadablePicture
 
@@ -38,6 +38,7 @@ OWN_BYTES = 768 * 2**20
 OWN_PIXELS = 178_000_000
 """Limit of `open_own` in pixels, half a gigabyte in RGB: the largest image that an upscaler makes."""
 MAX_SIDE = 16_384
+PngImagePlugin.MAX_TEXT_CHUNK = 8 * 2**20  # workflows and colour profiles exceed Pillow's megabyte
 Image.MAX_IMAGE_PIXELS = OWN_PIXELS  # Pillow warns beyond it; `decoding` refuses at its own limits
 
 _MAGIC = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"BM": "BMP"} | dict.fromkeys(
@@ -145,16 +146,19 @@ def decoding(data: bytes, max_bytes: int, max_pixels: int) -> Iterator[Image.Ima
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
     """Raise UnreadablePicture beyond *max_pixels* or MAX_SIDE."""
-    if width * height > max_pixels or max(width, height) > MAX_SIDE:
+    if width * height > max_pixels:
         raise UnreadablePicture(
             f"The picture is {width}×{height}; the limit is {max_pixels / 1e6:.0f} megapixels "
             f"and {MAX_SIDE} pixels a side."
         )
+    if max(width, height) > MAX_SIDE:
+        raise UnreadablePicture(f"The picture is {width}×{height}; the limit is {MAX_SIDE} pixels a side.")
 
 
 def to_rgb(image: Image.Image, alpha: bool) -> Image.Image:
     """*image* in sRGB without metadata: RGB, transparency on white; with *alpha* RGBA where there is transparency."""
     profile = image.info.get("icc_profile")
+    image = in_levels(image)
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow's convert() clips instead of scaling
         image = image.convert("I").point(lambda level: level * (1 / 257) + 0.5).convert("L")
     holes = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
@@ -170,6 +174,16 @@ def to_rgb(image: Image.Image, alpha: bool) -> Image.Image:
     return Image.composite(rgb, Image.new("RGB", rgb.size, "white"), holes)
 
 
+def in_levels(image: Image.Image) -> Image.Image:
+    """Floating-point grey as 8 bits, whose range its largest value tells: 0 to 1, to 255 or to 65535; else *image*."""
+    if image.mode != "F":
+        return image
+    highest = image.getextrema()[1]
+    assert isinstance(highest, float)
+    scale = 255 if highest <= 1 else 1 if highest <= 255 else 1 / 257
+    return image.point(lambda level: level * scale + 0.5).convert("L")
+
+
 def upright(image: Image.Image, source: Image.Image) -> Image.Image:
     """*image* turned as the EXIF orientation of the loaded *source* says."""
     turn = _UPRIGHT.get(source.getexif().get(_ORIENTATION, 1))
@@ -177,8 +191,8 @@ def upright(image: Image.Image, source: Image.Image) -> Image.Image:
 
 
 def lies_on_its_side(source: Image.Image) -> bool:
-    """Whether `upright` swaps width and height."""
-    return source.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    """Whether `upright` swaps width and height. Pillow turns a TIFF itself, and its size is that from the start."""
+    return source.format != "TIFF" and source.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
 
 
 def megabytes(size: int) -> str:

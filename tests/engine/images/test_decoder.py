@@ -14,7 +14,7 @@ from pathlib import Path
 import PIL
 import psutil
 import pytest
-from PIL import Image, ImageChops, ImageCms
+from PIL import Image, ImageChops, ImageCms, PngImagePlugin
 
 import engine
 from engine.errors import UnreadablePicture
@@ -91,6 +91,15 @@ def test_every_format_is_decoded_without_an_import_after_the_limits_are_set(name
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code, *PATHS], input=data, capture_output=True, check=True)
 
     assert f"{40 if name in ('GIF', 'BMP') else 60} []" == done.stdout.decode().strip()
+
+
+def test_the_child_decodes_a_picture_with_a_workflow_of_megabytes(server: DecoderServer) -> None:
+    note = PngImagePlugin.PngInfo()
+    note.add_itxt("workflow", "x" * 3 * 2**20, zip=True)
+
+    picture = DecoderProcess(server, share=3).decode(saved(two_halves(), "PNG", pnginfo=note))
+
+    assert ((60, 40), {}) == (picture.size, opened(picture).info)
 
 
 @pytest.mark.parametrize("name", ["PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])

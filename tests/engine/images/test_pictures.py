@@ -10,10 +10,11 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from engine.errors import UnreadablePicture
-from engine.images.opening import decoding, open_own, open_reduced, stored_size, to_rgb
+from engine.images.foreign import clean
+from engine.images.opening import decoding, open_own, open_reduced, stored_size, to_rgb, upright_size
 from engine.images.pictures import (
     contact_sheet,
     fit,
@@ -63,6 +64,48 @@ def test_a_photograph_is_turned_upright() -> None:
     image = open_own(saved(gradient(40, 30), "JPEG", exif=exif))
 
     assert (30, 40) == image.size
+
+
+@pytest.mark.parametrize("orientation", range(10))
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"])
+def test_the_size_is_known_before_a_picture_is_turned_upright(name: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(gradient(40, 30), name, exif=exif)
+
+    assert (open_own(data).size, False) == upright_size(data)
+
+
+@pytest.mark.parametrize("highest", [1.0, 255.0, 65535.0])
+@pytest.mark.parametrize("side", [40, 400])
+def test_floating_point_grey_keeps_its_shades(highest: float, side: int) -> None:
+    ramp = np.tile(np.linspace(0, highest, side, dtype=np.float32), (side, 1))
+    data = saved(Image.fromarray(ramp), "TIFF")
+
+    for image in (open_own(data), open_own(clean(data, 40 * 40)[1])):
+        shades = np.asarray(image.resize((40, 40), Image.Resampling.BOX), dtype=int)[20, :, 0]
+        assert np.abs(shades - np.linspace(0, 255, 40)).max() < 8
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_picture_may_bring_a_workflow_of_megabytes(zipped: bool) -> None:
+    note = PngImagePlugin.PngInfo()
+    note.add_itxt("workflow", "x" * 3 * 2**20, zip=zipped)
+    data = saved(gradient(), "PNG", pnginfo=note)
+
+    assert pixels_sha256(gradient()) == pixels_sha256(open_own(data)) == pixels_sha256(open_own(clean(data, 10**6)[1]))
+    assert len(read_text(data)["workflow"]) == 3 * 2**20
+
+
+def test_a_picture_may_bring_a_profile_of_megabytes() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() + bytes(2 * 2**20)
+
+    assert pixels_sha256(gradient()) == pixels_sha256(open_own(saved(gradient(), "PNG", icc_profile=profile)))
+
+
+def test_only_the_limit_that_is_exceeded_is_named() -> None:
+    with pytest.raises(UnreadablePicture, match="1×20000; the limit is 16384 pixels a side"):
+        clean(saved(Image.new("RGB", (1, 20_000)), "PNG"), 10**6)
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP"])
