@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import logging
 import os
 import sys
@@ -38,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: success. 1: a failure that a retry may cure. 2: a wrong command line. 78: token or configuration are wrong.
     """
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what the terminal's encoding lacks becomes “?”
     if options.exit_with_parent:
         from bot.playground.parent_watch import watch_parent
 
@@ -47,8 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return play(options.config)
     if options.command == "config":
-        print(render_example(Config), end="")
-        return 0
+        return _print_config()
     setup_logging(logging.INFO if options.command == "run" else logging.ERROR)
     try:
         config = load_config(options.config, os.environ)
@@ -77,6 +80,17 @@ def _parser() -> argparse.ArgumentParser:
     made["restore"].add_argument("file", type=Path, metavar="FILE", help="a file that `backup` has made")
     made["restore"].add_argument("--replace", action="store_true", help="move aside what is there already")
     return parser
+
+
+def _print_config() -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")  # as the file is read
+    try:
+        print(render_example(Config), end="", flush=True)
+    except OSError as error:
+        print(f"The settings cannot be written: {error.strerror}.", file=sys.stderr)
+        return EXIT_FAILED
+    return 0
 
 
 def _run(config: Config, options: argparse.Namespace) -> int:

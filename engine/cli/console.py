@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import json
 import logging
 import os
@@ -39,6 +41,9 @@ def print_note(text: object) -> None:
 @contextlib.contextmanager
 def speaking() -> Iterator[None]:
     """DreamErrors end the program with one line (a bad prompt with its caret below) and the status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what the terminal's encoding lacks becomes “?”
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         yield
@@ -47,6 +52,13 @@ def speaking() -> Iterator[None]:
         if isinstance(error, PromptError) and error.source.strip():
             print_note(error.pointer)
         sys.exit(MISTAKE)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        errors.print(
+            f"[red]error:[/red] {escape(str(error.filename or 'The output'))} cannot be written: the disk is full."
+        )
+        sys.exit(WRONG)
     except KeyboardInterrupt:
         errors.print("Stopped.")
         sys.exit(INTERRUPTED)

@@ -78,6 +78,24 @@ async def test_the_settings_are_printed_without_reading_any(tmp_path: Path) -> N
     assert (0, (ROOT / "config.example.toml").read_text()) == (code, out)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+async def test_a_full_disk_is_said_when_the_settings_are_printed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bot", "config"]
+    with Path("/dev/full").open("wb") as full:
+        done = await asyncio.create_subprocess_exec(
+            *command, cwd=ROOT, env=environ(tmp_path), stdout=full, stderr=asyncio.subprocess.PIPE
+        )
+        _, said = await done.communicate()
+
+    assert (1, "The settings cannot be written: No space left on device.\n") == (done.returncode, said.decode())
+
+
+async def test_the_settings_are_printed_in_utf_8_whatever_the_terminal_has(tmp_path: Path) -> None:
+    code, out = await ran(tmp_path, "config", PYTHONIOENCODING="ascii")
+
+    assert (0, (ROOT / "config.example.toml").read_text(encoding="utf-8")) == (code, out)
+
+
 async def test_health_is_the_exit_status(tmp_path: Path) -> None:
     async with LocalDiscord() as site, running(tmp_path, site, DREAMBOT_MONITOR="127.0.0.1:9471") as bot:
         await bot.until("ready as Dreambot")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -262,6 +263,26 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "engine", *words], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
+
+
+@pytest.mark.parametrize("words", [["methods"], ["weights", "list"]])
+def test_what_the_terminal_cannot_show_is_replaced(words: list[str]) -> None:
+    command = [sys.executable, "-m", "engine", *words]
+    environ = os.environ | {"PYTHONIOENCODING": "ascii"}
+
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, timeout=60, check=False)
+
+    assert (0, b"") == (done.returncode, done.stderr)
+    assert b"?" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+def test_a_full_disk_behind_the_output_is_said() -> None:
+    command = [sys.executable, "-m", "engine", "methods"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+
+    assert (1, b"error: The output cannot be written: the disk is full.\n") == (done.returncode, done.stderr)
 
 
 def test_bad_prompt_syntax_points_at_the_character() -> None:
