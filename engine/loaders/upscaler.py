@@ -24,7 +24,7 @@ from engine.loaders.meta_init import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.nets.kernels import use_onednn
 from engine.weights.formats.state_dict import SelectedTensors, unknown_choices
-from engine.weights.formats.tensors import BREAKAGE, read_index, read_tensors
+from engine.weights.formats.tensors import BREAKAGE, check_fractions, read_index, read_tensors
 from engine.weights.store.folder import Folder, weights_folder
 from engine.weights.store.hashed_file import HashedFile
 
@@ -159,15 +159,34 @@ def read_upscaler(entry: Entry, folder: Folder, device: torch.device, dtype: tor
 
 
 def describe_file(opened: HashedFile) -> tuple[Any, SelectedTensors]:
-    """spandrel's descriptor of the first tensors in the file that it recognises. Raises WeightsError."""
+    """spandrel's descriptor of the first tensors in the file that it recognises. Raises WeightsError.
+
+    Other tensors, such as a discriminator's or a loss, do no harm. Of two copies of the net, the better one counts.
+    """
+    problems: list[tuple[SelectedTensors, WeightsError]] = []
     for choice in unknown_choices(read_index(opened))[:MAX_CHOICES]:
-        tensors = read_tensors(opened, choice)
-        check_layers(opened.name, tensors)
-        if found := describe(opened.name, tensors):
+        try:
+            tensors = read_tensors(opened, choice)
+            check_fractions(opened, tensors)
+            check_layers(opened.name, tensors)
+            found = describe(opened.name, tensors)
+        except WeightsError as error:
+            problems.append((choice, error))
+            continue
+        if found:
+            shapes = _shapes(choice)
+            if copy := next((error for other, error in problems if _shapes(other) == shapes), None):
+                raise copy
             if str(choice):
                 log.info("%s: read %s", opened.name, choice)
             return found, choice
+    if problems:
+        raise problems[0][1]
     raise WeightsError(f"“{opened.name}” is no upscaler: its tensors belong to no net that is known here.")
+
+
+def _shapes(choice: SelectedTensors) -> dict[str, tuple[int, ...]]:
+    return {name: stored.shape for name, stored in choice.tensors.items()}
 
 
 def recognise(

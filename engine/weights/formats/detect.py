@@ -12,7 +12,24 @@ from engine.errors import WeightsError
 from engine.weights.formats.safetensors_file import header_length
 from engine.weights.store.hashed_file import HashedFile
 
+_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 MOST_RECORDS = 100_000
+_OTHERS = {
+    b"<": "a web page",
+    b"version https://": "a pointer of Git LFS; run git lfs pull where it comes from",
+    b"{": "JSON text, as a server's error or an index.json of several files",
+    b"\x1f\x8b": "compressed (gzip); unpack it",
+    b"7z\xbc\xaf": "an archive (7z); unpack it",
+    b"Rar!": "an archive (RAR); unpack it",
+    b"GGUF": "GGUF, and safetensors or PyTorch's format is needed",
+    b"\x89HDF": "HDF5, and safetensors or PyTorch's format is needed",
+    b"\x93NUMPY": "a NumPy array, and safetensors or PyTorch's format is needed",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"\x7fELF": "a program",
+    b"MZ": "a program",
+}
+"""First bytes of files that are mistaken for weights → what they are."""
 LARGEST_PICKLE = 64 * 2**20
 """Bytes of the part that says which tensors there are."""
 
@@ -38,8 +55,14 @@ def find_format(opened: HashedFile) -> Format:
         return Format.SAFETENSORS
     if first.startswith(b"\x80"):
         return Format.PICKLE
-    what = "a web page" if first.lstrip().startswith(b"<") else "empty" if not first else "of an unknown kind"
-    raise WeightsError(f"“{opened.path.name}” holds no weights: it is {what}.")
+    raise WeightsError(f"“{opened.path.name}” holds no weights: it is {_kind(first)}.")
+
+
+def _kind(first: bytes) -> str:
+    if not first:
+        return "empty"
+    text = first.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return next((what for magic, what in _OTHERS.items() if text.startswith(magic)), "of an unknown kind")
 
 
 def _look_into(opened: HashedFile) -> Format:
@@ -55,6 +78,12 @@ def _look_into(opened: HashedFile) -> Format:
         raise _broken(opened, f"it has {len(records):,} records, {len(set(names)):,} of them different")
     folder = names[0].partition("/")[0] if names else ""
     if f"{folder}/data.pkl" not in names:
+        if packed := next((name for name in names if name.lower().endswith(_SUFFIXES)), ""):
+            raise WeightsError(f"“{opened.path.name}” holds no weights: it is a zip file with “{packed}”; unpack it.")
+        if any(name.endswith(".npy") for name in names):
+            raise WeightsError(
+                f"“{opened.path.name}” holds NumPy arrays, and safetensors or PyTorch's format is needed."
+            )
         raise _broken(opened, "it has no data.pkl, which would say which tensors it holds")
     if any(name.startswith((f"{folder}/code/", f"{folder}/constants.pkl")) for name in names):
         return Format.SCRIPT

@@ -27,14 +27,20 @@ BREAKAGE = (
 """Raised by the opcodes of a pickle that is cut off or made up."""
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 FRAMEWORKS = frozenset(
-    ("pytorch_lightning", "lightning", "lightning_fabric", "omegaconf", "argparse", "pathlib", "typing", "yacs")
+    (
+        *("pytorch_lightning", "lightning", "lightning_fabric", "omegaconf", "argparse", "pathlib", "typing", "yacs"),
+        *("datetime", "decimal", "fractions", "uuid", "easydict", "addict", "ml_collections", "mmengine", "mmcv"),
+        *("diffusers", "transformers", "accelerate", "basicsr", "timm", "hydra"),
+    )
 )
-"""Packages whose objects trainers leave in checkpoints."""
+"""Packages whose objects trainers leave in checkpoints; none is imported."""
 ITEM_BYTES = {
     "float64": 8,
     "float32": 4,
     "float16": 2,
     "bfloat16": 2,
+    "float8_e4m3fn": 1,
+    "float8_e5m2": 1,
     "complex64": 8,
     "complex128": 16,
     "int64": 8,
@@ -153,6 +159,10 @@ def _known_names() -> dict[tuple[str, str], Any]:
     known: dict[tuple[str, str], Any] = {
         ("collections", "OrderedDict"): collections.OrderedDict,
         ("collections", "defaultdict"): collections.defaultdict,
+        ("collections", "Counter"): Inert,
+        ("collections", "deque"): Inert,
+        ("types", "SimpleNamespace"): Inert,
+        ("torch.torch_version", "TorchVersion"): Inert,
         ("torch._utils", "_rebuild_tensor"): _tensor,
         ("torch._utils", "_rebuild_tensor_v2"): _tensor,
         ("torch._utils", "_rebuild_tensor_v3"): _typed_tensor,
@@ -190,7 +200,10 @@ class TensorsOnly(pickle.Unpickler):
             return KNOWN[module, name]
         if module.partition(".")[0] in FRAMEWORKS:
             return Inert
-        raise UnsafePickle(f"is not safe to read: it wants to run “{module}.{name}”, which no file of weights needs")
+        raise UnsafePickle(
+            f"is not safe to read: it wants to run “{module}.{name}”, which no file of weights needs. "
+            "Save the net's state_dict() alone"
+        )
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file)

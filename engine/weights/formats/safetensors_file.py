@@ -21,6 +21,8 @@ DTYPES = {
     "F32": "float32",
     "F16": "float16",
     "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
     "I64": "int64",
     "I32": "int32",
     "I16": "int16",
@@ -28,7 +30,8 @@ DTYPES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
-
+OTHERS = frozenset(("U16", "U32", "U64", "C64", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F6_E2M3", "F6_E3M2", "F4"))
+"""The other dtypes of the format. A file may have them where they are not read."""
 
 _Place = tuple[str, tuple[int, ...], int, int]
 """dtype, shape, first byte and end, counted from the end of the header."""
@@ -38,7 +41,8 @@ def index_safetensors(opened: HashedFile) -> tuple[Group, ...]:
     """The tensors of the file, as one group. Raises WeightsError for a header that does not describe this very file."""
     places, start = _read_header(opened)
     tensors = {
-        name: Stored(dtype, shape, row_major(shape), start + begin) for name, (dtype, shape, begin, _) in places.items()
+        name: Stored(dtype, shape, row_major(shape), start + begin, problem=_problem(dtype))
+        for name, (dtype, shape, begin, _) in places.items()
     }
     return (Group((), tensors),)
 
@@ -72,14 +76,19 @@ def _place(raw: dict[str, Any]) -> _Place:
     numbers = (*shape, begin, end)
     if not all(type(number) is int and number >= 0 for number in numbers):
         raise ValueError(f"{numbers} are not all whole numbers from 0 on")
-    return DTYPES[raw["dtype"]], shape, begin, end
+    dtype = raw["dtype"]
+    return dtype if dtype in OTHERS else DTYPES[dtype], shape, begin, end
+
+
+def _problem(dtype: str) -> str:
+    return "" if dtype in ITEM_BYTES else f"a {dtype} tensor"
 
 
 def _check(opened: HashedFile, places: dict[str, _Place], size: int) -> None:
     """The tensors cover the bytes once, in some order, without holes."""
     expected = 0
     for name, (dtype, shape, begin, end) in sorted(places.items(), key=lambda item: item[1][2:]):
-        needed = math.prod(shape) * ITEM_BYTES[dtype]
+        needed = math.prod(shape) * ITEM_BYTES[dtype] if dtype in ITEM_BYTES else end - begin
         if end - begin != needed:
             raise _broken(opened, f"“{name}” of shape {list(shape)} needs {needed:,} bytes, not {end - begin:,}")
         if not is_honest_shape(shape):

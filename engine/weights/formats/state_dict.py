@@ -13,8 +13,11 @@ from dataclasses import dataclass
 
 from engine.weights.formats.index import Group, Shape, Stored
 
-AVERAGED = re.compile(r"(^|[._-])(ema|swa|averaged?|shadow)([._-]|$)", re.IGNORECASE)
-"""Names that trainers give to averaged weights."""
+AVERAGED = frozenset(("ema", "swa", "avg", "average", "averaged", "polyak", "shadow"))
+"""Words in the names that trainers give to averaged weights."""
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+FLAT = "model_ema."
+"""Prefix of averages in latent-diffusion (LitEma), whose names have lost their dots."""
 MAX_PREFIXES = 8
 
 Tensors = Mapping[str, Stored]
@@ -32,7 +35,8 @@ class SelectedTensors:
     @property
     def is_averaged(self) -> bool:
         """Whether their names say that they were averaged over training."""
-        return any(AVERAGED.search(part) for part in (*self.path, self.prefix))
+        words = (word.lower() for part in (*self.path, self.prefix) for word in _WORDS.findall(part))
+        return not AVERAGED.isdisjoint(words)
 
     def __str__(self) -> str:
         """As in “the averaged weights under “params_ema”, without the prefix “module.””; empty for a plain file."""
@@ -70,14 +74,28 @@ def _by_prefix(
 ) -> Iterator[SelectedTensors]:
     """Every group whole, and the part of it that lies behind each prefix of an expected name."""
     for group in groups:
-        yield SelectedTensors(group.path, "", group.tensors)
+        found = [SelectedTensors(group.path, "", group.tensors)]
         prefixes: Counter[str] = Counter()
         for name in view(group.tensors):
             parts = name.split(".")
             for cut in range(1, len(parts)):
                 if ".".join(parts[cut:]) in expected:
                     prefixes[".".join(parts[:cut]) + "."] += 1
-        yield from (_behind(group, prefix) for prefix, _ in prefixes.most_common(MAX_PREFIXES))
+        found += [_behind(group, prefix) for prefix, _ in prefixes.most_common(MAX_PREFIXES)]
+        yield from found
+        if any(name.startswith(FLAT) for name in group.tensors):
+            yield from (_with_flat_averages(group, choice) for choice in found)
+
+
+def _with_flat_averages(group: Group, choice: SelectedTensors) -> SelectedTensors:
+    """*choice* with the average of each tensor that has one, as in ``model_ema.in_layers0weight``."""
+    tensors = dict(choice.tensors)
+    for name in choice.tensors:
+        parts = f"{choice.prefix}{name}".split(".")
+        flat = (FLAT + "".join(parts[cut:]) for cut in range(len(parts)))
+        tensors[name] = next((group.tensors[key] for key in flat if key in group.tensors), tensors[name])
+    changed = tensors != choice.tensors
+    return SelectedTensors(group.path, FLAT, tensors) if changed else choice
 
 
 def unknown_choices(groups: Iterable[Group]) -> list[SelectedTensors]:

@@ -63,6 +63,10 @@ def read_fitting(
     if wrong:
         raise WeightsError(f"“{opened.path.name}” does not hold the net that its flags describe: {wrong}.")
     tensors = read_tensors(opened, choice)
+    state = expected.state_dict()
+    for name, tensor in tensors.items():
+        if name in state and state[name].is_floating_point() and not tensor.is_floating_point():
+            raise WeightsError(_quantised(opened, name, tensor))
     if str(choice):
         log.info("%s: read %s", opened.name, choice)
     return tensors, choice
@@ -96,9 +100,23 @@ def check_finite(file: str, name: str, tensor: Tensor) -> None:
     """Raises WeightsError for NaN or infinite numbers, without allocating memory of the tensor's size."""
     if not tensor.is_floating_point() or not tensor.numel():
         return
+    if tensor.dtype.itemsize == 1:  # torch finds no extremes of eight bits
+        tensor = tensor.half()
     low, high = torch.aminmax(tensor)
     if not bool(low.isfinite() & high.isfinite()):
         raise WeightsError(f"“{file}” is damaged: “{name}” holds numbers that are not finite.")
+
+
+def check_fractions(opened: HashedFile, tensors: Mapping[str, Tensor]) -> None:
+    """Raises WeightsError for weights of layers in whole numbers, whose scale is not known."""
+    for name, tensor in tensors.items():
+        if name.endswith("weight") and tensor.ndim > 1 and not tensor.is_floating_point():
+            raise WeightsError(_quantised(opened, name, tensor))
+
+
+def _quantised(opened: HashedFile, name: str, tensor: Tensor) -> str:
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return f"“{opened.path.name}” is quantised, which is not supported: “{name}” holds {kind} instead of fractions."
 
 
 def fit(net: nn.Module, tensors: Mapping[str, Tensor]) -> None:
