@@ -114,9 +114,10 @@ _BY_CODE = {
     40005: Trouble.TOO_LARGE,
     **dict.fromkeys((10003, 10004, 50001, 50007, 50013, 50278, 160005), Trouble.NO_ACCESS),
     **dict.fromkeys((50027, 10062, 10015), Trouble.EXPIRED),
+    **dict.fromkeys((40062, 130000), Trouble.LATER),  # a service behind Discord is overloaded
 }
 _BY_STATUS = {
-    401: Trouble.EXPIRED,
+    401: Trouble.LATER,  # the bot's token was reset: it ends soon, and its successor delivers what is left
     403: Trouble.NO_ACCESS,
     404: Trouble.GONE,
     413: Trouble.TOO_LARGE,
@@ -129,8 +130,15 @@ FAILURES = (discord.HTTPException, *TRANSIENT)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether *error* is transient: no network, a rate limit, or a status of 500 or more."""
-    return isinstance(error, TRANSIENT) or (isinstance(error, discord.HTTPException) and error.status >= 500)
+    """Whether *error* is transient: no network, a rate limit, a proxy's page, or a status of 500 or more."""
+    if isinstance(error, discord.HTTPException):
+        return error.status >= 500 or _is_of_a_proxy(error)
+    return isinstance(error, TRANSIENT)
+
+
+def _is_of_a_proxy(error: discord.HTTPException) -> bool:
+    """Whether a web page came instead of Discord's answer: it says nothing about the message or the channel."""
+    return not error.code and error.status in (401, 403, 404, 405) and error.text.lstrip().startswith("<")
 
 
 def trouble_of(error: BaseException) -> Trouble:

@@ -39,6 +39,8 @@ REFUSALS: list[tuple[int, int, str, int, Callable[[Shown], bool], bool]] = [
     (400, 50083, "Thread is archived", 1, is_result, False),
     (500, 0, "500: Internal Server Error", 1, is_result, True),
     (503, 0, "no healthy upstream", 1, is_result, True),
+    (401, 0, "401: Unauthorized", 1, is_result, True),
+    (400, 130000, "API resource is currently overloaded. Try again a little later", 1, is_result, True),
 ]
 
 
