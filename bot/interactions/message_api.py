@@ -114,7 +114,7 @@ _BY_CODE = {
     40005: Trouble.TOO_LARGE,
     **dict.fromkeys((10003, 10004, 50001, 50007, 50013, 50278, 160005), Trouble.NO_ACCESS),
     **dict.fromkeys((50027, 10062, 10015), Trouble.EXPIRED),
-    **dict.fromkeys((40062, 130000), Trouble.LATER),  # a service behind Discord is overloaded
+    130000: Trouble.LATER,
 }
 _BY_STATUS = {
     401: Trouble.LATER,  # the bot's token was reset: it ends soon, and its successor delivers what is left
@@ -131,14 +131,10 @@ FAILURES = (discord.HTTPException, *TRANSIENT)
 
 def is_transient(error: BaseException) -> bool:
     """Whether *error* is transient: no network, a rate limit, a proxy's page, or a status of 500 or more."""
-    if isinstance(error, discord.HTTPException):
-        return error.status >= 500 or _is_of_a_proxy(error)
-    return isinstance(error, TRANSIENT)
-
-
-def _is_of_a_proxy(error: discord.HTTPException) -> bool:
-    """Whether a web page came instead of Discord's answer: it says nothing about the message or the channel."""
-    return not error.code and error.status in (401, 403, 404, 405) and error.text.lstrip().startswith("<")
+    if not isinstance(error, discord.HTTPException):
+        return isinstance(error, TRANSIENT)
+    page = not error.code and error.text.lstrip().startswith("<")  # which says nothing about the message
+    return error.status >= 500 or (page and error.status in (401, 403, 404, 405))
 
 
 def trouble_of(error: BaseException) -> Trouble:
@@ -290,13 +286,9 @@ class Post:
 
     async def send(self, face: MessagePayload, key: str) -> int:
         """Post a message, once per *key* within Discord's memory of nonces; returns its id."""
+        view = face.new_view() or discord.utils.MISSING
         with self._counting("post"):
-            sent = await self.channel.send(
-                embed=face.embed,
-                files=face.new_files(),
-                view=face.new_view() or discord.utils.MISSING,
-                nonce=key,
-            )
+            sent = await self.channel.send(embed=face.embed, files=face.new_files(), view=view, nonce=key)
         return sent.id
 
     async def send_directly(self, face: MessagePayload, key: str) -> tuple[int, int]:

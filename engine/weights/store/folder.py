@@ -135,10 +135,9 @@ def weights_folder(environ: Mapping[str, str] = os.environ) -> Folder:
             f"{VARIABLE}: the folder “{named}” cannot be found: there is no such home folder."
         ) from error
     try:
-        shared = (Path.home() / ".cache" / "clip",)
+        return Folder(root.absolute(), (Path.home() / ".cache" / "clip",))
     except RuntimeError:  # a container's user without a home
-        shared = ()
-    return Folder(root.absolute(), shared)
+        return Folder(root.absolute())
 
 
 def is_there(path: Path) -> bool:

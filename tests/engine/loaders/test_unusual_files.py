@@ -20,7 +20,7 @@ from engine.errors import WeightsError
 from engine.loaders.upscaler import describe_file
 from engine.weights.formats.tensors import read_fitting
 from engine.weights.store.hashed_file import open_hashed
-from tests.engine.upscalers.test_published import TINY, tensors
+from tests.engine.upscalers.published import TINY, tensors
 from tests.engine.weights.made import rezipped, saved
 
 UPSCALER = tensors(TINY["realesr-general"])
