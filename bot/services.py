@@ -194,7 +194,7 @@ def build_services(
     job_actions = JobActions(client, config, store, jobs, delivery, renderer, buttons.question)
     challenges = Challenges(client, store, jobs, votes, poster, rounds.wake, clock)
     _fill_rounds(rounds, votes, covered_sheets, challenges, starboard, embedder)
-    jobs.registry.subscribe(lambda _: rounds.wake(), JobState.DONE)
+    jobs.registry.subscribe(rounds.wake, JobState.DONE)
     return Services(
         config=config,
         clock=clock,

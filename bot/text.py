@@ -151,18 +151,16 @@ def message_link(guild_id: int | None, channel_id: int, message_id: int | None) 
 
 def duration(seconds: float) -> str:
     """``0.8 s``, ``12 s``, ``3 min 5 s``, ``1 h 4 min``; the blanks do not break."""
-    return _duration(seconds).replace(" ", NO_BREAK)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
     whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    if seconds < 9.95:
+        said = f"{seconds:.1f} s"
+    elif whole < 60:
+        said = f"{whole} s"
+    elif whole < 3600:
+        said = f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    else:
+        said = f"{whole // 3600} h {whole % 3600 // 60} min"
+    return said.replace(" ", NO_BREAK)
 
 
 def count(number_of: int, one: str, many: str = "") -> str:

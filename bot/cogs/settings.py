@@ -17,7 +17,7 @@ from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.style import NO_STYLE
 from bot.policy.days import UTC_NAME, check_zone, zones
-from bot.policy.server_rules import NO_PROFILE, ChannelDefaults, Preferences, ServerRules, profile_setting
+from bot.policy.server_rules import NO_PROFILE, ChannelDefaults, PaintChoice, Preferences, ServerRules
 from bot.policy.word_filter import MAX_ENFORCED, check_enforced
 from bot.requests import autocomplete as completion
 from bot.services import BotClient
@@ -310,7 +310,7 @@ def _usual(model: str | None, method: str | None, size: str | None, profile: str
     given = _given(model=model, method=method, size=size, profile=profile)
     named = {key: value for key, value in given.items() if value != USUAL}
     chosen = find_model(named.get("model", DEFAULT_MODEL))
-    wanted = profile_setting(named.get("profile", ""))
+    wanted = PaintChoice(profile=named.get("profile", "")).settings
     if "method" in named or wanted:
         method = named.get("method", "")
         painter = chosen if "model" in named else find_model(painter_by(method))

@@ -5,7 +5,7 @@ A default that cannot be used is skipped, with a sentence for the person.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
@@ -112,8 +112,8 @@ class Defaults:
         if style:
             levels = (DefaultsLevel(f"the style “{style.name}”", _values(style)), *levels)
         ways = preferred(typed.ways, [level.values for level in levels], DEFAULT_MODEL, unavailable)
-        notes += skipped(typed.ways, levels, ways)
-        applied += used(typed.ways, levels, ways)
+        taken, skipped = _compared(typed.ways, levels, ways)
+        applied, notes = applied + taken, notes + skipped
         ways, applied = self._sized(ways, levels, applied)
         extra, unfit = _options(style, ways, typed.settings)
         negative, given = _negative(typed.negative, style, levels)
@@ -170,37 +170,23 @@ def _values(style: Style) -> ChannelDefaults:
     return ChannelDefaults.read({key: value for key, value in style.options.items() if key in PaintChoice._fields})
 
 
-def used(typed: PaintChoice, levels: Sequence[DefaultsLevel], chosen: PaintChoice) -> list[Applied]:
-    """The defaults of places that *chosen* contains; a person knows their own settings."""
-    found = []
-    for key in PaintChoice._fields:
-        level = None if getattr(typed, key) else next(_setting(key, levels, chosen), None)
-        if level and level.whose in (CHANNEL, ABOVE, SERVER):
-            found.append(Applied(key, getattr(level.values, key), level.whose))
-    return found
+def _compared(
+    typed: PaintChoice, levels: Sequence[DefaultsLevel], chosen: PaintChoice
+) -> tuple[list[Applied], list[str]]:
+    """The defaults of places that *chosen* contains, and a sentence for each that would count but cannot be used.
 
-
-def skipped(typed: PaintChoice, levels: Sequence[DefaultsLevel], chosen: PaintChoice) -> list[str]:
-    """A sentence for each default that would have counted but cannot be used with *chosen*."""
-    notes = []
-    for key in PaintChoice._fields:
-        if getattr(typed, key):
-            continue
-        taken = next(_setting(key, levels, chosen), None)
-        for level in levels:
-            if level is taken:
+    A person knows their own settings, so those are not among the first.
+    """
+    applied, notes = list[Applied](), list[str]()
+    for key in (key for key in PaintChoice._fields if not getattr(typed, key)):
+        for whose, values in levels:
+            value = getattr(values, key)
+            if value and value == getattr(chosen, key):
+                applied += [Applied(key, value, whose)] if whose in (CHANNEL, ABOVE, SERVER) else []
                 break
-            if value := getattr(level.values, key):
-                notes.append(
-                    f"The default {key} “{plain(value)}” of {level.whose} is not used: {_why(key, value, chosen)}"
-                )
-    return notes
-
-
-def _setting(key: str, levels: Sequence[DefaultsLevel], chosen: PaintChoice) -> Iterator[DefaultsLevel]:
-    """Levels whose default *key* is the chosen one."""
-    value = getattr(chosen, key)
-    return (level for level in levels if value and getattr(level.values, key) == value)
+            if value:
+                notes.append(f"The default {key} “{plain(value)}” of {whose} is not used: {_why(key, value, chosen)}")
+    return applied, notes
 
 
 def _why(key: str, value: str, chosen: PaintChoice) -> str:

@@ -11,14 +11,16 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from bot.errors import StoreError
 from bot.retry import pause_after, wait_for_news
 from bot.storage import Store
-from bot.storage.community.due import Kind, kinds_due
+from bot.storage.database import Database
 from engine.errors import DreamError
 
 log = logging.getLogger(__name__)
+Kind = Literal["votes", "sheets of votes", "challenges", "starboard", "search index", "vectors"]
 
 POLL_SECONDS = 2.0
 """Interval in which deadlines and unannounced changes are looked for, such as deleted pictures."""
@@ -54,8 +56,8 @@ class Rounds:
         """Do this at the start, whenever it is due, and at least *every* so many seconds. A failure is repeated."""
         self._works[kind] = _Work(do, every)
 
-    def wake(self) -> None:
-        """Look now, because something has changed, such as a job that is finished."""
+    def wake(self, _: object = None) -> None:
+        """Look now, because something has changed. The job registry calls it with the update of a finished job."""
         self._news.set()
 
     async def run(self) -> None:
@@ -65,7 +67,8 @@ class Rounds:
                 rest = POLL_SECONDS
                 try:
                     self._begin(await kinds_due(self._store.database, self._clock()))
-                    rest = self._rest()
+                    resting = [one.begin_at for one in self._works.values() if one.failures and one.task is None]
+                    rest = max(0.0, min([POLL_SECONDS, *(at - time.monotonic() for at in resting)]))
                 except StoreError as error:
                     log.error("what is due is looked for later: %s", error)
                 await wait_for_news(self._news, rest)
@@ -73,11 +76,6 @@ class Rounds:
             for work in self._works.values():
                 if work.task is not None:
                     work.task.cancel()
-
-    def _rest(self) -> float:
-        """Seconds until the next look, unless something wakes it before."""
-        now, resting = time.monotonic(), [one for one in self._works.values() if one.failures and one.task is None]
-        return max(0.0, min([POLL_SECONDS, *(one.begin_at - now for one in resting)]))
 
     def _begin(self, due: set[Kind]) -> None:
         now = time.monotonic()
@@ -106,3 +104,21 @@ class Rounds:
             if kind in self._missed:
                 self._missed.discard(kind)
                 self.wake()
+
+
+async def kinds_due(database: Database, now: float) -> set[Kind]:
+    """The kinds of work that have something to do at *now* (unix seconds). Raises StoreError."""
+    rows = await database.all(
+        "SELECT 'votes' WHERE EXISTS (SELECT 1 FROM votes WHERE state = 'open' AND ends_at <= ?1)"
+        " OR EXISTS (SELECT 1 FROM votes WHERE shown < revision AND not_before <= ?1)"
+        " UNION ALL SELECT 'sheets of votes' WHERE EXISTS (SELECT 1 FROM covered_sheets)"
+        " OR EXISTS (SELECT 1 FROM votes WHERE state = 'open') OR EXISTS (SELECT 1 FROM blind_entries)"
+        " UNION ALL SELECT 'challenges' WHERE EXISTS (SELECT 1 FROM challenges WHERE state = 'voting')"
+        " OR EXISTS (SELECT 1 FROM challenges WHERE state = 'open' AND deadline <= ?1)"
+        " OR EXISTS (SELECT 1 FROM challenges WHERE shown < revision AND not_before <= ?1)"
+        " UNION ALL SELECT 'starboard' WHERE EXISTS (SELECT 1 FROM star_changes)"
+        " UNION ALL SELECT 'search index' WHERE EXISTS (SELECT 1 FROM unindexed) OR EXISTS (SELECT 1 FROM unlisted)"
+        " UNION ALL SELECT 'vectors' WHERE EXISTS (SELECT 1 FROM picture_index WHERE due = 1)",
+        now,
+    )
+    return {row[0] for row in rows}

@@ -92,8 +92,8 @@ class EditBudget:
     ) -> None:
         self._message = Rate(burst, seconds)
         self._channel = Rate(3, seconds * share)
-        self._bot = Rate(8, 1 / per_second)
-        self._final = Rate(20, 1 / finals)
+        self._bot = TokenBucket(Rate(8, 1 / per_second), 8.0, 0.0)
+        self._finals = TokenBucket(Rate(20, 1 / finals), 20.0, 0.0)
         self._place_seconds = POSITION_DELAY_FACTOR * seconds
         self._buckets: dict[Hashable, TokenBucket] = {}
         self._places: dict[Hashable, float] = {}
@@ -108,16 +108,15 @@ class EditBudget:
 
     def shortest_wait(self, urgency: Urgency, now: float) -> float:
         """Seconds until any message may be edited: final updates share one bucket, all others another."""
-        return (self._finals(now) if urgency.parting else self._whole_bot(now)).wait(now)
+        return (self._finals if urgency.parting else self._bot).wait(now)
 
     def take(self, key: MessageKey, urgency: Urgency, now: float) -> None:
         """Count one edit. A final one counts in both budgets, and delays other edits by a bounded time."""
         if len(self._buckets) >= self._prune_at:
             self._prune(now)
-        for bucket in (*self._all(key, now), *([self._finals(now)] if urgency.parting else [])):
+        for bucket in (*self._all(key, now), *([self._finals] if urgency.parting else [])):
             bucket.take(now)
-        whole = self._whole_bot(now)
-        whole.level = max(whole.level, -float(self._bot.capacity))
+        self._bot.level = max(self._bot.level, -float(self._bot.rate.capacity))
         self._places[key.message] = now + self._place_seconds
 
     def give_back(self, key: MessageKey, now: float) -> None:
@@ -136,13 +135,7 @@ class EditBudget:
 
     def _all(self, key: MessageKey, now: float) -> tuple[TokenBucket, TokenBucket, TokenBucket]:
         message = self._bucket(("message", key.message), self._message, now)
-        return message, self._bucket(("channel", key.channel), self._channel, now), self._whole_bot(now)
-
-    def _whole_bot(self, now: float) -> TokenBucket:
-        return self._bucket("bot", self._bot, now)
-
-    def _finals(self, now: float) -> TokenBucket:
-        return self._bucket("finals", self._final, now)
+        return message, self._bucket(("channel", key.channel), self._channel, now), self._bot
 
     def _bucket(self, key: Hashable, rate: Rate, now: float) -> TokenBucket:
         return self._buckets.setdefault(key, TokenBucket(rate, rate.capacity, now))

@@ -34,7 +34,7 @@ from bot.pictures.uploads import (
 )
 from bot.policy.server_rules import ServerRules
 from bot.storage import Store
-from bot.storage.community.blind_pictures import BlindEntry
+from bot.storage.community.challenges import BlindEntry
 from bot.text import message_link
 from engine.errors import InvalidRequest, UnreadablePicture
 from engine.requests.request import DreamRequest

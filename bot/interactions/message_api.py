@@ -217,17 +217,6 @@ def asked_at(created_at: float, interaction_id: int | None) -> float:
     return min(created_at, discord.utils.snowflake_time(interaction_id).timestamp())
 
 
-@contextmanager
-def _unlimited_429() -> Iterator[None]:
-    """discord.py raises KeyError on a 429 without `retry_after`; treat it as a rate limit of `UNTOLD_SECONDS`."""
-    try:
-        yield
-    except KeyError as error:
-        if error.args != ("retry_after",):
-            raise
-        raise discord.RateLimited(UNTOLD_SECONDS) from error
-
-
 def nonce(job_id: str, purpose: str) -> str:
     """At most 25 characters by which Discord recognises the same message sent twice within a few minutes."""
     return hashlib.blake2b(f"{job_id}:{purpose}".encode(), digest_size=12).hexdigest()
@@ -373,11 +362,16 @@ class Post:
     @contextmanager
     def _counting(self, what: str) -> Iterator[None]:
         try:
-            with _unlimited_429():
-                yield
+            yield
         except FAILURES as error:
             self._counted(what, trouble_of(error).name.lower())
             raise
+        except KeyError as error:
+            if error.args != ("retry_after",):
+                raise
+            limited = discord.RateLimited(UNTOLD_SECONDS)  # discord.py misses `retry_after` in a 429
+            self._counted(what, trouble_of(limited).name.lower())
+            raise limited from error
         self._counted(what, "")
 
     def _is_ours(self, message: discord.Message) -> bool:

@@ -71,12 +71,8 @@ class PaintChoice(NamedTuple):
 
     @property
     def settings(self) -> dict[str, str]:
-        return profile_setting(self.profile)
-
-
-def profile_setting(profile: str) -> dict[str, str]:
-    """``{"profile": "draft"}``, or nothing for none."""
-    return {PROFILE: profile} if profile not in ("", NO_PROFILE) else {}
+        """``{"profile": "draft"}``, or nothing for none."""
+        return {PROFILE: self.profile} if self.profile not in ("", NO_PROFILE) else {}
 
 
 NOWHERE = Location()
@@ -269,7 +265,7 @@ def _takes(model: Model, size: str) -> bool:
 
 def _does(model: Model, method: str, profile: str) -> bool:
     try:
-        build_options(model, method, profile_setting(profile))
+        build_options(model, method, PaintChoice(profile=profile).settings)
     except DreamError:
         return False
     return True

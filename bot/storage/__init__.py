@@ -21,8 +21,7 @@ from types import TracebackType
 from bot.errors import StoreError
 from bot.storage import attachments, files, pictures
 from bot.storage.attachments import Attachments
-from bot.storage.community.blind_pictures import BlindPictures
-from bot.storage.community.challenges import ChallengeRows
+from bot.storage.community.challenges import BlindPictures, ChallengeRows
 from bot.storage.community.covered_sheets import CoveredSheetRows
 from bot.storage.community.picture_index import PictureIndex
 from bot.storage.community.searches import Searches

@@ -34,7 +34,6 @@ from engine.protocol.messages import (
     Picture,
     Progress,
     Ready,
-    Request,
     Restart,
     Result,
     Submit,
@@ -155,13 +154,8 @@ class _Run:
     slowest_step: float = 0.0
     """Longest time between two signs of progress, in seconds; 0 before the second."""
     heard: float = 0.0
+    """Monotonic time of its latest progress."""
     cancelling: asyncio.TimerHandle | None = None
-
-    def progressed(self, progress: Progress) -> None:
-        """Measures the time since the former progress."""
-        now = time.monotonic()
-        gap = now - self.heard if self.heard else 0.0
-        self.slowest_step, self.heard = max(self.slowest_step, gap, progress.seconds_per_step), now
 
 
 class LocalEngine:
@@ -317,7 +311,10 @@ class LocalEngine:
         if not known:
             return None
         request = known.job.request
-        return request.count * SNAPSHOT_BYTES if kind == Progress.__name__ else _picture_bytes(request)
+        if kind == Progress.__name__:
+            return request.count * SNAPSHOT_BYTES
+        width, height = request.result if isinstance(request, UpscaleRequest) else (request.width, request.height)
+        return 4 * width * height + PICTURE_OVERHEAD
 
     def received(self, message: Message) -> bool:
         """Passes *message* on; true if it belongs to work in progress."""
@@ -373,7 +370,9 @@ class LocalEngine:
             log.debug("Late: %s of %s, attempt %d.", type(event).__name__, event.job_id, event.attempt)
             return False
         if isinstance(event, Progress):
-            run.progressed(event)
+            now = time.monotonic()
+            gap = now - run.heard if run.heard else 0.0
+            run.slowest_step, run.heard = max(run.slowest_step, gap, event.seconds_per_step), now
         elif isinstance(event, Result | Failure):
             del self._runs[event.job_id]
             if run.cancelling:
@@ -384,9 +383,3 @@ class LocalEngine:
 
 def _cancelled(run: _Run) -> Failure:
     return Failure(run.job.id, run.job.attempt, Cancelled.__name__, "Cancelled.")
-
-
-def _picture_bytes(request: Request) -> int:
-    """An upper bound of the PNG of one image of *request*: four bytes a pixel, and its text chunks."""
-    width, height = request.result if isinstance(request, UpscaleRequest) else (request.width, request.height)
-    return 4 * width * height + PICTURE_OVERHEAD

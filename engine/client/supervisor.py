@@ -247,7 +247,11 @@ class Supervisor:
         failures, (pause, longest) = 0, self._timeouts.backoff
         while not self._stopping:
             started = time.monotonic()
-            status, last_words = await self._live()
+            try:
+                status, last_words = await self._live()
+            except Exception as error:  # this task must go on, or there would never be an engine again
+                log.exception("The supervisor crashed; the engine is restarted.")
+                status, last_words = -1, f"the supervisor crashed: {error}"
             if self._stopping:
                 return
             self.ends, self.last_words = self.ends + 1, last_words if status else ""
@@ -264,14 +268,7 @@ class Supervisor:
             pause = min(pause * 2, longest)
 
     async def _live(self) -> tuple[int, str]:
-        """One process → (exit status, last words), whatever happens."""
-        try:
-            return await self._live_once()
-        except Exception as error:  # the task of `run` must go on, or there would never be an engine again
-            log.exception("The supervisor crashed; the engine is restarted.")
-            return -1, f"the supervisor crashed: {error}"
-
-    async def _live_once(self) -> tuple[int, str]:
+        """One process → (exit status, last words)."""
         self._ready = self._useful = False
         try:
             child = await (self._start or start_child)(self._command, self._environ)

@@ -236,14 +236,12 @@ def _pixel_losses(
     seen: Tensor, objectives: Sequence[Objective], moved: tuple[Tensor, Tensor] | None, total: Tensor
 ) -> Tensor:
     """*total* plus all losses on pixels. Losses with scale 0 for every image are not computed."""
-    losses: tuple[tuple[Callable[[Scales], float], Callable[[Tensor], Tensor]], ...] = (
-        (lambda s: s.tv, lambda x: tv_loss(rolled(x, *moved) if moved else x)),
-        (lambda s: s.saturation, saturation_loss),
-        (lambda s: s.init, lambda x: mse_loss(x, _inits(objectives, x))),
-    )
-    for scale, loss in losses:
-        if any(scale(p.scales) for p in objectives):
-            total = total + _column([scale(p.scales) for p in objectives], seen) * loss(seen)
+    if any(smooth := [p.scales.tv for p in objectives]):
+        total = total + _column(smooth, seen) * tv_loss(rolled(seen, *moved) if moved else seen)
+    if any(pale := [p.scales.saturation for p in objectives]):
+        total = total + _column(pale, seen) * saturation_loss(seen)
+    if any(like := [p.scales.init for p in objectives]):
+        total = total + _column(like, seen) * mse_loss(seen, _inits(objectives, seen))
     return total
 
 

@@ -23,11 +23,11 @@ from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.upscaler import recognise
 from engine.nets import kernels as swift
 from engine.nets.adm import build_adm
-from engine.nets.compact import compact_from
 from engine.nets.kernels import use_onednn
 from engine.nets.primer.small_clip import build_small_clip
 from engine.nets.secondary import SecondaryNet
 from engine.perceptors.open_clip import from_open_clip, open_clip
+from engine.upscalers.primer import compact_from
 from tests.benchmarks.measure import Figure, cpu_seconds
 from tests.engine.upscalers import published
 

@@ -24,9 +24,9 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 from bot.community import rounds
+from bot.community.rounds import kinds_due
 from bot.operations import process
 from bot.playground.server.tls import Authority
-from bot.storage.community.due import kinds_due
 from engine.requests.request import build_request
 from engine.worker.in_process import InProcessEngine
 from tests.benchmarks.measure import Figure

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.models.gallery import IndexedPicture, Order, Viewer
-from bot.storage.community.blind_pictures import HIDDEN
+from bot.storage.community.challenges import HIDDEN
 from bot.storage.community.searches import Place
 from bot.storage.community.vector_table import VectorRow
 from bot.storage.database import Database, Session

@@ -19,7 +19,6 @@ from engine.diffusion.denoiser import predict_eps, q_sample
 from engine.diffusion.schedules import alphas_cumprod
 from engine.images.tensors import per_sample
 from engine.nets.adm import UNetModel
-from engine.nets.compact import Compact
 from engine.nets.primer.composer import Composer
 from engine.nets.primer.small_clip import SmallClip
 from engine.primer.painter.sheet import contact_sheet
@@ -29,6 +28,7 @@ from engine.training.augment import to_float, uniform
 from engine.training.loop import Recipe
 from engine.training.row_view import Rows
 from engine.training.task import Batch, Scores, Task
+from engine.upscalers.primer import Compact
 
 RECIPE = Recipe(
     steps=6000,

@@ -11,11 +11,10 @@ import pytest
 
 from bot.community import rounds
 from bot.community.gallery.embedder import PictureIndexer
-from bot.community.rounds import Rounds
+from bot.community.rounds import Kind, Rounds, kinds_due
 from bot.errors import StoreError
 from bot.models.job import JobState
 from bot.storage import Store
-from bot.storage.community.due import Kind, kinds_due
 from bot.storage.database import Database
 from engine.errors import DreamError
 from tests.bot.core import ANN, dream, running_core

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from engine.nets.compact import compact_from
 from engine.nets.primer.classifier import build_classifier
 from engine.nets.primer.composer import Composer, build_composer
 from engine.nets.primer.small_clip import SmallClip, SmallClipFlags, build_small_clip
@@ -27,6 +26,7 @@ from engine.primer.tasks.vqgan import FLAGS as VQGAN_FLAGS
 from engine.primer.tasks.vqgan import Places, VqganTask
 from engine.primer.vocabulary import VOCABULARY_SIZE
 from engine.training.task import Task
+from engine.upscalers.primer import compact_from
 
 SMALL = SmallClipFlags(vocabulary=VOCABULARY_SIZE, dim=16, text_width=32, text_layers=1, widths=(16, 32), blocks=(1, 1))
 
@@ -271,4 +271,4 @@ def test_a_vector_that_nothing_chooses_begins_again_until_the_codebook_is_settle
 
 
 def test_there_is_a_recipe_for_every_weights_file() -> None:
-    assert {"clip", "composer", "grader", "classifier", "diffusion", "upscaler", "vqgan"} == set(remake.NETS)
+    assert {"clip", "composer", "grader", "classifier", "diffusion", "upscaler", "vqgan"} == set(remake._TASKS)

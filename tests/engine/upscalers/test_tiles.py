@@ -20,7 +20,6 @@ from engine.images.tensors import to_image, to_tensor
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.loaders.upscaler import UpscalerNet
 from engine.methods._base import Failed, Finished, Running
-from engine.nets.compact import Compact, compact_from
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import make_record, text_chunks
 from engine.requests.request import UpscaleRequest, build_request
@@ -28,6 +27,7 @@ from engine.runtime.runtime import Runtime
 from engine.upscalers import Upscaler, _net, find_upscaler, lanczos, primer
 from engine.upscalers._net import NetUpscaler
 from engine.upscalers._tiles import Canvas, Cutting, cut, prepare
+from engine.upscalers.primer import Compact, compact_from
 
 
 @pytest.fixture(scope="module")
