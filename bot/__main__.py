@@ -16,7 +16,7 @@ from bot.config.messages import render_example
 from bot.config.settings import TOKEN_VARIABLE, Config, load_config
 from bot.errors import EXIT_FAILED, EXIT_UNUSABLE, ConfigError
 from engine.errors import DreamError
-from engine.weights.store.custom_models import share_custom_models
+from engine.weights.store.trained_models import share_custom_models
 
 HOW_TO_START = """\
 DISCORD_TOKEN is not set. Create a token at https://discord.com/developers/applications (New Application, then Bot).

@@ -11,6 +11,7 @@ painted together, the others wait. Words in the prompt steer it:
     broken      an unknown error of the engine
 
 SIGUSR1 makes every step take ten times as long, SIGUSR2 as long as before.
+It looks for trained models at the begin and end of every job, and while it is idle.
 The pictures' colours follow from prompt and seed, so that equal requests give equal pictures.
 """
 
@@ -29,9 +30,10 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from engine.catalogue.models import MODELS
 from engine.client.transport import take_socket
 from engine.environment import WORKER_VARIABLE
-from engine.errors import Cancelled, DreamError, EngineRestarting, NotFinite
+from engine.errors import Cancelled, DreamError, EngineRestarting, InvalidRequest, NotFinite
 from engine.images.opening import open_own
 from engine.images.pictures import grid, pixels_sha256, snapshot, to_png
 from engine.protocol.framing import SyncWire
@@ -54,8 +56,10 @@ from engine.protocol.messages import (
 )
 from engine.protocol.replay_record import make_record, text_chunks
 from engine.requests.request import DreamRequest
+from engine.weights.store.trained_models import refresh_trained_models
 
 STEPS = 8
+LOOK_SECONDS = 0.5
 STAMPED = os.environ.get("DREAMBOT_FAKE_STAMP") == "1"
 """Whether `Progress.seconds_per_step` is the time at which it was sent, for the measurement of delays."""
 
@@ -87,6 +91,7 @@ class FakeEngine:
         self.step_seconds = float(os.environ.get("DREAMBOT_FAKE_STEP", "0.02"))
         self.slots = int(os.environ.get("DREAMBOT_FAKE_SLOTS", "4"))
         self.slower = 1
+        self.trained: Mapping[str, str] = {}
         self.upscalers = tuple(os.environ.get("DREAMBOT_FAKE_UPSCALERS", "lanczos,primer").split(","))
 
     def run(self) -> None:
@@ -97,7 +102,12 @@ class FakeEngine:
         self.send_ready()
         while not (self.draining and not self.paintings):
             while not self.commands.empty() or not self.paintings:
-                command = self.commands.get()
+                try:
+                    command = self.commands.get(timeout=LOOK_SECONDS)
+                except queue.Empty:
+                    if self.look():
+                        self.send_ready()
+                    continue
                 if command is None:
                     return
                 self.handle(command)
@@ -119,6 +129,8 @@ class FakeEngine:
             case Submit(job, images):
                 self.paintings[job.id] = Painting(job, images)
                 self.send_ready()
+                if isinstance(job.request, DreamRequest) and job.request.model not in MODELS:
+                    self.fail(self.paintings[job.id], InvalidRequest(f"There is no model “{job.request.model}”."))
             case Cancel(job_id, attempt):
                 painting = self.paintings.get(job_id)
                 if painting and painting.job.attempt == attempt:
@@ -203,6 +215,7 @@ class FakeEngine:
     def send_ready(self) -> None:
         taken = sum(painting.job.request.count for painting in self.paintings.values())
         name, free = os.environ.get(WORKER_VARIABLE, "fake"), max(self.slots - taken, 0)
+        self.look()
         self.wire.send(
             Ready(
                 worker=name,
@@ -212,9 +225,15 @@ class FakeEngine:
                 workers=(WorkerState(name, os.getpid(), "CPU (fake)", self.slots, free, memory=2**24),),
                 methods=("clip_diffusion", "clipdraw", "pixels"),
                 upscalers=self.upscalers,
-                models=("primer",),
+                models=("primer", *(name for name in self.trained if name in MODELS)),
+                trained=self.trained,
             )
         )
+
+    def look(self) -> bool:
+        """Look for trained models; whether that has changed."""
+        before, self.trained = self.trained, refresh_trained_models(keep=())
+        return before != self.trained
 
 
 def result(job: Job, images: Mapping[str, bytes], index: int) -> Image.Image:

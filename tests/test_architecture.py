@@ -109,6 +109,7 @@ BOT_MAY_USE = {
     "engine.router.settings",
     "engine.weights.store.custom_models",
     "engine.weights.store.toml_file",
+    "engine.weights.store.trained_models",
 }
 """All that the bot may import of the engine."""
 

@@ -22,7 +22,7 @@ from bot.policy.word_filter import MAX_ENFORCED, check_enforced
 from bot.requests import autocomplete as completion
 from bot.services import BotClient
 from bot.text import clock_date, listed, mention, mention_channel, mention_role
-from engine.catalogue.models import DEFAULT_MODEL
+from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import InvalidRequest
 from engine.requests.request import build_options, find_model, find_size, painter_by, parse_shape, parse_size
 
@@ -324,8 +324,10 @@ def _usual(model: str | None, method: str | None, size: str | None, profile: str
 
 
 def _size_note(usual: Preferences | ChannelDefaults | ServerRules) -> str:
-    """A note if the default size does not fit the default model; empty if it fits."""
-    model = find_model(usual.model or DEFAULT_MODEL)
+    """A note if the default model is unknown, or the default size does not fit it; empty otherwise."""
+    model = MODELS.get(usual.model or DEFAULT_MODEL)
+    if model is None:
+        return f"The default model “{usual.model}” is not used: it is unknown here."
     try:
         model.check_size(*(find_size(usual.size, model) if usual.size else model.size))
     except InvalidRequest as error:

@@ -79,7 +79,8 @@ def words_notes(request: JobRequest, added: Collection[str] = ()) -> list[str]:
         return list(dict.fromkeys(note for way in request.ways for note in words_notes(way.request, added)))
     if isinstance(request, FilmRequest):
         return words_notes(request.first.model_copy(update={"prompts": request.texts}), added)
-    if not isinstance(request, DreamRequest) or not MODELS[request.model].limited_words:
+    model = MODELS.get(request.model) if isinstance(request, DreamRequest) else None
+    if not isinstance(request, DreamRequest) or model is None or not model.limited_words:
         return []
     written = [one for one in request.prompts if one.weight > 0 or one.text.casefold() not in added]
     strange = dict.fromkeys(word for prompt in written for word in unknown_words(prompt.text))

@@ -12,6 +12,7 @@ from bot.policy.quota import Balance
 from bot.policy.server_rules import NO_PROFILE, ChannelDefaults, Preferences, ServerRules, Word
 from bot.storage.moderation import Block
 from bot.text import clock_date, count, listed, mention, mention_channel, mention_role, number, plain, relative, shorten
+from engine.catalogue.models import MODELS
 
 _FIELD = 1000
 _DESCRIPTION = 3900
@@ -180,7 +181,8 @@ def _words(values: ServerRules | ChannelDefaults | Preferences) -> str:
 
 def _usual(values: ServerRules | ChannelDefaults | Preferences) -> str:
     profile = {"": "", NO_PROFILE: "no profile"}.get(values.profile, values.profile)
-    return " · ".join(one for one in (values.model, values.method, values.size, profile) if one) or USUAL
+    unknown = " (unknown here)" if values.model and values.model not in MODELS else ""
+    return " · ".join(one for one in (values.model + unknown, values.method, values.size, profile) if one) or USUAL
 
 
 def _limits(rules: ServerRules) -> str:

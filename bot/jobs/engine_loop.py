@@ -31,6 +31,7 @@ from engine.errors import (
 )
 from engine.protocol.messages import Event, Failure, Job, Picture, Progress, Ready, Request, Result
 from engine.requests.request import DreamRequest
+from engine.weights.store.trained_models import TableReader, register_trained_models
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class EngineLoop:
         self._leaving = 0
         """Pid of the single engine process that ends after its present jobs."""
         self._last: Ready | None = None
+        self._trained = TableReader()
         self._crossing: JobRow | None = None
         self._handling: JobEvent | None = None
         self._parts: dict[str, Portion] = {}
@@ -213,9 +215,7 @@ class EngineLoop:
 
     async def _hear(self, event: Event) -> None:
         if isinstance(event, Ready):
-            self._last, self._down = event, False
-            self._registry.set_capacity(event)
-            self.wake()
+            await self._is_ready(event)
         elif isinstance(event, JobEvent):
             if self._registry.workers.seen(event.job_id):
                 self.wake()
@@ -235,6 +235,13 @@ class EngineLoop:
         else:
             await patiently(self._end, job, part, event)
             self.wake()
+
+    async def _is_ready(self, ready: Ready) -> None:
+        if ready.trained is not None and (self._last is None or ready.trained != self._last.trained):
+            register_trained_models(await asyncio.to_thread(self._trained.models, ready.trained))
+        self._last, self._down = ready, False
+        self._registry.set_capacity(ready)
+        self.wake()
 
     async def _keep(self, job: JobRow, picture: Picture) -> None:
         """Store a picture; if that fails for good, the job fails."""

@@ -161,7 +161,8 @@ def _fits(request: DreamRequest, ready: Ready) -> None:
     most = ready.largest.get(request.memory_kind)
     if most is None or request.width * request.height <= most:
         return
-    size = MODELS[request.model].shrunk(request.width, request.height, most)
+    model = MODELS.get(request.model)
+    size = model.shrunk(request.width, request.height, most) if model else None
     others = f"{size[0]}×{size[1]} would fit" if size else "no size fits, but a smaller model may"
     raise TooLarge(
         f"There is not enough memory on {ready.device} for {request.width}×{request.height} with "

@@ -1,14 +1,13 @@
-"""Every model by name: the one in the package, the published ones, and the host's own after `add_models`."""
+"""Every model by name: the one in the package, the published ones, the host's own, and those that were trained here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 
 from engine.catalogue.model_builder import build_model, paints
 from engine.catalogue.registry import PUBLISHED, Model
 
-__all__ = ["DEFAULT_MODEL", "MODELS", "Model", "add_models"]
+__all__ = ["DEFAULT_MODEL", "MODELS", "Model", "add_models", "set_trained_models"]
 
 DEFAULT_MODEL = "primer"
 
@@ -43,11 +42,46 @@ PRIMER = Model(
     },
 )
 
-_models = {PRIMER.name: PRIMER} | {e.name: build_model(e) for e in PUBLISHED.values() if paints(e.kind)}
-MODELS: Mapping[str, Model] = MappingProxyType(_models)
+_published = {PRIMER.name: PRIMER} | {e.name: build_model(e) for e in PUBLISHED.values() if paints(e.kind)}
+_own: dict[str, Model] = {}
+
+
+class KnownModels(Mapping[str, Model]):
+    """Models by name. A change replaces `now`, so a thread that iterates at that time sees one state."""
+
+    def __init__(self, now: dict[str, Model]) -> None:
+        self.now = now
+
+    def __getitem__(self, name: str) -> Model:
+        return self.now[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.now)
+
+    def __len__(self) -> int:
+        return len(self.now)
+
+    def keys(self) -> KeysView[str]:
+        return self.now.keys()
+
+    def values(self) -> ValuesView[Model]:
+        return self.now.values()
+
+    def items(self) -> ItemsView[str, Model]:
+        return self.now.items()
+
+
+_known = KnownModels(_published)
+MODELS: Mapping[str, Model] = _known
 """Includes models whose weights are not downloaded."""
 
 
 def add_models(own: Iterable[Model]) -> None:
     """Register the host's own models in this process. Call at its start."""
-    _models.update((model.name, model) for model in own)
+    _own.update((model.name, model) for model in own)
+    _known.now = {**_known.now, **_own}
+
+
+def set_trained_models(trained: Iterable[Model]) -> None:
+    """Register models that were trained here, in place of those of the last call. One of the host's own hides them."""
+    _known.now = {**_published, **{model.name: model for model in trained}, **_own}

@@ -160,16 +160,30 @@ def read_catalogue(path: Path = CATALOGUE) -> dict[str, Entry]:
 
 PUBLISHED: Mapping[str, Entry] = MappingProxyType(read_catalogue())
 _own: dict[str, Entry] = {}
+_trained: dict[str, Entry] = {}
 
 
 def entries() -> Mapping[str, Entry]:
-    """Every entry by name."""
-    return {**PUBLISHED, **_own}
+    """Every entry by name, as it is now."""
+    return {**PUBLISHED, **_trained, **_own}
 
 
 def add_entries(own: Iterable[Entry]) -> None:
     """Register the host's own entries in this process; an entry replaces an earlier one of its name."""
     _own.update((entry.name, entry) for entry in own)
+
+
+def is_configured(name: str) -> bool:
+    """Whether `add_entries` has registered that name."""
+    return name in _own
+
+
+def set_trained_entries(trained: Iterable[Entry]) -> None:
+    """Register what was trained here, in place of the entries of the last call. The host's own entries hide them."""
+    found = {entry.name: entry for entry in trained}
+    for name in _trained.keys() - found.keys():
+        del _trained[name]
+    _trained.update(found)
 
 
 def find_entry(name: str) -> Entry:

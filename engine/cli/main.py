@@ -25,7 +25,8 @@ from engine.cli.training.finetune import finetune
 from engine.cli.training.primer import primer
 from engine.cli.upscale import upscale
 from engine.cli.weights import weights
-from engine.weights.store.custom_models import find_custom_models, share_custom_models
+from engine.weights.store.custom_models import find_custom_models
+from engine.weights.store.trained_models import share_custom_models
 
 app = typer.Typer(
     name="engine",

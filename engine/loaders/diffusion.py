@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.catalogue.registry import Entry, Kind, find_entry
+from engine.catalogue.registry import Entry, Kind, entries, find_entry
 from engine.diffusion.denoiser import Denoiser, eps_denoiser, v_denoiser, velocity_denoiser, xstart_denoiser
 from engine.diffusion.schedules import RespacedSchedule, alphas_cumprod, continuous_schedule, respaced_schedule
 from engine.errors import ModelUnavailable
@@ -75,24 +75,40 @@ class DiffusionNet:
         return wrap(net, flags.learn_sigma)
 
 
-def load_diffusion_net(model: str, runtime: NetProvider, adapters: Sequence[WeightedAdapter] = ()) -> DiffusionNet:
+def net_key(model: str, adapters: Sequence[WeightedAdapter] = ()) -> str:
+    """The key of *model* with *adapters* in a runtime's cache; weights that were trained again have another one."""
+    known = entries()
+
+    def mark(name: str) -> str:
+        return f"@{entry.sha256[:16]}" if (entry := known.get(name)) and entry.is_own and entry.sha256 else ""
+
+    return "+".join((f"diffusion:{model}{mark(model)}", *(f"{one}{mark(one.name)}" for one in adapters)))
+
+
+def load_diffusion_net(
+    model: str, runtime: NetProvider, adapters: Sequence[WeightedAdapter] = (), key: str = ""
+) -> DiffusionNet:
     """The net of *model* with *adapters* from the runtime's cache. Raises ModelUnavailable or WeightsError.
 
-    Each combination of adapters is a separate net, so the net without adapters stays unchanged.
+    Each combination of adapters is a separate net, so the net without adapters stays unchanged. *key*: the `net_key`
+    at the beginning of an image, whose weights must not change.
     """
+    present = net_key(model, adapters)
     if model in FILES:
         read, expected = partial(read_diffusion_net, FILES[model]), 0
     else:
         read, expected = partial(load_diffusion, model), net_bytes(model, runtime.dtype)
 
     def load() -> DiffusionNet:
+        if key not in ("", present):
+            raise ModelUnavailable("Its weights were replaced while this picture was painted; paint it again.")
         found = read(runtime.device, torch.float32 if adapters else runtime.dtype)
         if adapters:
             found = _adapted(found, model, adapters, runtime.dtype)
         runtime.compiler.take(found.net)
         return found
 
-    return runtime.net("+".join((f"diffusion:{model}", *map(str, adapters))), load, expected=expected)
+    return runtime.net(key or present, load, expected=expected)
 
 
 def _adapted(found: DiffusionNet, model: str, adapters: Sequence[WeightedAdapter], dtype: torch.dtype) -> DiffusionNet:

@@ -140,7 +140,8 @@ def _views(state: State) -> tuple[bool, int, int]:
 def _shape(key: str, dtype: torch.dtype) -> Any:
     """The network of *key* without weights; None for the package's own, which are small enough to be read."""
     kind, _, name = key.partition(":")
-    name = name.partition("+")[0]  # adapters change no shape
+    marked = name.partition("+")[0]  # adapters change no shape
+    name = marked.partition("@")[0]
     if name.startswith(SHIPPED):
         return None
     if key == SECONDARY:
@@ -148,7 +149,7 @@ def _shape(key: str, dtype: torch.dtype) -> Any:
     if key == LPIPS:
         return lpips_blueprint().eval().requires_grad_(False)
     if kind == "diffusion" and name in entries():
-        return _diffusion(name, dtype)
+        return _diffusion(marked, dtype)
     if kind in GENERATORS and name in entries():
         return GENERATORS[kind](name)
     if kind == "perceptor":
@@ -169,8 +170,8 @@ def _shipped(key: str, dtype: torch.dtype, load: Callable[[], T]) -> Any:
 
 
 @lru_cache(maxsize=4)
-def _diffusion(name: str, dtype: torch.dtype) -> DiffusionNet:
-    entry = find_entry(name)
+def _diffusion(marked: str, dtype: torch.dtype) -> DiffusionNet:
+    entry = find_entry(marked.partition("@")[0])
     net = v_blueprint(entry.flags) if entry.kind is Kind.V_DIFFUSION else blueprint(entry.flags)
     return DiffusionNet(net.eval().requires_grad_(False).set_torso_dtype(dtype))
 

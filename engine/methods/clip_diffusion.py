@@ -19,7 +19,7 @@ from engine.errors import InvalidRequest
 from engine.guidance.objective import ClipTarget
 from engine.guidance.targets import Targets, decode, judge, make_targets, named
 from engine.images.tensors import to_image, to_unit, uniform
-from engine.loaders.diffusion import DiffusionNet, load_diffusion_net
+from engine.loaders.diffusion import DiffusionNet, load_diffusion_net, net_key
 from engine.loaders.lpips import HEADS, VGG, has_lpips, load_lpips
 from engine.loaders.secondary import check_sides, load_secondary
 from engine.methods._base import Finished, Running, Step, not_finite
@@ -83,7 +83,8 @@ class ClipDiffusion:
         request = job.request
         assert isinstance(request, DreamRequest) and isinstance(request.options, ClipDiffusionOptions)
         model, options = MODELS[request.model], request.options
-        net = load_diffusion_net(model.name, runtime, options.adapters)
+        key = net_key(model.name, options.adapters)
+        net = load_diffusion_net(model.name, runtime, options.adapters, key)
         prompts, notes = readable(request, model)
         pictures, schedule = decode(request, images, runtime.device), net.walk(options.spacing)
         recipe = recipe_at(options, schedule.noisiness(len(schedule) - 1))
@@ -121,6 +122,7 @@ class ClipDiffusion:
                 steps=options.steps - options.skip_steps,
                 step=0,
                 model=model,
+                net_key=key,
                 options=options,
                 seed=request.seed,
                 schedule=schedule,
@@ -159,7 +161,8 @@ class ClipDiffusion:
 
     def advance(self, states: list[Sample], runtime: NetProvider) -> list[Step]:
         """One denoising step for each."""
-        net = load_diffusion_net(states[0].model.name, runtime, states[0].options.adapters)
+        first = states[0]
+        net = load_diffusion_net(first.model.name, runtime, first.options.adapters, first.net_key)
         batch = filled(states, runtime.device)
         bucket = len(batch)
         move, compiled = runtime.compiler.step(

@@ -136,6 +136,8 @@ class Ready:
     """State of compilation as a sentence without its full stop; empty without compilation."""
     workers: tuple[WorkerState, ...] = ()
     """Every worker, also those that are restarting. A single engine process names itself."""
+    trained: Mapping[str, str] | None = None
+    """Name of each model and adapter that was trained there → its table as JSON; None = unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,9 @@ from engine.protocol.messages import (
     Submit,
     WorkerState,
 )
-from engine.requests.request import clip_key
+from engine.requests.request import adapter_key, clip_key
 from engine.router.managed_worker import ManagedWorker
+from engine.weights.store.trained_models import bounded
 
 NAME = "router"
 
@@ -49,7 +50,7 @@ def merged_ready(workers: Sequence[ManagedWorker], pid: int) -> Ready | None:
         return None
     if all(worker.unusable for worker in workers):
         why = "; ".join(f"{worker.name}: {worker.unusable}" for worker in workers)
-        return Ready(NAME, pid, "none", 0, (), (), (), {"engine": why}, workers=_states(workers, set()))
+        return Ready(NAME, pid, "none", 0, (), (), (), {"engine": why}, workers=_states(workers, set(), set(), set()))
     able = [worker for worker in known if not worker.unusable]
     if not able:
         return None
@@ -57,7 +58,10 @@ def merged_ready(workers: Sequence[ManagedWorker], pid: int) -> Ready | None:
     readies = [worker.known for worker in running if worker.known]
     everywhere = set.intersection(*(set(ready.unavailable) for ready in readies))
     sizes = set.intersection(*(set(ready.largest) for ready in readies))
-    states = _states(workers, everywhere)
+    models = _union([ready.models for ready in readies])
+    trained = [ready.trained for ready in readies if ready.trained is not None]
+    together = bounded({name: table for tables in reversed(trained) for name, table in tables.items()})
+    states = _states(workers, everywhere, {*models}, {*together})
     return Ready(
         worker=NAME,
         pid=pid,
@@ -65,25 +69,38 @@ def merged_ready(workers: Sequence[ManagedWorker], pid: int) -> Ready | None:
         slots=sum(state.free for state in states if not state.trouble),
         methods=_union([ready.methods for ready in readies]),
         upscalers=_union([ready.upscalers for ready in readies]),
-        models=_union([ready.models for ready in readies]),
+        models=models,
         unavailable={name: why for name, why in readies[0].unavailable.items() if name in everywhere},
         largest={kind: max(ready.largest[kind] for ready in readies) for kind in sorted(sizes)},
         compiled=next((ready.compiled for ready in readies if ready.compiled), ""),
         workers=states,
+        trained=together if trained else None,
     )
 
 
-def _states(workers: Sequence[ManagedWorker], everywhere: set[str]) -> tuple[WorkerState, ...]:
-    """The state of each worker. Workers with `should_not` still accept jobs if no other worker can."""
+def _states(
+    workers: Sequence[ManagedWorker], everywhere: set[str], models: set[str], trained: set[str]
+) -> tuple[WorkerState, ...]:
+    """The state of each worker. Workers with `should_not` still accept jobs if no other worker can.
+
+    *everywhere*: what all workers lack. *models*, *trained*: names that at least one worker has.
+    """
     good = any(not worker.cannot and not worker.should_not for worker in workers)
     return tuple(
         replace(
             worker.state(),
             trouble=worker.cannot or (worker.should_not if good else ""),
-            lacks=tuple(name for name in (worker.known.unavailable if worker.known else ()) if name not in everywhere),
+            lacks=tuple(sorted(_lacks(worker.known, models, trained) - everywhere)) if worker.known else (),
         )
         for worker in workers
     )
+
+
+def _lacks(ready: Ready, models: set[str], trained: set[str]) -> set[str]:
+    """What a worker cannot use, and what was trained on another machine and is unknown on its own."""
+    absent = trained - (ready.trained or {}).keys() if ready.trained is not None else set()
+    unknown = (models & absent) - {*ready.models}
+    return {*ready.unavailable, *unknown, *(adapter_key(name) for name in absent)}
 
 
 def _union(lists: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

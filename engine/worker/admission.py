@@ -16,10 +16,11 @@ from engine.methods import Method
 from engine.methods._base import State
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import find_record
-from engine.requests.request import AUTO, UpscaleRequest, best_upscaler
+from engine.requests.request import AUTO, DreamRequest, UpscaleRequest, best_upscaler, find_model
 from engine.runtime.model_cache import Lease
 from engine.runtime.runtime import Runtime, is_out_of_memory
 from engine.upscalers import Upscaler, find_upscaler, usable_upscalers
+from engine.weights.store.trained_models import refresh_trained_models
 from engine.worker.job_state import Painter
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method:
         painter, passed_over = _load_upscaler(job.request, runtime)
         source = find_record(images[job.request.image])
     else:
+        _check_model(job.request)
         painter = find_method(job.request.method)
         plan = plan_memory(painter, job.request, runtime)
         painter.load(job.request, runtime)
@@ -95,6 +97,12 @@ def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method:
             state.memory_level = max(state.memory_level, plan.level)
     seconds = {"load": loaded - started, "begin": time.monotonic() - loaded}
     return Admitted(painter, states, seconds, source, plan.estimate)
+
+
+def _check_model(request: DreamRequest) -> None:
+    """Raises InvalidRequest for a model, an adapter or a class that is no longer here. Finds what was just trained."""
+    refresh_trained_models()
+    request.options.check_model(find_model(request.model), ())
 
 
 def _load_upscaler(request: UpscaleRequest, runtime: Runtime) -> tuple[Upscaler[Any], tuple[str, ...]]:

@@ -1,8 +1,8 @@
-"""What this engine can do, and why not the rest: the contents of `Ready`. Looks at files, loads nothing."""
+"""What this engine can do, and why not the rest: the contents of `Ready`. Looks at files, loads no net."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import ParamSpec
 
 from engine.catalogue.models import MODELS, PRIMER
@@ -15,12 +15,17 @@ from engine.requests.request import METHODS, SECONDARY_NET, adapter_key, clip_ke
 from engine.runtime.runtime import catch
 from engine.upscalers import find_upscaler, upscaler_names
 from engine.weights.store.presence import missing_files, missing_weights
+from engine.weights.store.trained_models import refresh_trained_models
 
 P = ParamSpec("P")
 
 
-def look_around(worker: str, pid: int, device: str, slots: int) -> Ready:
-    """A `Ready` with everything that is usable here, and a reason for everything that is not."""
+def look_around(worker: str, pid: int, device: str, slots: int, used: Collection[str] = ()) -> Ready:
+    """A `Ready` with everything that is usable here, and a reason for everything that is not.
+
+    Registers what was trained since the last call, and forgets what was deleted, except for the names in *used*.
+    """
+    trained = refresh_trained_models(keep=used)
     methods = {name: _method_problem(name) for name in method_names() if name in METHODS}
     models = {name: _model_problem(name) for name in MODELS}
     upscalers = {name: _problem(_upscaler_problem, name) for name in upscaler_names()}
@@ -37,6 +42,7 @@ def look_around(worker: str, pid: int, device: str, slots: int) -> Ready:
         upscalers=_usable(upscalers),
         models=_usable(models),
         unavailable={name: problem for name, problem in named.items() if problem},
+        trained=trained,
     )
 
 

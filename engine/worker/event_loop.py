@@ -12,8 +12,8 @@ from engine.runtime.runtime import catch
 from engine.runtime.tuning import use_threads
 
 Call = Callable[[], None]
-IDLE_SECONDS = 20.0
-"""An idle worker is stepped this often, to notice installed weights and send heartbeats."""
+IDLE_SECONDS = 15.0
+"""An idle worker is stepped this often, to notice installed weights and trained models, and send heartbeats."""
 
 
 class Stepper(Protocol):

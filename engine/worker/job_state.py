@@ -13,6 +13,7 @@ from engine.methods import Method
 from engine.methods._base import State
 from engine.protocol.messages import Failure, Job, Progress, Result
 from engine.protocol.replay_record import ReplayPlan, StepConditions, StepLog
+from engine.requests.request import DreamRequest
 from engine.upscalers import Upscaler
 
 if TYPE_CHECKING:
@@ -257,6 +258,12 @@ class JobTable:
         self._turns += 1
         behind = [task for task in everything if task.run.job.background]
         return front if self._turns % BACKGROUND_TURNS else behind
+
+    def used_names(self) -> set[str]:
+        """Names of the models and adapters of all jobs."""
+        requests = [run.job.request for run in self._runs.values() if isinstance(run.job.request, DreamRequest)]
+        adapters = (one.name for request in requests for one in getattr(request.options, "adapters", ()))
+        return {*(request.model for request in requests), *adapters}
 
     @property
     def free(self) -> int:

@@ -61,7 +61,7 @@ from engine.worker.scheduler import StepScheduler
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 15.0
-"""Seconds between two checks for installed weights."""
+"""Seconds between two checks for installed weights and trained models."""
 MEMORY_BYTES = 16 * 2**20
 """Resident memory is reported in multiples of this, so that it does not change all the time."""
 WARM_UP = "warm-up"
@@ -298,7 +298,8 @@ class Worker:
         """Sends `Ready` at the start and whenever it changes, e.g. after weights were installed."""
         if time.monotonic() - self._looked_at > LOOK_SECONDS or len(self.runtime.memory.sizes) > self._kinds:
             self._looked_at, self._kinds = time.monotonic(), len(self.runtime.memory.sizes)
-            self._can = look_around(self._name, os.getpid(), self.runtime.hardware.description, self._jobs.free)
+            device, used = self.runtime.hardware.description, self._jobs.used_names()
+            self._can = look_around(self._name, os.getpid(), device, self._jobs.free, used)
             self._largest = self.runtime.memory.largest(self.runtime.hardware.most()) if self._kinds else {}
             self._resident = _resident_bytes()
         self._can = dataclasses.replace(

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.catalogue import models, registry
 from engine.images.pictures import to_png
 from engine.weights.store.custom_models import VARIABLE
 from tests.engine.shell import Said, Shell
+from tests.registered import registrations_undone
 
 
 @pytest.fixture
@@ -48,9 +48,5 @@ def small(tmp_path: Path) -> Path:
 def forget_models(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Models that a command registers in this process are forgotten after the test."""
     monkeypatch.setenv(VARIABLE, "")
-    before = {*models._models}, {*registry._own}
-    yield
-    for name in {*models._models} - before[0]:
-        del models._models[name]
-    for name in {*registry._own} - before[1]:
-        del registry._own[name]
+    with registrations_undone():
+        yield

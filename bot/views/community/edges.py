@@ -20,7 +20,7 @@ from bot.views.base import JobMenu, Press, template
 from engine.catalogue.models import MODELS, Model
 from engine.errors import InvalidRequest
 from engine.images.pictures import fit_to_bytes
-from engine.requests.request import DreamRequest
+from engine.requests.request import DreamRequest, find_model
 
 SIDES = ("left", "right", "up", "down")
 ZOOM = "zoom"
@@ -81,11 +81,15 @@ def plan(picture: PictureRow, model: Model, way: str, most: int) -> OutpaintPlan
 
 
 def outpaint_size(job: JobRow, picture: PictureRow, way: str, most: int) -> tuple[DreamRequest, OutpaintPlan]:
-    """The request of the new size without its pictures, to be checked before the canvas is drawn. Raises Refused."""
+    """The request of the new size without its pictures, to be checked before the canvas is drawn.
+
+    Raises Refused, or InvalidRequest for a model that is no longer here.
+    """
     painted = single_request(job, picture.index)
+    model = find_model(painted.model)
     if not can_outpaint(painted):
         raise Refused(f"{painted.method} cannot paint beyond the edges of a picture; clip_diffusion can.")
-    planned = plan(picture, MODELS[painted.model], way, most)
+    planned = plan(picture, model, way, most)
     return painted.model_copy(update={"width": planned.size[0], "height": planned.size[1]}), planned
 
 

@@ -184,6 +184,8 @@ class Sample:
     steps: int
     step: int
     model: Model
+    net_key: str
+    """The key of its net in the runtime's cache."""
     options: ClipDiffusionOptions
     seed: int
     schedule: RespacedSchedule
@@ -285,6 +287,5 @@ class Sample:
         solver = options.sampler, self.begins, options.gradient
         frame = self.start.mask is not None, options.seamless, self.margin
         frugal = self.memory_level, self.bucket, self.compiled
-        net = self.model.name, options.adapters
         looks = objective.shape, objective.acts, options.init_distance, self.lpips
-        return net, tuple(self.x.shape), looks, reads, solver, frame, frugal
+        return self.net_key, tuple(self.x.shape), looks, reads, solver, frame, frugal

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -47,9 +48,8 @@ def install(net: UNetModel, table: Mapping[str, object], made: Provenance, root:
     folder = (root or trained_folder()) / made.name
     flags = table["flags"]
     assert isinstance(flags, Mapping)
-    with disk_errors(f"The model {made.name} cannot be written into {folder}"):
-        save_weights(folder / WEIGHTS, net, flags, _story(made), torch.float32)
-        _enter(folder, made, table)
+    with disk_errors(f"The model {made.name} cannot be written into {folder}"), _entering(folder, made, table) as path:
+        save_weights(path, net, flags, _story(made), torch.float32)
     return folder
 
 
@@ -57,9 +57,12 @@ def install_adapter(tensors: Mapping[str, Tensor], made: Provenance, root: Path 
     """Write the adapter *made.name* of the model *made.begun_with* there. Raises WeightsError."""
     folder = (root or trained_folder()) / made.name
     flags = {"adapts": made.begun_with, "adapts_sha256": made.sha256}
-    with disk_errors(f"The adapter {made.name} cannot be written into {folder}"):
-        save_tensors(folder / WEIGHTS, tensors, flags, _story(made))
-        _enter(folder, made, {"kind": "adapter", "adapts": made.begun_with})
+    table = {"kind": "adapter", "adapts": made.begun_with}
+    with (
+        disk_errors(f"The adapter {made.name} cannot be written into {folder}"),
+        _entering(folder, made, table) as path,
+    ):
+        save_tensors(path, tensors, flags, _story(made))
     return folder
 
 
@@ -67,20 +70,26 @@ def _story(made: Provenance) -> dict[str, object]:
     return {field.name: getattr(made, field.name) for field in fields(made)}
 
 
-def _enter(folder: Path, made: Provenance, facts: Mapping[str, object]) -> None:
-    """Write model card and table beside the finished weights."""
-    with open_hashed(folder / WEIGHTS, made.name) as opened:
-        sha256 = opened.sha256
-    (folder / CARD).write_text(_card(made, facts, sha256), encoding="utf-8")
-    entry = {
-        "file": str(folder / WEIGHTS),
-        "title": f"{made.name}, trained from {made.begun_with}"[:60],
-        "sha256": sha256,
-        "licence": made.licence,
-        **facts,
-    }
-    with replacing(folder / TABLE) as unfinished:  # last: the model appears when its files are whole
-        unfinished.path.write_text(json.dumps(entry, indent=1), encoding="utf-8")
+@contextmanager
+def _entering(folder: Path, made: Provenance, facts: Mapping[str, object]) -> Iterator[Path]:
+    """Around the writing of the weights, to the yielded path; then model card and table appear beside them.
+
+    The table is last, so that the model appears, or changes, when its files are whole.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / TABLE) as table, replacing(folder / WEIGHTS) as weights:
+        yield weights.path
+        with open_hashed(weights.path, made.name) as opened:
+            sha256 = opened.sha256
+        (folder / CARD).write_text(_card(made, facts, sha256), encoding="utf-8")
+        entry = {
+            "file": str(folder / WEIGHTS),
+            "title": f"{made.name}, trained from {made.begun_with}"[:60],
+            "sha256": sha256,
+            "licence": made.licence,
+            **facts,
+        }
+        table.path.write_text(json.dumps(entry, indent=1), encoding="utf-8")
 
 
 def _card(made: Provenance, facts: Mapping[str, object], sha256: str) -> str:

@@ -23,7 +23,6 @@ adapts = "primer"
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
@@ -51,10 +50,8 @@ from engine.nets.adm_flags import read_flags
 from engine.requests.options.clip_views import NONE
 from engine.requests.request import AUTO, SHIPPED, build_options
 from engine.weights.store.toml_file import read_toml
-from engine.weights.store.trained_models import trained_tables
 
 OWN_LICENCE = "Yours; you know its terms."
-log = logging.getLogger(__name__)
 VARIABLE = "DREAMBOT_MODELS"
 """How a bot or a shell tells its engine child: the same tables as JSON."""
 
@@ -254,23 +251,6 @@ def add_custom_models(own: Mapping[str, CustomModel]) -> None:
     add_models(model.model(name) for name, model in own.items() if model.paints)
 
 
-def find_trained_models(environ: Mapping[str, str]) -> dict[str, CustomModel]:
-    """The models that were trained here. One that cannot be used is left out with a warning."""
-    found = {}
-    for name, table in trained_tables(environ).items():
-        try:
-            found.update(read_custom_models({name: table}))
-        except WeightsError as error:
-            log.warning("The trained model %s is left out: %s", name, error)
-    return found
-
-
-def share_custom_models(own: Mapping[str, CustomModel], environ: MutableMapping[str, str]) -> None:
-    """Registers *own* and the trained models in this process and in every engine that is started with *environ*.
-
-    A model of the configuration hides a trained one of the same name.
-    """
-    own = {**find_trained_models(environ), **own}
-    check_custom_models(own)
-    add_custom_models(own)
+def share_tables(own: Mapping[str, CustomModel], environ: MutableMapping[str, str]) -> None:
+    """Sets the variable that `shared_custom_models` reads in a child."""
     environ[VARIABLE] = _OWN.dump_json(dict(own), exclude_unset=True).decode()

@@ -63,11 +63,18 @@ class Folder:
         """Why the file cannot be loaded, as a clause; empty if it probably can. Does not hash."""
         path = self.find(entry)
         if path is None:
-            trust = "" if self.expected(entry) else " --trust"
-            return f"not downloaded; run {COMMAND} download{trust} {entry.name}"
+            return self.absent(entry)
         if entry.exact and (size := path.stat().st_size) != entry.size:
             return f"another file: {path} has {size:,} bytes instead of {entry.size:,}; {_advice(entry)}"
         return "" if self.expected(entry) else f"not trusted yet; run {COMMAND} verify --trust {entry.name}"
+
+    def absent(self, *missed: Entry) -> str:
+        """Why files that `find` does not find cannot be loaded, as a clause, and what to do."""
+        for entry in missed:
+            if entry.is_own and not entry.sources:
+                return f"missing; there is no file {self.file(entry).name}"
+        trust = "" if all(self.expected(entry) for entry in missed) else " --trust"
+        return f"not downloaded; run {COMMAND} download{trust} {' '.join(entry.name for entry in missed)}"
 
     @contextmanager
     def open(self, entry: Entry, progress: Callable[[int], None] | None = None) -> Iterator[HashedFile]:
@@ -159,6 +166,8 @@ def check_hash(opened: HashedFile, expected: str, entry: Entry) -> None:
 
 def _advice(entry: Entry) -> str:
     """What to do about a file with other bytes than expected, as a clause."""
+    if entry.sha256 and is_there(Path(entry.file).with_name("model.json")):
+        return "if you replaced it, change sha256 in model.json beside it; if not, train it again"
     if entry.sha256 and entry.is_own:
         return f"if you replaced it, change sha256 under [models.{entry.name}] in config.toml"
     if not entry.sha256:

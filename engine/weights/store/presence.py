@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from engine.catalogue.registry import Entry, Model, clip_named, entries
 from engine.errors import WeightsError
-from engine.weights.store.folder import COMMAND, Folder, weights_folder
+from engine.weights.store.folder import Folder, weights_folder
 
 
 def missing_weights(model: Model, environ: Mapping[str, str] = os.environ) -> str:
@@ -25,8 +25,7 @@ def missing_files(needed: Sequence[Entry], environ: Mapping[str, str] = os.envir
 
 def _lacking(needed: Sequence[Entry], folder: Folder) -> str:
     if absent := [entry for entry in needed if folder.find(entry) is None]:
-        trust = "" if all(folder.expected(entry) for entry in absent) else " --trust"
-        return f"not downloaded; run {COMMAND} download{trust} {' '.join(entry.name for entry in absent)}"
+        return folder.absent(*absent)
     return next((why for entry in needed if (why := folder.missing(entry))), "")
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.catalogue import models
 from engine.catalogue import registry as table
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.catalogue.registry import Kind, find_entry
@@ -27,6 +26,7 @@ from engine.worker.capabilities import look_around
 from tests.engine.loaders import test_biggan, test_vqgan
 from tests.engine.tiny import job_of, paint, tiny_runtime
 from tests.engine.weights.made import TINY, saved, tiny_tensors
+from tests.registered import registrations_undone
 
 PUBLISHED = {name: model for name, model in MODELS.items() if name != DEFAULT_MODEL}
 
@@ -49,10 +49,8 @@ def lay_clip(folder: Path) -> None:
 def no_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test adds to the tables leaves with it."""
     monkeypatch.setattr(table, "_own", {})
-    before = dict(models._models)
-    yield
-    models._models.clear()
-    models._models.update(before)
+    with registrations_undone():
+        yield
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -10,10 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.catalogue import models
-from engine.catalogue import registry as table
-from engine.catalogue.models import MODELS
-from engine.catalogue.registry import Entry, Kind
+from engine.catalogue.models import MODELS, add_models
+from engine.catalogue.registry import Entry, Kind, add_entries
 from engine.loaders.biggan import BigganNet
 from engine.loaders.vqgan import VqganNet
 from engine.methods import Method, biggan, biggan_clip, clip_diffusion, clipdraw, pixel_art, siren, vqgan_clip
@@ -26,6 +24,7 @@ from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.runtime.runtime import Runtime
 from tests.engine.methods.seen import pixels
 from tests.engine.tiny import fill, job_of, paint, tiny_runtime
+from tests.registered import registrations_undone
 
 PROMPT = "a red circle on a blue background"
 BIGGAN = {
@@ -82,19 +81,17 @@ def tiny_vqgan() -> VqganNet:
 def biggan_easel(name: str = "biggan_clip") -> Iterator[Easel]:
     """The tiny net as the model “tiny”, which the tiny CLIP guides, or a walk without a CLIP."""
     tiny = replace(MODELS["biggan-deep-128"], name="tiny", title="the tiny net", perceptor="primer", **TINY)  # type: ignore[arg-type]
-    models._models["tiny"] = tiny
-    table._own["tiny"] = Entry("tiny", Kind.BIGGAN, "the tiny net", "/w/tiny.bin", "free", flags=BIGGAN)
     runtime = tiny_runtime()
     runtime.net("biggan:tiny", tiny_biggan)
-    try:
+    with registrations_undone():
+        add_models([tiny])
+        add_entries([Entry("tiny", Kind.BIGGAN, "the tiny net", "/w/tiny.bin", "free", flags=BIGGAN)])
         if name == "biggan":
             walk = {"steps": "6", "classes": "980:2+483", "through": "3"}
             yield Easel(biggan.METHOD, runtime, {"model": "tiny", "method": name}, walk)
         else:
             settings = {"steps": "6", "cutouts": "2", "classes": "all"}
             yield Easel(biggan_clip.METHOD, runtime, {"model": "tiny"}, settings)
-    finally:
-        del models._models["tiny"], table._own["tiny"]
 
 
 @contextmanager

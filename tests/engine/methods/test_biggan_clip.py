@@ -9,8 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.catalogue import models
-from engine.catalogue.models import MODELS
+from engine.catalogue.models import MODELS, add_models
 from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import open_own
 from engine.memory_planning.dry_run import dry_run
@@ -37,6 +36,7 @@ from tests.engine.methods.easels import PROMPT, Easel, tiny_biggan
 from tests.engine.methods.seen import encoded, noisy_picture
 from tests.engine.tiny import job_of, paint
 from tests.engine.workshop import Workshop
+from tests.registered import registrations_undone
 
 INIT = "f" * 64
 QUICK = {"steps": "6", "cutouts": "2", "classes": "all"}
@@ -229,14 +229,12 @@ def test_what_cannot_be_is_refused_in_words(settings: str, words: str) -> None:
 
 def test_a_net_with_other_classes_cannot_begin_with_imagenets(biggan: Easel) -> None:
     own = replace(MODELS["tiny"], name="own", classes=10)
-    models._models["own"] = own
-    try:
+    with registrations_undone():
+        add_models([own])
         with pytest.raises(InvalidRequest, match="ImageNet's 1000 classes, and the tiny net has 10 others"):
             build_request(PROMPT, model="own")
         with pytest.raises(InvalidRequest, match="max_classes=10 limits nothing: the tiny net has 10 classes"):
             build_request(PROMPT, model="own", settings={"classes": "all", "max_classes": "10"})
-    finally:
-        del models._models["own"]
 
 
 def test_it_paints_one_size_alone_and_takes_no_mask() -> None:

@@ -12,10 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.catalogue import models
-from engine.catalogue import registry as table
 from engine.catalogue.model_builder import build_model
-from engine.catalogue.registry import Entry, Kind
+from engine.catalogue.models import MODELS, add_models
+from engine.catalogue.registry import Entry, Kind, add_entries
 from engine.errors import InvalidRequest, ModelUnavailable, WeightsError
 from engine.images.tensors import noise
 from engine.loaders.diffusion import DiffusionNet, read_diffusion
@@ -32,6 +31,7 @@ from tests.engine.diffusion.walks import cosine_moment
 from tests.engine.methods.seen import pixels
 from tests.engine.tiny import fill, job_of, paint, tiny_perceptor
 from tests.engine.weights.made import saved
+from tests.registered import registrations_undone
 
 FLAGS: dict[str, object] = {
     "image_size": 32, "widths": "8,8,16", "num_res_blocks": 1, "attention_resolutions": "8", "num_head_channels": 8,
@@ -52,13 +52,13 @@ def runtime(request: pytest.FixtureRequest) -> Iterator[Runtime]:
     """A runtime with the tiny net as the model “tiny”."""
     flags = {**FLAGS, "free_guidance": request.param}
     entry = Entry("tiny", Kind.V_DIFFUSION, "the tiny net", "/w/tiny.pth", "free", flags=flags, perceptor="primer")
-    models._models["tiny"] = replace(build_model(entry), defaults={"clip_diffusion": {"cfg_scale": 1.0}})
-    table._own["tiny"] = entry
-    found = Runtime.open("cpu")
-    found.net("diffusion:tiny", lambda: tiny_v(free_guidance=request.param))
-    found.net("perceptor:primer", tiny_perceptor)
-    yield found
-    del models._models["tiny"], table._own["tiny"]
+    with registrations_undone():
+        add_models([replace(build_model(entry), defaults={"clip_diffusion": {"cfg_scale": 1.0}})])
+        add_entries([entry])
+        found = Runtime.open("cpu")
+        found.net("diffusion:tiny", lambda: tiny_v(free_guidance=request.param))
+        found.net("perceptor:primer", tiny_perceptor)
+        yield found
 
 
 def begin(runtime: Runtime, settings: dict[str, str], prompt: str = "an owl", **request: object) -> list[Sample]:
@@ -67,7 +67,7 @@ def begin(runtime: Runtime, settings: dict[str, str], prompt: str = "an owl", **
 
 
 def free(runtime: Runtime) -> bool:
-    return models._models["tiny"].free_guidance
+    return MODELS["tiny"].free_guidance
 
 
 def spliced(t: float) -> float:

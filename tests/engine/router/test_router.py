@@ -19,7 +19,7 @@ from engine.protocol.messages import Failure, Job, Picture, Progress, Ready, Res
 from engine.requests.request import build_request
 from engine.router.managed_worker import ManagedWorker, WatchedEngine
 from engine.router.ray_cluster import join_cluster
-from engine.router.router import Router
+from engine.router.router import Router, merged_ready
 from engine.router.settings import ROUTER_VARIABLE, RaySettings, RouterSettings, router_timeouts
 from tests.engine.client.test_local import QUICK, Client, is_running
 from tests.fork_server import FAKE, ROUTER, router_of
@@ -303,3 +303,31 @@ async def test_a_question_goes_to_a_worker_that_has_the_perceptor_and_first_to_o
     assert "installed" == chosen(lacking, installed)
     assert "lacking" == chosen(lacking)
     assert "" == chosen()
+
+
+def test_what_was_trained_on_one_machine_is_painted_there() -> None:
+    def worker(name: str, models: tuple[str, ...], trained: dict[str, str] | None, **unavailable: str) -> ManagedWorker:
+        ready = Ready(name, 1, "CPU", 4, (), (), models, unavailable, trained=trained)
+        found = ManagedWorker(name, WatchedEngine)
+        found.engine.ready = ready
+        found.hear(ready)
+        return found
+
+    def merged(*workers: ManagedWorker) -> tuple[Ready, dict[str, tuple[str, ...]]]:
+        ready = merged_ready(workers, 1)
+        assert ready is not None
+        return ready, {state.name: state.lacks for state in ready.workers}
+
+    both = worker("both", ("primer", "mine"), {"mine": "{1}", "ink": "{2}"})
+    one = worker("one", ("primer",), {"mine": "{3}"}, mine="missing")
+    none = worker("none", ("primer",), {})
+    ready, lacks = merged(both, one, none)
+    assert {"ink": "{2}", "mine": "{1}"} == ready.trained
+    assert ("primer", "mine") == ready.models
+    assert () == lacks["both"]
+    assert ("adapter ink", "mine") == lacks["one"]
+    assert {"adapter ink", "mine"} <= {*lacks["none"]}
+
+    silent = worker("silent", ("primer",), None)
+    assert {} == merged(none, silent)[0].trained
+    assert None is merged(silent)[0].trained

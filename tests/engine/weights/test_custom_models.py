@@ -17,10 +17,10 @@ from engine.weights.store.custom_models import (
     CustomModel,
     find_custom_models,
     read_custom_models,
-    share_custom_models,
     shared_custom_models,
 )
 from engine.weights.store.folder import weights_folder
+from engine.weights.store.trained_models import share_custom_models
 from tests.engine.loaders.test_biggan import TINY as ASLEEP_FLAGS
 from tests.engine.loaders.test_vqgan import TINY as CODES_FLAGS
 from tests.engine.weights.made import TINY
@@ -114,9 +114,9 @@ def test_a_mistake_is_named_with_its_place(tables: object, words: str) -> None:
         read_custom_models(tables)
 
 
-def test_an_upscaler_of_ones_own_is_no_model_to_paint_with(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upscaler_of_ones_own_is_no_model_to_paint_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "_own", {})
-    environ: dict[str, str] = {}
+    environ = {"DREAMBOT_WEIGHTS": str(tmp_path)}
 
     share_custom_models(
         read_custom_models({"my-faces": {"kind": "upscaler", "file": "/w/4x-faces.safetensors"}}), environ

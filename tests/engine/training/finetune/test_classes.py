@@ -16,7 +16,8 @@ from engine.runtime.runtime import Runtime
 from engine.training.finetune.pictures import read_classes
 from engine.training.finetune.result import export
 from engine.training.finetune.start import load_start
-from engine.weights.store.custom_models import read_custom_models, share_custom_models
+from engine.weights.store.custom_models import read_custom_models
+from engine.weights.store.trained_models import share_custom_models
 from tests.engine.training.finetune.tiny import curve
 from tests.engine.training.finetune.workshop import SMALL, environ, painted_folder, training
 

@@ -15,7 +15,7 @@ from engine.primer.painter.painter import paint
 from engine.runtime.runtime import Runtime
 from engine.training.finetune.command import Training
 from engine.training.finetune.options import TrainOptions
-from engine.weights.store.custom_models import share_custom_models
+from engine.weights.store.trained_models import share_custom_models
 from tests.engine.training.finetune.workshop import environ
 
 __all__ = ["environ"]

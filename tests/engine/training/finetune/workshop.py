@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.catalogue import models, registry
 from engine.training.finetune.command import Training
 from engine.training.finetune.options import TrainOptions
 from engine.weights.store.custom_models import VARIABLE
 from tests.engine.training.finetune.tiny import FLAGS
+from tests.registered import registrations_undone
 
 SMALL = {**FLAGS, "image_size": 16}
 USUAL: dict[str, Any] = {"steps": 2, "batch_size": 4, "lr": 1e-3, "save_interval": 1, "warmup": 0, "ema_rate": "0.5"}
@@ -24,12 +24,8 @@ USUAL: dict[str, Any] = {"steps": 2, "batch_size": 4, "lr": 1e-3, "save_interval
 def environ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """An empty folder of weights; models that are registered are forgotten after the test."""
     monkeypatch.setenv("DREAMBOT_WEIGHTS", str(tmp_path / "weights"))
-    known, own = dict(models._models), dict(registry._own)
-    yield {"DREAMBOT_WEIGHTS": str(tmp_path / "weights"), VARIABLE: ""}
-    models._models.clear()
-    models._models.update(known)
-    registry._own.clear()
-    registry._own.update(own)
+    with registrations_undone():
+        yield {"DREAMBOT_WEIGHTS": str(tmp_path / "weights"), VARIABLE: ""}
 
 
 def scene(seed: int, width: int = 40, height: int = 40) -> Image.Image:
