@@ -213,15 +213,13 @@ class Admission:
         rules.check_words(meant, location)
         check_size(job.request, rules.limits(self._config.limits))
         job = enforced(job, rules.enforced)
-        covered = rules.covers(meant) or await self._from_spoiler(session, job)
+        covered = rules.covers(meant)
+        if not covered:  # a picture that is made from a spoiler is one
+            used = [await self._store.pictures.by_sha(sha256, session) for sha256 in job.request.images]
+            sources = {job.origin.parent_job, *(picture.job_id for picture in used if picture is not None)} - {""}
+            found = [await self._store.jobs.find(source, session) for source in sources]
+            covered = any(source is not None and source.origin.spoiler for source in found)
         return replace(job, origin=replace(job.origin, spoiler=covered))
-
-    async def _from_spoiler(self, session: Session, job: JobRow) -> bool:
-        """Whether a picture that the job is made from is a spoiler."""
-        used = [await self._store.pictures.by_sha(sha256, session) for sha256 in job.request.images]
-        sources = {job.origin.parent_job, *(picture.job_id for picture in used if picture is not None)} - {""}
-        found = [await self._store.jobs.find(source, session) for source in sources]
-        return any(source is not None and source.origin.spoiler for source in found)
 
     async def _rules(self, session: Session, user_id: int, location: Location, now: float) -> ServerRules:
         """The rules of the place. Raises Blocked or Refused for the person or the channel."""

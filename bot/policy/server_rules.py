@@ -170,9 +170,9 @@ class ServerRules(StoredSettings):
         if blocked := first_found(texts, [word.phrase for word in self.words]):
             reason = next(word.reason for word in self.words if word.phrase == blocked)
             raise BlockedWords(f"“{plain(blocked)}” is blocked in this server{because(reason)}")
-        if first_found(texts, SEXUAL) and first_found(texts, MINORS):
-            raise BlockedWords("Sexual content with minors is never allowed.")
         found = is_mature(texts)
+        if found and first_found(texts, SEXUAL) and first_found(texts, MINORS):
+            raise BlockedWords("Sexual content with minors is never allowed.")
         if found and self.mature == "never":
             raise BlockedWords(f"“{plain(found)}” is adult content, which this server does not allow.")
         if found and not location.restricted:

@@ -101,16 +101,25 @@ def is_mature(texts: Iterable[str]) -> str:
 
 def first_found(texts: Iterable[str], phrases: Iterable[str]) -> str:
     """The first of *phrases* in *texts*, or an empty string. Parts of a prompt are read singly and joined."""
-    readings, fragments = _read(tuple(texts))
-    return next((phrase for phrase in phrases if _stands(_wanted(phrase), readings, fragments)), "")
+    readings, fragments, letters = _read(tuple(texts))
+    for phrase in phrases:
+        wanted = _wanted(phrase)
+        if wanted and wanted[0].letters in letters and _stands(wanted, readings, fragments):
+            return phrase
+    return ""
 
 
 @lru_cache(maxsize=16)
-def _read(texts: tuple[str, ...]) -> tuple[list[tuple[_Word, ...]], list[_Word]]:
-    """The readings of *texts*, and joined fragments; cached, because several lists are looked up in a prompt."""
+def _read(texts: tuple[str, ...]) -> tuple[list[tuple[_Word, ...]], list[_Word], frozenset[str]]:
+    """The readings of *texts*, joined fragments, and the letters of each word among these.
+
+    Cached, because several lists are looked up in one prompt.
+    """
     whole = _words(fold(" ".join(texts)))
     readings = [reading for text in texts for reading in _readings(text)]
-    return [*readings, whole] if len(texts) > 1 else readings, _joined_fragments(whole)
+    readings += [whole] if len(texts) > 1 else []
+    fragments = _joined_fragments(whole)
+    return readings, fragments, frozenset(word.letters for words in (*readings, fragments) for word in words)
 
 
 def fold(text: str) -> str:
@@ -155,8 +164,6 @@ _CONFUSABLE = _confusables()
 
 
 def _stands(wanted: tuple[_Word, ...], readings: list[tuple[_Word, ...]], fragments: list[_Word]) -> bool:
-    if not wanted:
-        return False
     if len(wanted) == 1 and len(wanted[0].text) >= _SPLIT_LETTERS and any(one.says(wanted[0]) for one in fragments):
         return True
     return any(_follows(words, wanted) for words in readings)

@@ -255,7 +255,11 @@ class WorkerPool:
         found = self._open
         if ticket.background:
             found = [load for load in self._usable if not self._reserved.get(load.state.name)]
-        able = self._able.get(ticket.needs) or self._find_able(ticket.needs)
+        if (able := self._able.get(ticket.needs)) is None:
+            if len(self._able) >= _REMEMBERED:
+                self._able.clear()
+            names = frozenset(name for name, load in self._loads.items() if load.can(ticket.needs))
+            able = self._able[ticket.needs] = names or frozenset(self._loads)
         if len(able) < len(self._loads):
             found = [load for load in found if load.state.name in able]
         avoided = self._avoided | ticket.shuns
@@ -271,13 +275,6 @@ class WorkerPool:
         else:
             found = [load for load in found if load.room >= ticket.pictures]
         return [load for load in found if not load.jobs] if ticket.isolated else found
-
-    def _find_able(self, needs: JobNeeds) -> frozenset[str]:
-        if len(self._able) >= _REMEMBERED:
-            self._able.clear()
-        names = frozenset(name for name, load in self._loads.items() if load.can(needs))
-        found = self._able[needs] = names or frozenset(self._loads)
-        return found
 
 
 LAGS = 3.0

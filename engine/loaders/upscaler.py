@@ -108,11 +108,6 @@ class UpscalerNet:
             h = F.pixel_shuffle(h, self.scale) + F.interpolate(x, scale_factor=self.scale, mode="nearest")
         yield h.float()
 
-    @property
-    def pixel_bytes(self) -> int:
-        """Memory for each pixel of a window during a pass, about."""
-        return self.values * self.dtype.itemsize
-
 
 def load_upscaler(
     name: str, device: torch.device, dtype: torch.dtype, environ: Mapping[str, str] = os.environ

@@ -62,6 +62,8 @@ class Schedule:
 
     def at(self, timestep: float) -> Number:
         """The number that holds at *timestep*, 0 (the picture) to 999 (noise)."""
+        if len(self.runs) == 1 and len(self.runs[0].values) == 1:
+            return self.runs[0].values[0]
         behind = (TIMESTEPS - 1 - min(max(timestep, 0), TIMESTEPS - 1)) / TIMESTEPS
         entry = int(round(behind * self._length, 6))
         for run in self.runs:

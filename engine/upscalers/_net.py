@@ -166,7 +166,7 @@ def plan(net: UpscalerNet, scale: int, runtime: Runtime) -> Cutting:
 
 def _pixels(net: UpscalerNet, runtime: Runtime) -> int:
     """Small pixels that a window may have."""
-    fit = int(runtime.free_memory() * SHARE) // net.pixel_bytes
+    fit = int(runtime.free_memory() * SHARE) // (net.values * net.dtype.itemsize)
     if runtime.device.type != "cpu" or _pauses(net, runtime):
         return fit
     return min(fit, int(WINDOW_FLOPS / net.pixel_flops))

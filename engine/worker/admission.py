@@ -52,7 +52,11 @@ def admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method: 
     The memory estimate is checked before anything is loaded; it refuses the job or sets its memory level.
     When memory runs out, models of no image in progress are evicted, then the job is tried once more.
     """
-    _check_images(job, images)
+    for sha in job.request.images:
+        if sha not in images:
+            raise InvalidRequest("An image of this request is missing; attach it again.")
+        if hashlib.sha256(images[sha]).hexdigest() != sha:
+            raise InvalidRequest("An image of this request does not match its SHA-256.")
     try:
         return _held(job, images, runtime, find_method)
     except Exception as error:  # anything but out-of-memory is raised again
@@ -125,11 +129,3 @@ def _load_upscaler(request: UpscaleRequest, runtime: Runtime) -> tuple[Upscaler[
             log.warning("%s", notes[-1])
         else:
             return upscaler, tuple(notes)
-
-
-def _check_images(job: Job, images: Mapping[str, bytes]) -> None:
-    for sha in job.request.images:
-        if sha not in images:
-            raise InvalidRequest("An image of this request is missing; attach it again.")
-        if hashlib.sha256(images[sha]).hexdigest() != sha:
-            raise InvalidRequest("An image of this request does not match its SHA-256.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,8 @@ class ImageTask:
     painter: Painter
     state: State
     stage: Stage = Stage.WAITING
+    batch: tuple[int, Hashable] | None = None
+    """Batch key of its next step, as of the latest choice of the scheduler."""
     turn: int = 0
     """Number of the scheduler's step in which it was advanced last."""
     steps_done: int = 0

@@ -67,28 +67,29 @@ class StepScheduler:
         waiting = sorted(tasks, key=_TURN)
         known = set(map(id, waiting))
         others = sorted((p for p in under_way if id(p) not in known), key=_TURN)
-        for task in (*waiting, *others):
+        everything = [*waiting, *others]
+        for task in everything:
             task.prepare()
-        group = self._whose_nets_are_here(waiting, others) if waiting else []
-        self.keep([*waiting, *others], group)
-        if not group:
+            task.batch = _batch_key(task)
+        if not waiting:
+            self.keep(everything)
             return []
-        key = _batch_key(group[0])
-        return group[: min(self._widest.get(key, len(group)), self._fitting(key, group[0].expected))]
-
-    def _whose_nets_are_here(self, waiting: list[ImageTask], others: list[ImageTask]) -> list[ImageTask]:
-        """Images with the batch key of the longest waiting image, or of loaded models while `_debt` lasts."""
         crowd, first = waiting, waiting[0]
         if self._debt > 0 and not (here := self._runtime.cache.sizes.keys()) >= first.nets:
-            first = next((p for p in (*waiting, *others) if here >= p.nets), first)
+            first = next((p for p in everything if here >= p.nets), first)  # loaded models go on for a while
             crowd = waiting if any(p is first for p in waiting) else others
-        return [p for p in crowd if _batch_key(p) == _batch_key(first)]
+        key = _batch_key(first)
+        group = [p for p in crowd if p.batch == key]
+        self.keep(everything, group)
+        return group[: min(self._widest.get(key, len(group)), self._fitting(key, group[0].expected))]
 
     def keep(self, tasks: Sequence[ImageTask], group: Sequence[ImageTask] = ()) -> None:
         """Keeps the models and measured sizes of all *tasks* and drops the rest. *group* takes the next step."""
-        for known in (self._widest, self._each) if tasks else ():
-            for key in known.keys() - set(map(_batch_key, tasks)):
-                del known[key]
+        if self._widest or self._each:
+            present = {task.batch or _batch_key(task) for task in tasks}
+            for known in (self._widest, self._each):
+                for key in known.keys() - present if tasks else ():
+                    del known[key]
         steps = [max(p.memory, p.expected) for p in tasks]
         largest = max(steps) if steps and all(steps) else 0
         coming = group[0].nets if group else frozenset()

@@ -48,39 +48,24 @@ def initial_latents(
     how = request.options.init_fit
     init = signed_image(request.init_image, images, sides, device, how)
     mask = signed_image(request.mask_image, images, sides, device, how, "white")  # what is padded is painted
-    painted = None if mask is None else mask.mean(0, keepdim=True)
-    return [
-        _of_image(
-            request.seed, index, options, schedule, sides, device, init, None if painted is None else (painted + 1) / 2
-        )
-        for index in range(request.count)
-    ]
+    painted = None if mask is None else (mask.mean(0, keepdim=True) + 1) / 2
+    left_right, up_down = (torch.tensor([wanted]) for wanted in axes(options))
+    found = []
+    for index in range(request.count):
+        if options.perlin != "none":
+            init = perlin_picture(options.perlin, request.seed, index, sides).to(device)
+        x = noise(request.seed, index, 0, "x_T", (3, *sides)).to(device)
+        if init is not None or options.skip_steps:  # without an image, the mean of all images: gray (Crowson's fork)
+            begin = torch.zeros_like(x) if init is None else init
+            coefficients = stack([schedule.at(len(schedule) - options.skip_steps - 1)])
+            x = q_sample(begin[None], x[None], coefficients.alpha_bar)[0]
+        found.append(InitialLatents(mirrored(x[None], left_right, up_down)[0], init, painted))
+    return found
 
 
 def axes(options: ClipDiffusionOptions) -> tuple[bool, bool]:
     """Whether the picture is mirrored left to right, and top to bottom."""
     return options.symmetry in ("vertical", "both"), options.symmetry in ("horizontal", "both")
-
-
-def _of_image(
-    seed: int,
-    index: int,
-    options: ClipDiffusionOptions,
-    schedule: RespacedSchedule,
-    sides: tuple[int, int],
-    device: torch.device,
-    init: Tensor | None,
-    mask: Tensor | None,
-) -> InitialLatents:
-    if options.perlin != "none":
-        init = perlin_picture(options.perlin, seed, index, sides).to(device)
-    x = noise(seed, index, 0, "x_T", (3, *sides)).to(device)
-    if init is not None or options.skip_steps:  # without an image, the mean of all images: gray (Crowson's fork)
-        begin = torch.zeros_like(x) if init is None else init
-        coefficients = stack([schedule.at(len(schedule) - options.skip_steps - 1)])
-        x = q_sample(begin[None], x[None], coefficients.alpha_bar)[0]
-    left_right, up_down = (torch.tensor([wanted]) for wanted in axes(options))
-    return InitialLatents(mirrored(x[None], left_right, up_down)[0], init, mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +127,21 @@ def objective_at(
     options: ClipDiffusionOptions, clip_targets: tuple[ClipTarget, ...], init: Tensor | None, timestep: float, step: int
 ) -> Objective:
     """The objective of *step* at *timestep*; all scales are 0 in a step without guidance."""
-    guided, recipe = guides(options, timestep, step), recipe_at(options, timestep)
+    recipe, scales = recipe_at(options, timestep), Scales()
+    if guides(options, timestep, step):
+        like = {options.init_distance: options.init_scale.at(timestep)}
+        scales = Scales(
+            clip=options.clip_guidance_scale.at(timestep),
+            tv=options.tv_scale.at(timestep),
+            range=options.range_scale.at(timestep),
+            saturation=options.saturation_scale.at(timestep),
+            init=like.get("pixels", 0.0),
+            features=like.get("features", 0.0) + like.get("lpips", 0.0),
+        )
     return Objective(
         clip_targets=tuple(target.at(timestep, recipe) for target in clip_targets),
         recipe=recipe,
-        scales=_scales(options, timestep) if guided else Scales(),
+        scales=scales,
         init=init,
         distance=options.distance,
         lots=options.cut_batches,
@@ -157,18 +152,6 @@ def guides(options: ClipDiffusionOptions, timestep: float, step: int) -> bool:
     """Whether *step* is guided: every k-th step within the interval."""
     within = options.guide_from <= step / options.steps < options.guide_until
     return within and step % int(options.guide_every.at(timestep)) == 0
-
-
-def _scales(options: ClipDiffusionOptions, timestep: float) -> Scales:
-    init = {options.init_distance: options.init_scale.at(timestep)}
-    return Scales(
-        clip=options.clip_guidance_scale.at(timestep),
-        tv=options.tv_scale.at(timestep),
-        range=options.range_scale.at(timestep),
-        saturation=options.saturation_scale.at(timestep),
-        init=init.get("pixels", 0.0),
-        features=init.get("features", 0.0) + init.get("lpips", 0.0),
-    )
 
 
 SEAM_BELOW = 400

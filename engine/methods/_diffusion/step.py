@@ -104,7 +104,10 @@ def step_together(net: DiffusionNet, batch: Sequence[Sample], runtime: NetProvid
     given = _stand(batch, SOLVERS[sampler].memory, runtime)
     guidance = _guidance(batch, runtime, moved, denoise, clips=net.flags.predict_xstart)
     move = SOLVERS[sampler].step(given, guidance)
-    return SolverStep(_symmetric(batch, move.x), move.pred_xstart, move.memory)
+    mirrors = torch.tensor([axes(s.options) for s in batch])
+    held = torch.tensor([(s.step + 1) / s.steps <= s.options.symmetry_until for s in batch])
+    x = mirrored(move.x, mirrors[:, 0] & held, mirrors[:, 1] & held)
+    return SolverStep(x, move.pred_xstart, move.memory)
 
 
 def _margins(batch: Sequence[Sample]) -> tuple[int, int]:
@@ -181,12 +184,6 @@ def _stand(batch: Sequence[Sample], memory: int, runtime: NetProvider) -> Solver
         order=torch.tensor([s.order for s in batch]),
         noise=torch.stack(fresh).to(runtime.device),
     )
-
-
-def _symmetric(batch: Sequence[Sample], x: Tensor) -> Tensor:
-    wishes = torch.tensor([axes(s.options) for s in batch])
-    held = torch.tensor([(s.step + 1) / s.steps <= s.options.symmetry_until for s in batch])
-    return mirrored(x, wishes[:, 0] & held, wishes[:, 1] & held)
 
 
 def _stacked(pictures: Sequence[Tensor | None]) -> Tensor:

@@ -167,17 +167,6 @@ def _read_names(text: str, usual: str) -> tuple[Weighted, ...]:
     return found
 
 
-def relative_view_cost(perceptors: str, model: Model, cutouts: str = ALL_ALIKE, usual: float = 1.0) -> float:
-    """Cost of one view through all of *perceptors* over one view through the *model*'s default CLIP.
-
-    CLIPs of *cutouts* count by their share of the *usual* number, and only in steps in which they guide.
-    """
-    clips = read_perceptors(perceptors, model.perceptor, cutouts)
-    shares = ((clip.cutouts.mean / usual if clip.cutouts else 1.0) * clip.weight.share for clip in clips)
-    costs = (clip_cost(clip.name) for clip in clips)
-    return sum(cost * share for cost, share in zip(costs, shares, strict=True)) / clip_cost(model.perceptor)
-
-
 def known_perceptors() -> tuple[str, ...]:
     """Every CLIP that may be asked for: what ships, OpenAI's nine, and those of the host's models that have names."""
     usual = (model.perceptor for model in MODELS.values() if not model.perceptor.startswith(("/", "~", ".")))
@@ -266,8 +255,11 @@ class Views(BaseModel):
 
     def view_cost(self, model: Model) -> float:
         """Cost of one cutout through all CLIPs over an unchanged one through the *model*'s CLIP."""
-        share = relative_view_cost(self.perceptors, model, self.clip_cutouts, self.cutouts.mean)
-        return share * read_augment(self.augment).view_cost
+        clips, usual = read_perceptors(self.perceptors, model.perceptor, self.clip_cutouts), self.cutouts.mean
+        # CLIPs with their own cutouts count by their share of the usual number, and only in steps in which they guide.
+        shares = [(clip.cutouts.mean / usual if clip.cutouts else 1.0) * clip.weight.share for clip in clips]
+        cost = sum(clip_cost(clip.name) * share for clip, share in zip(clips, shares, strict=True))
+        return cost / clip_cost(model.perceptor) * read_augment(self.augment).view_cost
 
     def complaints_of_views(self, has_target: bool, *, sizing: Collection[str]) -> Iterator[str]:
         """Messages about contradictory options; cut kinds in *sizing* ignore `cut_power`.
