@@ -137,11 +137,9 @@ def describe(record: Mapping[str, Any]) -> str:
 
 def _notable(request: DreamRequest) -> dict[str, object]:
     """The method, the steps, and every option that differs from its default."""
-    fields = type(request.options).model_fields
-    values = request.options.model_dump()
-    return {
-        name: value for name, value in values.items() if name in ("method", "steps") or value != fields[name].default
-    }
+    fields, values = type(request.options).model_fields, request.options.model_dump()
+    differ = {name for name, field in fields.items() if getattr(request.options, name) != field.default}
+    return {name: value for name, value in values.items() if name in ("method", "steps") or name in differ}
 
 
 def engine_version() -> str:

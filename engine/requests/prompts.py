@@ -263,10 +263,7 @@ def read_prompts(source: str) -> Reading:
     places = {segment.since: segment.number_at for segment in segments if segment.since is not None}
     if any(since >= 1 for since in places) and (shares := [since for since in places if 0 < since < 1]):
         raise PromptError("Steps and shares of the steps do not mix in one timeline.", source, places[shares[0]])
-    prompts = in_order(
-        _parse_part(source, segment.start, segment.text, notes).model_copy(update={"since": segment.since})
-        for segment in segments
-    )
+    prompts = in_order(_parse_part(source, segment, notes) for segment in segments)
     # Only the words are measured, so that the longer text that `format_prompts` makes of a valid prompt is valid too.
     if (length := sum(len(p.text) for p in prompts)) > MAX_PROMPT:
         raise PromptError(f"The prompt has {length} characters; the limit is {MAX_PROMPT}.", source, MAX_PROMPT)
@@ -345,7 +342,8 @@ def _format(prompt: Prompt, begins: bool = False) -> str:
     return f"{text}{apart}:{number_text(prompt.weight)}{stop}"
 
 
-def _parse_part(source: str, start: int, part: str, notes: list[str]) -> Prompt:
+def _parse_part(source: str, segment: Segment, notes: list[str]) -> Prompt:
+    start, part = segment.start, segment.text
     words = _EDGES.sub("", part)
     if not words:
         raise PromptError("There is nothing between these bars.", source, min(start, len(source) - 1))
@@ -380,4 +378,4 @@ def _parse_part(source: str, start: int, part: str, notes: list[str]) -> Prompt:
         raise PromptError(f"The prompt has {len(text)} characters; the limit is {MAX_PROMPT}.", source, MAX_PROMPT)
     if not text:
         raise PromptError("A weight stands here without words before it.", source, start)
-    return Prompt(text=text, weight=weight, stop=stop)
+    return Prompt(text=text, weight=weight, stop=stop, since=segment.since)

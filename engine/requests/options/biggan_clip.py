@@ -29,10 +29,9 @@ class BigganClipOptions(GeneratedOptions):
     steps: int = Field(default=200, ge=2, le=2000, description="optimisation steps; Big Sleep uses 1000 or more")
     learning_rate: float = Field(default=0.07, gt=0, le=1, description="learning rate of Adam")
     init_weight: Schedule = Field(
-        default=0.0,
+        default=constant(0.0),
         ge=0,
         le=10000,
-        validate_default=True,
         description=f"strength of the similarity to the init image's colours; {HOLD:g} by default with an init image",
     )
     cut_kind: Literal["big_sleep", "mixed", "classic"] = Field(

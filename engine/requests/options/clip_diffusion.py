@@ -20,7 +20,7 @@ from engine.requests.options.clip_views import (
     read_adapters,
     read_perceptors,
 )
-from engine.requests.schedule import Schedule, WholeSchedule
+from engine.requests.schedule import Schedule, WholeSchedule, constant
 
 NOISE_OF: Mapping[str, float] = {"ddpm": 1.0, "plms": 0.0, "dpmpp_2m": 0.0, "ltsp": 0.0, "stsp": 0.0}
 """Sampler → its fixed eta; with ddim the user chooses it."""
@@ -98,14 +98,10 @@ class Looking(Views):
         description="placement of cutouts: mixed sizes, random squares, with a black border, overview plus inner",
     )
     cutouts: WholeSchedule = Field(
-        default=4, ge=1, le=256, validate_default=True, description="number of cutouts that CLIP sees in each step"
+        default=constant(4), ge=1, le=256, description="number of cutouts that CLIP sees in each step"
     )
     overview: WholeSchedule = Field(
-        default=0,
-        ge=0,
-        le=64,
-        validate_default=True,
-        description="with cut_kind=disco: additional cutouts of the whole image",
+        default=constant(0), ge=0, le=64, description="with cut_kind=disco: additional cutouts of the whole image"
     )
     sees: Literal["predicted", "blended"] = Field(
         default="predicted",
@@ -117,49 +113,38 @@ class Pulling(BaseModel):
     """Losses of guidance, their scales and limits, and the guided steps."""
 
     clip_guidance_scale: Schedule = Field(
-        default=1000.0, ge=0, le=1000000, validate_default=True, description="strength of CLIP guidance; 0 = off"
+        default=constant(1000.0), ge=0, le=1000000, description="strength of CLIP guidance; 0 = off"
     )
     tv_scale: Schedule = Field(
-        default=0.0,
-        ge=0,
-        le=100000,
-        validate_default=True,
-        description="penalty on total variation; higher is smoother",
+        default=constant(0.0), ge=0, le=100000, description="penalty on total variation; higher is smoother"
     )
     range_scale: Schedule = Field(
-        default=0.0, ge=0, le=100000, validate_default=True, description="penalty on colours outside the valid range"
+        default=constant(0.0), ge=0, le=100000, description="penalty on colours outside the valid range"
     )
     saturation_scale: Schedule = Field(
-        default=0.0, ge=0, le=100000, validate_default=True, description="penalty on oversaturated colours"
+        default=constant(0.0), ge=0, le=100000, description="penalty on oversaturated colours"
     )
     init_scale: Schedule = Field(
-        default=0.0, ge=0, le=100000, validate_default=True, description="strength of the similarity to the init image"
+        default=constant(0.0), ge=0, le=100000, description="strength of the similarity to the init image"
     )
     init_distance: Literal["pixels", "features", "lpips"] = Field(
         default="pixels",
         description="distance for init_scale: colours, feature maps of the first CLIP, or LPIPS as in the notebooks",
     )
     clamp_max: Schedule = Field(
-        default=0.05,
-        ge=0,
-        le=10,
-        validate_default=True,
-        description="maximum RMS of the guidance gradient; 0 = no limit",
+        default=constant(0.05), ge=0, le=10, description="maximum RMS of the guidance gradient; 0 = no limit"
     )
     shift_max: Schedule = Field(
-        default=0.0,
+        default=constant(0.0),
         ge=0,
         le=10,
-        validate_default=True,
         description="maximum RMS of the change by guidance in one step; 0 = no limit",
     )
     gradient: Literal["net", "secondary", "xstart"] = Field(
         default="net",
         description="path of the guidance gradient: the network, the small secondary network, or the prediction alone",
     )
-    guide_every: WholeSchedule = Field(
-        default=1, ge=1, le=100, validate_default=True, description="guide only every k-th step"
-    )
+    guide_every: WholeSchedule = Field(default=constant(1), ge=1, le=100, description="guide only every k-th step")
     guide_from: float = Field(default=0.0, ge=0, le=1, description="share of the steps before guidance starts")
     guide_until: float = Field(default=1.0, ge=0, le=1, description="share of the steps after which guidance ends")
 

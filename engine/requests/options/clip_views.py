@@ -232,18 +232,16 @@ class Views(BaseModel):
     )
     cut_kind: str = "mixed"
     cutouts: WholeSchedule = Field(
-        default=32, ge=1, le=256, validate_default=True, description="number of cutouts that CLIP sees in each step"
+        default=constant(32), ge=1, le=256, description="number of cutouts that CLIP sees in each step"
     )
     cut_batches: int = Field(
         default=1, ge=1, le=16, description="batches of cutouts per step, evaluated one after another"
     )
     cut_power: Schedule = Field(
-        default=1.0, ge=0.1, le=10, validate_default=True, description="> 1 prefers small cutouts, < 1 large ones"
+        default=constant(1.0), ge=0.1, le=10, description="> 1 prefers small cutouts, < 1 large ones"
     )
     flip: float = Field(default=0.0, ge=0, le=1, description="share of cutouts that are mirrored, 0 to 1")
-    gray: Schedule = Field(
-        default=0.0, ge=0, le=1, validate_default=True, description="share of cutouts in grayscale, 0 to 1"
-    )
+    gray: Schedule = Field(default=constant(0.0), ge=0, le=1, description="share of cutouts in grayscale, 0 to 1")
     cut_noise: float = Field(
         default=0.1, ge=0, le=1, description="standard deviation of the noise added to each cutout"
     )
@@ -311,13 +309,14 @@ def known_adapters(model: str = "") -> dict[str, Entry]:
 
 def adapted_model(text: str) -> str:
     """The model of the first known adapter in *text*; empty without one. Raises InvalidRequest."""
-    known = known_adapters()
-    return next((known[one.name].adapts for one in read_adapters(text) if one.name in known), "")
+    adapters = read_adapters(text)
+    known = known_adapters() if adapters else {}
+    return next((known[one.name].adapts for one in adapters if one.name in known), "")
 
 
 def check_adapters(adapters: tuple[WeightedAdapter, ...], model: Model) -> None:
     """Raise InvalidRequest for an adapter that is unknown or belongs to another model."""
-    known = known_adapters()
+    known = known_adapters() if adapters else {}
     for one in adapters:
         if one.name not in known:
             available = guess(one.name, known_adapters(model.name) or known) if known else "; `train --lora` makes one"

@@ -9,24 +9,20 @@ from pydantic import Field
 from engine.errors import InvalidRequest
 from engine.requests.options.base import Options
 from engine.requests.options.clip_views import Views, read_perceptors
-from engine.requests.schedule import Schedule
+from engine.requests.schedule import Schedule, constant
 
 
 class _Moving(Options):
     steps: int = Field(default=200, ge=2, le=2000, description="optimisation steps")
     learning_rate: float = Field(default=0.1, gt=0, le=2, description="learning rate of Adam")
     init_weight: Schedule = Field(
-        default=0.0, ge=0, le=1000, validate_default=True, description="strength of the similarity to the init image"
+        default=constant(0.0), ge=0, le=1000, description="strength of the similarity to the init image"
     )
 
 
 class GeneratedOptions(Views, _Moving):
     tv_scale: Schedule = Field(
-        default=0.0,
-        ge=0,
-        le=100000,
-        validate_default=True,
-        description="penalty on total variation; higher is smoother",
+        default=constant(0.0), ge=0, le=100000, description="penalty on total variation; higher is smoother"
     )
 
     def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:

@@ -12,7 +12,7 @@ from engine.catalogue.registry import Model
 from engine.errors import InvalidRequest
 from engine.requests.options.generator_methods import GeneratedOptions
 from engine.requests.prompts import MAX_WEIGHT
-from engine.requests.schedule import Schedule
+from engine.requests.schedule import Schedule, constant
 
 NONE = "none"
 MOST_NOISE_PROMPTS = 8
@@ -29,11 +29,7 @@ class VqganClipOptions(GeneratedOptions):
     steps: int = Field(default=200, ge=2, le=2000, description="optimisation steps; the notebooks used 300 to 500")
     learning_rate: float = Field(default=0.1, gt=0, le=2, description="learning rate, in units of the codebook")
     init_weight: Schedule = Field(
-        default=0.0,
-        ge=0,
-        le=1000,
-        validate_default=True,
-        description="strength of the similarity to the codes of the init image",
+        default=constant(0.0), ge=0, le=1000, description="strength of the similarity to the codes of the init image"
     )
     cut_kind: Literal["mixed", "classic", "padded", "whole"] = Field(
         default="classic",
