@@ -103,6 +103,7 @@ BOT_MAY_USE = {
     "engine.primer.vocabulary",
     "engine.protocol.messages",
     "engine.requests.icons",
+    "engine.requests.options.classes",
     "engine.requests.prompts",
     "engine.requests.request",
     "engine.requests.upscaling",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 
 import discord
@@ -179,6 +180,8 @@ class DreamCog(commands.Cog):
     async def _ways_so_far(self, interaction: AnyInteraction) -> PaintChoice:
         """The options typed so far, completed by the defaults."""
         typed = PaintChoice(*(_typed(interaction, name) for name in PaintChoice._fields))
+        with contextlib.suppress(DreamError):  # an adapter that is not typed to its end
+            typed = typed._replace(model=typed.model or adapted_model(_typed(interaction, "adapter")))
         levels = await self.services.defaults.levels(
             interaction.user.id, Invocation.of_interaction(interaction).location
         )
@@ -207,7 +210,8 @@ class DreamCog(commands.Cog):
 
     @dream.autocomplete("more")
     async def _more(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return choices(completion.more(typed, _typed(interaction, "method"), _typed(interaction, "model")))
+        ways = await self._ways_so_far(interaction)
+        return choices(completion.more(typed, ways.method, ways.model))
 
 
 @dataclass(slots=True)

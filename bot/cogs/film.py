@@ -132,6 +132,11 @@ class FilmCog(commands.Cog):
         method = str(getattr(interaction.namespace, "method", "") or METHODS[0])
         return choices(completion.models(typed, method, self.services.jobs.unavailable))
 
+    @film.autocomplete("more")
+    async def _more(self, interaction: AnyInteraction, typed: str) -> Choices:
+        method, model = (str(getattr(interaction.namespace, name, "") or "") for name in ("method", "model"))
+        return choices(completion.more(typed, method or METHODS[0], model))
+
     @film.autocomplete("style")
     async def _styles(self, interaction: AnyInteraction, typed: str) -> Choices:
         return choices(completion.styles(typed, await self.services.styles.all(interaction.guild_id)))

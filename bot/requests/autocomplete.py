@@ -17,6 +17,7 @@ from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
 from engine.images.icons.sets import suggest
 from engine.images.icons.spec import PREFIX, Icon
 from engine.primer.vocabulary import WELCOME_PROMPTS, complete
+from engine.requests.options.classes import class_word, typed_class
 from engine.requests.request import (
     METHODS,
     SHAPES,
@@ -150,8 +151,10 @@ def more(typed: str, method: str, model_name: str) -> list[Suggestion]:
     fields = {key: field for key, field in METHODS[chosen].model_fields.items() if key not in ("method", "steps")}
     usual = {key: field.default for key, field in fields.items()} | dict(model.defaults.get(chosen, {}))
     head = f"{done} " if done else ""
-    if mark and value:
-        return _cut([(f"{head}{word}", f"{head}{word}")])
+    option = next((key for key in CLASSES if key in fields and key.startswith(name)), "") if len(name) > 2 else ""
+    named = _classes(f"{head}{option}=", value, model, several=option == "classes") if option else []
+    if mark:
+        return _cut(named or [(f"{head}{word}", f"{head}{word}")] * bool(value))
     taken = {part.partition("=")[0] for part in done.split()}
     return _cut(
         _profiles(head, name, chosen, taken)
@@ -161,9 +164,32 @@ def more(typed: str, method: str, model_name: str) -> list[Suggestion]:
                 f"{head}{key}={option_text(usual[key])}",
             )
             for key, field in fields.items()
-            if key.startswith(name) and key not in taken
+            if key.startswith(name) and key not in taken and (key != "class_id" or model.classes)
         ]
+        + (named if option not in taken else [])
     )
+
+
+CLASSES = ("class_id", "classes")
+"""Options that name classes of the model; each method has one of them."""
+
+
+def _classes(start: str, typed: str, model: Model, *, several: bool) -> list[Suggestion]:
+    """Classes whose name or number is like *typed*, or like its last part where *several* are joined by “+”."""
+    done, plus, word = typed.rpartition("+") if several else ("", "", typed)
+    if ":" in word:
+        return []
+    wanted = class_word(word)
+    found = [
+        (not known.startswith(wanted), number)
+        for number, known in enumerate(map(class_word, model.class_names))
+        if wanted in known or str(number) == word
+    ]
+    named = ((number, typed_class(number, model.class_names)) for _, number in sorted(found)[:MOST])
+    return [
+        (f"{start}{done}{plus}{text} · class {number}: {model.class_names[number]}", f"{start}{done}{plus}{text}")
+        for number, text in named
+    ]
 
 
 EXAMPLES = (

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from engine.catalogue.imagenet import IMAGENET
 from engine.catalogue.registry import Entry, Kind, Model, biggan_view_share, v_view_share, view_share
 from engine.nets.adm_flags import read_flags
 from engine.nets.biggan_flags import read_biggan_flags
@@ -16,7 +17,6 @@ MAX_SIDE = 1536
 """Longest side in pixels, a little more than the tools of 2022 could paint on large cards."""
 VQGAN_MULTIPLE, VQGAN_MIN_SIDE = 16, 128
 """Sides are multiples of the first, and at least the second unless the training images were smaller."""
-IMAGENET_CLASSES = 1000
 
 Size = tuple[int, int]
 
@@ -48,7 +48,8 @@ def _diffusion_model(entry: Entry, size: Size | None) -> Model:
         largest=max(MAX_SIDE, flags.image_size),
         view_share=view_share(flags.num_channels, flags.image_size, entry.perceptor),
         train_steps=flags.diffusion_steps,
-        classes=IMAGENET_CLASSES if flags.class_cond else 0,
+        classes=len(IMAGENET) if flags.class_cond else 0,
+        class_names=IMAGENET if flags.class_cond else (),
         reads=bool(flags.context_dim),
     )
 
@@ -103,7 +104,8 @@ def _biggan_model(entry: Entry, size: Size | None) -> Model:
     """A BigGAN paints one size. Classes other than ImageNet's have no names, so it starts from all of them."""
     flags = read_biggan_flags(entry.flags)
     own = flags.output_dim
-    nameless = {} if flags.num_classes == IMAGENET_CLASSES else {"classes": "all"}
+    named = flags.num_classes == len(IMAGENET)
+    nameless = {} if named else {"classes": "all"}
     return Model(
         name=entry.name,
         title=entry.title,
@@ -115,6 +117,7 @@ def _biggan_model(entry: Entry, size: Size | None) -> Model:
         perceptor=entry.perceptor,
         view_share=biggan_view_share(flags.channel_width, own, entry.perceptor),
         classes=flags.num_classes,
+        class_names=IMAGENET if named else (),
         defaults={"biggan_clip": nameless | dict(entry.defaults), "biggan": {}},
     )
 

@@ -251,7 +251,7 @@ class Model:
     classes: int = 0
     """Classes of its training; the network needs one of them. 0 = unconditional."""
     class_names: tuple[str, ...] = ()
-    """Name of each class; empty where the numbers are ImageNet's."""
+    """Name of each class, in their order; empty if they have no names."""
     reads: bool = False
     """Whether its network is conditioned on the prompt."""
     free_guidance: bool = True
@@ -278,12 +278,6 @@ class Model:
                 f"{self.subject} cannot paint {width}×{height}; the nearest it can is {nearest[0]}×{nearest[1]} "
                 f"(sides are multiples of {self.multiple} from {self.smallest} to {self.largest})."
             )
-
-    def numbered(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """*settings* with a number where `class_id` names a class."""
-        label = settings.get("class_id", "")
-        named = {"class_id": str(self.class_names.index(label))} if label in self.class_names else {}
-        return {**settings, **named}
 
     def shrunk(self, width: int, height: int, pixels: int) -> tuple[int, int] | None:
         """The largest size of about that aspect ratio with at most *pixels* pixels; None if none is so small."""

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from engine.catalogue.imagenet import IMAGENET
 from engine.catalogue.models import MODELS, Model
 from engine.errors import InvalidRequest
 from engine.images.tensors import noise, to_image, to_unit
 from engine.loaders.biggan import BigganNet, load_biggan_net
 from engine.methods._base import Finished, Running, Step, not_finite
 from engine.methods._shared import filled
-from engine.perceptors.imagenet_classes import NAMES, class_name
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions, StepLog
 from engine.requests.options.biggan import BigganOptions
@@ -167,15 +167,15 @@ def named_classes(prompts: Sequence[Prompt]) -> tuple[tuple[tuple[int, float], .
             "“great grey owl”, choose by number (classes=980), or use biggan_clip, which reads any prompt."
         )
     total = sum(found.values())
-    said = ", ".join(f"{class_name(number)} ({number})" for number in found)
+    said = ", ".join(f"{IMAGENET[number]} ({number})" for number in found)
     return tuple((number, weight / total) for number, weight in found.items()), (f"It shows {said}.",)
 
 
 def _class_in(text: str) -> int | None:
     """The class whose name the text contains, the longest name first; else one whose last word it contains."""
     words = f" {' '.join(text.lower().replace(',', ' ').split())} "
-    whole = [number for number, name in enumerate(NAMES) if f" {name.lower()} " in words]
+    whole = [number for number, name in enumerate(IMAGENET) if f" {name.lower()} " in words]
     if whole:
-        return max(whole, key=lambda number: (len(NAMES[number]), -number))
-    last = [number for number, name in enumerate(NAMES) if f" {name.lower().split()[-1]} " in words]
-    return min(last, key=lambda number: (len(NAMES[number].split()), number)) if last else None
+        return max(whole, key=lambda number: (len(IMAGENET[number]), -number))
+    last = [number for number, name in enumerate(IMAGENET) if f" {name.lower().split()[-1]} " in words]
+    return min(last, key=lambda number: (len(IMAGENET[number].split()), number)) if last else None

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.catalogue.imagenet import IMAGENET
 from engine.catalogue.models import MODELS
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
 from engine.guidance.objective import ClipTarget, Objective, Scales
@@ -26,7 +27,7 @@ from engine.images.tensors import noise, to_unit
 from engine.loaders.biggan import BigganNet, load_biggan_net
 from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start
 from engine.methods._shared import adam_update, init_image
-from engine.perceptors.imagenet_classes import class_name, class_vectors
+from engine.perceptors.imagenet_classes import class_vectors
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.requests.options.biggan_clip import ALL, BigganClipOptions
 from engine.requests.options.clip_views import Weighted, read_perceptors
@@ -260,7 +261,7 @@ def _classes(
         return options.chosen, ()
     vectors = class_vectors(guide.perceptor, runtime)
     found = nearest_classes(vectors, _direction(guide, init, runtime), LIKELY, SHARPNESS)
-    names = ", ".join(f"{class_name(number)} ({number})" for number, _ in found)
+    names = ", ".join(f"{IMAGENET[number]} ({number})" for number, _ in found)
     return found, (f"It began with the classes {names}.",)
 
 

@@ -28,6 +28,7 @@ from engine.requests.options.base import (
 )
 from engine.requests.options.biggan import BigganOptions
 from engine.requests.options.biggan_clip import BigganClipOptions
+from engine.requests.options.classes import numbered
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
 from engine.requests.options.clip_views import USUAL, adapted_model, known_adapters, read_perceptors
 from engine.requests.options.clipdraw import ClipdrawOptions
@@ -336,7 +337,7 @@ def build_options(model: Model, method: str, settings: Mapping[str, str]) -> Met
         refuse(guessed(f"There is no method “{name}”", name, METHODS))
     if name not in model.methods:
         refuse(f"{model.subject} cannot paint by “{name}”; it can by {', '.join(model.methods)}.")
-    chosen, profile = model.numbered(settings), _profile(name, settings)
+    chosen, profile = dict(settings), _profile(name, settings)
     chosen.pop(PROFILE, None)
     for key in chosen:
         if key not in option_names(METHODS[name]):
@@ -344,10 +345,9 @@ def build_options(model: Model, method: str, settings: Mapping[str, str]) -> Met
             refuse(ended(f"{name} has no option “{key}”{guess_option(key, known)}"))
     usual = dict(model.defaults.get(name, {})) | (profile.settings(model) if profile else {})
     try:
-        options = METHODS[name].settle(usual, chosen)
+        options = METHODS[name].settle(usual, numbered(chosen, model))
     except ValidationError as error:
-        problem = first_problem(error, {name: METHODS[name]}, name)
-        raise InvalidRequest(problem) from error
+        raise InvalidRequest(first_problem(error, {name: METHODS[name]}, name)) from error
     options.check_model(model, chosen)
     return options  # type: ignore[return-value]
 

@@ -72,6 +72,30 @@ async def test_a_model_trained_while_the_bot_runs_is_offered_and_paints(
     assert "There is no model “mine”" in whispered(answer)
 
 
+async def test_classes_are_offered_where_they_are_typed(world: World, max_: Person, trained: Path) -> None:
+    flags = {**FLAGS, "context_dim": 0, "class_cond": True}
+    put(
+        trained,
+        "pets",
+        {"file": "w.safetensors", "flags": flags, "classes": ["Black Cat", "dog"], "perceptor": "primer"},
+    )
+    await until_known(world, "pets")
+
+    names = ["class_id=black_cat · class 0: Black Cat", "class_id=dog · class 1: dog"]
+    assert names == await offered(max_, "more", model="pets", more="class_id=")
+    assert names[:1] == await offered(max_, "more", model="pets", more="class_id=cat")
+    assert "class_id=goldfish · class 1: goldfish" in await offered(
+        max_, "more", model="imagenet-128", more="class_id=go"
+    )
+    in_film = await max_.autocomplete("film", "more", model="pets", more="class_id=")
+    assert names == [choice["name"] for choice in in_film]
+    await max_.slash("settings mine", model="pets")
+    assert names == await offered(max_, "more", more="class_id="), "the default model"
+    message = await dreamt(max_, "a fox", more="class_id=black_cat")
+    assert "class_id=0" in whispered(await max_.click(message, "Info"))
+    assert "pets" in whispered(await max_.slash("dream", prompt="a fox", more="class_id=bird"))
+
+
 @pytest.mark.bot(environ={"DREAMBOT_FAKE_SLOTS": "1"})
 async def test_after_a_model_is_deleted_its_waiting_jobs_fail_in_words_and_cost_nothing(
     world: World, max_: Person, mo: Person, trained: Path

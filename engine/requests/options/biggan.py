@@ -31,7 +31,7 @@ class BigganOptions(Options):
     classes: str = Field(
         default=NAMED,
         max_length=200,
-        description="classes of the picture: named = those that the prompt names, or numbers as in 980:2+483",
+        description="classes of the picture: named = those that the prompt names, or their own, as in 980:2+tench",
     )
     truncation: float = Field(
         default=0.5, ge=0.02, le=1, description="truncation of the latents; lower is cleaner and less varied"

@@ -43,7 +43,7 @@ class BigganClipOptions(GeneratedOptions):
     classes: str = Field(
         default=LIKELY,
         max_length=200,
-        description="initial classes: likely = nearest to the prompt by CLIP, all = a faint mix of all, or 980:2+483",
+        description="initial classes: likely = nearest to the prompt by CLIP, all = a faint mix of all, or 980:2+tench",
     )
     max_classes: int = Field(default=0, ge=0, le=100, description="maximum number of mixed classes; 0 = no limit")
     class_temperature: float = Field(
@@ -124,7 +124,7 @@ def read_classes(text: str) -> tuple[tuple[int, float], ...]:
 def _class(part: str) -> tuple[int, float]:
     match = _CLASS.match(part)
     if not match:
-        raise InvalidRequest(f"classes: “{part}” is neither {LIKELY} nor {ALL} nor a class's number, as in 980:2+483.")
+        raise InvalidRequest(f"classes: “{part}” is neither {LIKELY} nor {ALL} nor a class, as in 980:2+tench.")
     weight = float(match.group(2) or 1)
     if not 0 < weight <= MOST_WEIGHT:
         raise InvalidRequest(f"classes: the weight {match.group(2)} is out of range (> 0, ≤ {MOST_WEIGHT:g}).")

@@ -11,6 +11,7 @@ from engine.catalogue.registry import LPIPS, NET, Model, clip_cost, gradient_cos
 from engine.diffusion.spacing import EVEN, respace, step_count
 from engine.errors import InvalidRequest
 from engine.requests.options.base import Options, option_text
+from engine.requests.options.classes import classes_of
 from engine.requests.options.clip_views import (
     NONE,
     USUAL,
@@ -40,8 +41,6 @@ DEPENDENTS: Mapping[str, tuple[str, ...]] = {
 """Option → options of a model or profile that no longer apply when the user sets that option."""
 PERLIN_SKIP = 5
 """With a Perlin start, 1 in `PERLIN_SKIP` steps is skipped by default."""
-NAMED_CLASSES = 20
-"""Classes that an error message names."""
 FORWARD = 0.5
 """Share of the forward pass in a guided pass of the network; the backward pass costs as much."""
 FEATURES = 1.5
@@ -83,7 +82,7 @@ class Walking(Options):
         default=-1,
         ge=-1,
         le=999,
-        description="class of a class-conditional model, ImageNet's or its own; -1 = a random class in each step",
+        description="class of a model with classes by number or name, as in goldfish; -1 = a random one in each step",
     )
     adapter: str = Field(
         default=NONE, max_length=200, description="trained adapters of the model with strengths, as in mine:0.6+ink"
@@ -234,7 +233,7 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         respace(model.train_steps, self.spacing)
         check_adapters(self.adapters, model)
         if self.class_id >= model.classes:
-            raise InvalidRequest(f"class_id={self.class_id} is not a class of {model.title}: {_classes_of(model)}.")
+            raise InvalidRequest(f"class_id={self.class_id} is not a class of {model.title}: {classes_of(model)}.")
         if "cfg_scale" in chosen and self.cfg_scale != 1 and not model.reads:
             guides = "guides nets that read the prompt"
             raise InvalidRequest(f"cfg_scale={self.cfg_scale:g} {guides}, and {model.title} does not.")
@@ -287,14 +286,6 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         if self.symmetry_until < 1 and self.symmetry == "none":
             yield f"symmetry_until={self.symmetry_until:g} needs symmetry, as in symmetry=vertical."
         yield from self.complaints_of_views(has_target, sizing=("padded",))
-
-
-def _classes_of(model: Model) -> str:
-    if not model.classes:
-        return "it has no classes; leave class_id out"
-    named = ", ".join(f"{number} {name}" for number, name in enumerate(model.class_names[:NAMED_CLASSES]))
-    more = ", …" if len(model.class_names) > NAMED_CLASSES else ""
-    return f"its classes are {named}{more}" if named else f"its classes are 0 to {model.classes - 1}"
 
 
 def settled(usual: Mapping[str, object], chosen: Mapping[str, str]) -> dict[str, object]:

@@ -17,7 +17,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.catalogue.model_builder import IMAGENET_CLASSES
+from engine.catalogue.imagenet import IMAGENET
 from engine.errors import InvalidRequest, UnreadablePicture
 from engine.images.opening import SUFFIXES_READ, open_own
 from engine.images.pictures import contact_sheet, fit
@@ -192,8 +192,8 @@ def read_classes(files: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:
             "or name files CLASS_name.png; a net without classes needs neither."
         )
     names = tuple(sorted(set(labels)))
-    if len(names) > IMAGENET_CLASSES:
-        raise InvalidRequest(f"The files have {len(names):,} classes; the limit is {IMAGENET_CLASSES:,}.")
+    if len(names) > len(IMAGENET):
+        raise InvalidRequest(f"The files have {len(names):,} classes; the limit is {len(IMAGENET):,}.")
     return names, [names.index(label) for label in labels]
 
 

@@ -110,3 +110,43 @@ def test_adapters_of_the_model_are_offered_also_behind_another(monkeypatch: pyte
     assert ["gold", "ink"] == [value for _, value in adapters("", "primer", {"adapter ink": "not trusted"})]
     assert ["ink:0.5+gold"] == [value for _, value in adapters("ink:0.5+", "primer", {})]
     assert ["ink:0.5"] == [value for _, value in adapters("ink:0.5", "primer", {})]
+
+
+def values(offered: list[tuple[str, str]]) -> list[str]:
+    return [value for _, value in offered]
+
+
+def test_classes_are_offered_by_name_where_one_is_typed() -> None:
+    sharks = more("eta=0.5 class_id=shark", "", "imagenet-128")
+    assert sharks[0] == (
+        "eta=0.5 class_id=great_white_shark · class 2: great white shark",
+        "eta=0.5 class_id=great_white_shark",
+    )
+    assert ["class_id=goldfish", "class_id=goldfinch"] == values(more("class_id=gold", "", "imagenet-64"))[:2]
+    assert ["class_id=goldfish"] == values(more("class_id=1", "", "imagenet-64"))[:1]
+    assert ["class_id=missile", "class_id=744"] == values(more("class_id=miss", "", "imagenet-64"))
+    assert ["class_id=kite_bird_of_prey"] == values(more("class_id=kite_(bi", "", "imagenet-64"))
+    assert ["class_id=-1"] == values(more("class_id=-1", "", "imagenet-64"))
+    assert MOST == len(more("class_id=", "", "imagenet-64"))
+
+
+def test_classes_of_a_gan_are_offered_one_after_the_other() -> None:
+    assert ["classes=volcano"] == values(more("classes=volc", "", "biggan-deep-256"))
+    assert "classes=980:2+tench" in values(more("classes=980:2+ten", "biggan", "biggan-deep-256"))
+    assert ["classes=980:2"] == values(more("classes=980:2", "", "biggan-deep-256"))
+
+
+def test_the_option_of_classes_brings_them_along_and_is_absent_without_classes() -> None:
+    offered = values(more("class", "", "imagenet-128"))
+    assert ["class_id=-1", "class_id=tench"] == offered[:2]
+    assert [] == more("class", "", "bedrooms")
+    assert "class_id=-1" not in values(more("cl", "", "bedrooms"))
+
+
+@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.class_names])
+def test_every_class_that_is_offered_is_that_class(name: str) -> None:
+    model, option = MODELS[name], "class_id" if "clip_diffusion" in MODELS[name].methods else "classes"
+    for number, label in enumerate(model.class_names):
+        shown, value = next(one for one in more(f"{option}={number}", "", name) if f"class {number}: {label}" in one[0])
+        options = build_options(model, "", parse_settings(value))
+        assert number == (options.class_id if option == "class_id" else options.chosen[0][0]), shown  # type: ignore[union-attr]

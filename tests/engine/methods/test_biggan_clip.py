@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from engine.catalogue.imagenet import IMAGENET
 from engine.catalogue.models import MODELS, add_models
 from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import open_own
@@ -26,7 +27,7 @@ from engine.methods.biggan_clip import (
     prior_loss,
     updated,
 )
-from engine.perceptors.imagenet_classes import NAMES, class_vectors
+from engine.perceptors.imagenet_classes import class_vectors
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.protocol.messages import Job, Submit
 from engine.protocol.replay_record import read_record, read_replay_plan, replay_request
@@ -88,7 +89,7 @@ def test_the_likely_classes_are_those_whose_names_are_nearest_to_all_prompts(eas
     near = class_vectors("primer", runtime) @ direction
     begun = state.parameters[:, 16:].sigmoid()[0].topk(3).indices
     torch.testing.assert_close(near.topk(3).values, near[begun].sort(descending=True).values)
-    assert all(f"{NAMES[number]} ({number})" in state.notes[-1] for number in begun.tolist())
+    assert all(f"{IMAGENET[number]} ({number})" in state.notes[-1] for number in begun.tolist())
     assert state.notes[-1].startswith("It began with the classes ")
 
 
@@ -209,7 +210,8 @@ def test_facts_say_how_near_it_came_and_what_painted_it(easel: Easel) -> None:
         ("target_weight=2", "target_weight=2 needs a target picture"),
         ("cut_power=2", "changes nothing with cut_kind=big_sleep"),
         ("class_temperature=3", "class_temperature=3 is one of max_classes"),
-        ("classes=volcano", "“volcano” is neither likely nor all nor a class's number"),
+        ("classes=vulcano", "has no class “vulcano”; did you mean “volcano”"),
+        ("classes=-3", "“-3” is neither likely nor all nor a class, as in 980:2"),
         ("classes=", "is not of the form"),
         ("classes=980+", "“” is neither likely"),
         ("classes=1000", "Unknown class 1000 of BigGAN-deep, 256 pixels. Available: 0 to 999"),
