@@ -67,9 +67,12 @@ def test_no_prompt_is_too_long_or_too_strange_for_discord(words: str, negative: 
         assert all((field.value or "").count("```") in (0, 2) for field in embed.fields)
 
 
-@given(st.sampled_from("\u061c\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff"), st.integers(0, 6))
+@given(st.sampled_from("\u061c\u200b\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff"), st.integers(1, 6))
 def test_marks_that_reverse_or_hide_text_are_never_shown(mark: str, place: int) -> None:
-    """Copied commands must paint the same picture, so they are put into a file instead of being changed."""
+    """Copied commands must paint the same picture, so they are put into a file instead of being changed.
+
+    At the ends of a prompt such marks are left out when it is read.
+    """
     prompt = "an owl"[:place] + mark + "gpj.x"
 
     embed = info_embed(done(prompt))
