@@ -40,7 +40,7 @@ class Deletions:
         A deletion by a moderator is reported to the moderators' channel. Raises NotAllowed, or Refused if Discord
         forbids it.
         """
-        caller.check_owner(job, "delete this")
+        caller.check_owner(job)
         gone = await (self._remove(job, message_id, caller, erase) if job.state.over else self._stop(job, caller))
         if not job.owned_by(caller.user_id):
             await self._report(job, caller)

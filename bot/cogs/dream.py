@@ -24,7 +24,6 @@ from bot.requests import autocomplete as completion
 from bot.requests.experiment import plan_dream
 from bot.services import BotClient
 from bot.text import duration, units
-from engine.catalogue.models import DEFAULT_MODEL
 from engine.errors import DreamError
 from engine.images.icons.spec import MAX_TEXT
 from engine.requests.icons import draw_icons
@@ -185,7 +184,7 @@ class DreamCog(commands.Cog):
         levels = await self.services.defaults.levels(
             interaction.user.id, Invocation.of_interaction(interaction).location
         )
-        return preferred(typed, [level.values for level in levels], DEFAULT_MODEL, self.services.jobs.unavailable)
+        return preferred(typed, [level.values for level in levels], self.services.jobs.unavailable)
 
     @dream.autocomplete("style")
     async def _styles(self, interaction: AnyInteraction, typed: str) -> Choices:

@@ -26,7 +26,7 @@ from bot.policy.server_rules import (
 )
 from bot.storage import Store
 from bot.text import plain
-from engine.catalogue.models import DEFAULT_MODEL, MODELS
+from engine.catalogue.models import MODELS
 from engine.errors import DreamError
 from engine.requests.prompts import parse_prompts
 from engine.requests.request import METHODS, DreamRequest, build_request, find_size, option_names, parse_shape
@@ -111,7 +111,7 @@ class Defaults:
         style, applied, notes = await self._style(typed, levels, location.server_id)
         if style:
             levels = (DefaultsLevel(f"the style “{style.name}”", _values(style)), *levels)
-        ways = preferred(typed.ways, [level.values for level in levels], DEFAULT_MODEL, unavailable)
+        ways = preferred(typed.ways, [level.values for level in levels], unavailable)
         taken, skipped = _compared(typed.ways, levels, ways)
         applied, notes = applied + taken, notes + skipped
         ways, applied = self._sized(ways, levels, applied)

@@ -16,7 +16,6 @@ from bot.policy.server_rules import PaintChoice, preferred
 from bot.requests.experiment import Planned, plan_comparison, plan_dream, with_style
 from bot.requests.parse import NAMES, ParsedCommand, parse_comparison, parse_label
 from bot.text import plain
-from engine.catalogue.models import DEFAULT_MODEL
 from engine.requests.prompts import parse_prompts, read_prompts
 from engine.requests.request import DreamRequest
 
@@ -110,9 +109,7 @@ class Experiments:
         settled = await self._defaults.settle(typed, caller.user_id, caller.location, unavailable)
         usual = [level.values for level in await self._defaults.levels(caller.user_id, caller.location)]
         wanted = replace(wanted, prompt=settled.prompt, negative=settled.negative)
-        comparison = parse_comparison(
-            texts, wanted, lambda choice: preferred(choice, usual, DEFAULT_MODEL, unavailable)
-        )
+        comparison = parse_comparison(texts, wanted, lambda choice: preferred(choice, usual, unavailable))
         applied = tuple(one for one in settled.applied if one.what in ("style", "negative"))
         return Prepared(comparison, applied, (*map(plain, read_prompts(wanted.prompt).notes), *settled.notes))
 

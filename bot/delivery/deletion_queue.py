@@ -24,10 +24,9 @@ _BATCH = 50
 class DeletionQueue:
     """Works off the table `removals`; `run` it in a task."""
 
-    def __init__(self, client: discord.Client, store: Store, pause: float = PAUSE) -> None:
+    def __init__(self, client: discord.Client, store: Store) -> None:
         self._client = client
         self._store = store
-        self._pause = pause
         self._news = asyncio.Event()
         self._news.set()
 
@@ -43,7 +42,7 @@ class DeletionQueue:
                 while messages := await self._store.erasure.to_remove(_BATCH):
                     for channel_id, message_id in messages:
                         await self._remove(channel_id, message_id)
-                        await asyncio.sleep(self._pause)
+                        await asyncio.sleep(PAUSE)
             except StoreError as error:
                 log.error("scheduled deletions are retried later: %s", error)
                 await asyncio.sleep(LATER)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import IntEnum
 
 from bot.retry import wait_for_news
 
-Clock = Callable[[], float]
 PRUNE_ABOVE = 256
 """Number of buckets above which full ones are dropped."""
 POSITION_DELAY_FACTOR = 5.0
@@ -150,9 +149,8 @@ class _WaitingEdit:
 class EditLimiter:
     """Grants edits one at a time, the most urgent first, as fast as `EditBudget` allows. `run` does the work."""
 
-    def __init__(self, budget: EditBudget, clock: Clock = time.monotonic) -> None:
+    def __init__(self, budget: EditBudget) -> None:
         self._budget = budget
-        self._clock = clock
         self._waiting: dict[MessageKey, _WaitingEdit] = {}
         self._changed = asyncio.Event()
 
@@ -172,7 +170,7 @@ class EditLimiter:
             self._changed.set()
 
     def give_back(self, key: MessageKey) -> None:
-        self._budget.give_back(key, self._clock())
+        self._budget.give_back(key, time.monotonic())
         self._changed.set()
 
     def forget(self, key: MessageKey) -> None:
@@ -184,7 +182,7 @@ class EditLimiter:
 
     def _open(self) -> float | None:
         """Grant all edits that are possible now; returns the seconds until the next one, or None if none waits."""
-        now = self._clock()
+        now = time.monotonic()
         pauses = []
         for key, waiting in sorted(self._waiting.items(), key=lambda item: item[1].urgency):
             if waiting.granted.done():

@@ -163,10 +163,10 @@ class Invocation:
                 "Try again later, or invite me to this server."
             )
 
-    def check_owner(self, job: JobRow, doing: str) -> None:
-        """Raise NotAllowed unless this is the job's owner or a moderator of the place; *doing* completes “may …”."""
+    def check_owner(self, job: JobRow) -> None:
+        """Raise NotAllowed unless this is the job's owner or a moderator of the place, who may delete it."""
         if not (self.moderator or job.owned_by(self.user_id)):
-            raise NotAllowed(f"Only {job.origin.shown_name} or a moderator can {doing}.")
+            raise NotAllowed(f"Only {job.origin.shown_name} or a moderator can delete this.")
 
     def origin(self, kind: Kind = "dream", parent_job: str = "", parent_index: int = 0) -> Origin:
         """The origin to be stored with a job."""

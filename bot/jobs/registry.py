@@ -307,7 +307,14 @@ class JobRegistry:
         )
 
     def _forecast_now(self, now: float, ticks: float) -> Forecast:
-        under_way = [self._underway(ticket, ticks) for ticket in self.queue.running]
+        under_way = [
+            RunningJob(
+                ticket,
+                self.throughput.left(ticket.job_id, self._painted(ticket.job_id), ticks) or self._expect(ticket),
+                self.workers.worker_of(ticket.job_id),
+            )
+            for ticket in self.queue.running
+        ]
         workers, together = self.workers.capacities(), self.throughput.together
         found = self._forecasted = forecast(self.queue.order(), under_way, self._expect, workers, now, together)
         after = self._ticks()
@@ -340,13 +347,6 @@ class JobRegistry:
         if (work := self._works.get(ticket.job_id)) is None:
             work = self._works[ticket.job_id] = self.throughput.work(self._loads[ticket.job_id])
         return work
-
-    def _underway(self, ticket: Ticket, ticks: float) -> RunningJob:
-        painted, worker = self._painted(ticket.job_id), self.workers.worker_of(ticket.job_id)
-        left = self.throughput.left(ticket.job_id, painted, ticks)
-        if left is None:
-            return RunningJob(ticket, self._expect(ticket), 1.0, worker)
-        return RunningJob(ticket, left, 1 - painted, worker)
 
     def _painted(self, job_id: str) -> float:
         progress = self._progress.get(job_id)

@@ -303,8 +303,6 @@ class QueuePosition:
     """1 = next."""
     waiting: int
     """Number of waiting jobs."""
-    ahead_cost: float
-    """Units that are rendered before it, including the rest of the running jobs."""
     starts: float
     """Expected start."""
     earliest: float

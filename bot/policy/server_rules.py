@@ -22,7 +22,7 @@ from bot.storage import Store
 from bot.storage.database import Session
 from bot.storage.moderation import Block, Scope
 from bot.text import because, clock_date, listed, mention_channel, mention_role, plain, relative
-from engine.catalogue.models import MODELS, Model
+from engine.catalogue.models import DEFAULT_MODEL, MODELS, Model
 from engine.errors import DreamError, InvalidRequest
 from engine.requests.request import PROFILE, UpscaleRequest, build_options, find_size, painter_by
 
@@ -234,16 +234,15 @@ def wanted_texts(request: JobRequest) -> tuple[str, ...]:
 def preferred(
     wanted: PaintChoice,
     choices: Iterable[Preferences | ChannelDefaults | ServerRules],
-    usual: str,
     absent: Collection[str] = (),
 ) -> PaintChoice:
-    """What was typed, else the first preference that fits, else the model *usual* and its own defaults.
+    """What was typed, else the first preference that fits, else the usual model and its own defaults.
 
     A preferred method, size or profile that the model cannot do is ignored.
     So is a preferred model that lacks the typed method. Models that are *absent* (not installed) are chosen last.
     """
     order = list(choices)
-    model = next((one.model for one in order if one.model in MODELS), usual)
+    model = next((one.model for one in order if one.model in MODELS), DEFAULT_MODEL)
     model = wanted.model or painter_by(wanted.method, model, absent)
     known = MODELS.get(model)
     if known is None:

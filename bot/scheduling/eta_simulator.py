@@ -39,26 +39,19 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """A running job: its ticket, what it still takes on its *worker*, and the share (0…1) of it that this renders."""
+    """A running job, and what it still takes on its *worker*."""
 
     ticket: Ticket
     left: RemainingWork
-    share_left: float
     worker: str = ""
 
 
 class Forecast(Mapping[str, QueuePosition]):
-    """Job id → position of every waiting job, built when it is asked for. *ready*: running job → its end.
+    """Job id → position of every waiting job, built when it is asked for. *ready*: running job → its end."""
 
-    *ahead*: the unpainted cost of the running jobs.
-    """
-
-    def __init__(
-        self, order: Sequence[Ticket], ahead: float, courses: tuple[_Course, ...], ready: Mapping[str, float]
-    ) -> None:
+    def __init__(self, order: Sequence[Ticket], courses: tuple[_Course, ...], ready: Mapping[str, float]) -> None:
         self.order = order
         self.ready = ready
-        self._first = ahead
         self._low, self._likely, self._high = courses
 
     @cached_property
@@ -66,17 +59,12 @@ class Forecast(Mapping[str, QueuePosition]):
         """Job id → its place, from 0."""
         return dict(zip(map(_JOB_ID, self.order), count()))
 
-    @cached_property
-    def _ahead(self) -> Sequence[float]:
-        return list(accumulate(map(_COST, self.order), initial=self._first))
-
     def __getitem__(self, job_id: str) -> QueuePosition:
         number = self.index[job_id]
         starts, ready = self._likely[number]
         return QueuePosition(
             position=number + 1,
             waiting=len(self.order),
-            ahead_cost=self._ahead[number],
             starts=starts,
             earliest=self._low[number][1],
             latest=self._high[number][1],
@@ -118,11 +106,11 @@ def forecast(
     ready = plays[1].ready
     if len(inside) < len(foreground):
         ready |= _crowded_ends((job for job in foreground if job.worker not in chosen), now, together)
-    return Forecast(order, sum(job.ticket.cost * job.share_left for job in foreground), (low, likely, high), ready)
+    return Forecast(order, (low, likely, high), ready)
 
 
 _LOW, _LIKELY, _HIGH = attrgetter("low"), attrgetter("likely"), attrgetter("high")
-_JOB_ID, _COST, _PRIORITY = attrgetter("job_id"), attrgetter("cost"), attrgetter("priority")
+_JOB_ID, _PRIORITY = attrgetter("job_id"), attrgetter("priority")
 _ROOM, _NEXT_END = attrgetter("room"), attrgetter("next_end")
 _Times = dict[int, tuple[float, float]]
 """Index of a waiting job → its start and end."""

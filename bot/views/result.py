@@ -182,7 +182,7 @@ class DeleteButton(JobButton, template=template("delete")):
         return True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        press.caller.check_owner(job, "delete this")
+        press.caller.check_owner(job)
         await press.responder.open_modal(DeleteModal(job))
 
 

@@ -126,11 +126,9 @@ def free_guidance(
     return denoise
 
 
-def clipped(
-    prediction: Prediction, x_t: Tensor, coefficients: BatchCoefficients, low: float = -1, high: float = 1
-) -> Prediction:
-    """Clamps the predicted x_0 to [low, high] and recomputes ε."""
-    return with_xstart(prediction, prediction.pred_xstart.clamp(low, high), x_t, coefficients)
+def clipped(prediction: Prediction, x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
+    """Clamps the predicted x_0 to [-1, 1] and recomputes ε."""
+    return with_xstart(prediction, prediction.pred_xstart.clamp(-1, 1), x_t, coefficients)
 
 
 def xstart_shift(gradient: Tensor, coefficients: BatchCoefficients) -> Tensor:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,16 +30,14 @@ class Adapter:
     sha256: str
 
 
-def load_adapters(
-    model: str, wanted: Sequence[WeightedAdapter], environ: Mapping[str, str] = os.environ
-) -> list[Adapter]:
-    """The adapters of *model* from this environment's folder. Raises ModelUnavailable or WeightsError."""
+def load_adapters(model: str, wanted: Sequence[WeightedAdapter]) -> list[Adapter]:
+    """The adapters of *model* from the weights folder. Raises ModelUnavailable or WeightsError."""
     found = []
     for one in wanted:
         entry = find_entry(one.name)
         if entry.kind is not Kind.ADAPTER or entry.adapts != model:
             raise ModelUnavailable(f"“{one.name}” is not an adapter of the model {model}.")
-        with weights_folder(environ).open(entry) as opened:
+        with weights_folder().open(entry) as opened:
             found.append(read_adapter(opened)[0])
     return found
 

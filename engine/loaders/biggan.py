@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -47,9 +46,9 @@ def load_biggan_net(model: str, runtime: NetProvider) -> BigganNet:
     return runtime.net(f"biggan:{model}", lambda: load_biggan(model, runtime.device))
 
 
-def load_biggan(name: str, device: torch.device, environ: Mapping[str, str] = os.environ) -> BigganNet:
-    """The net of that name from this environment's folder; see `read_biggan`."""
-    return read_biggan(find_entry(name), weights_folder(environ), device)
+def load_biggan(name: str, device: torch.device) -> BigganNet:
+    """The net of that name from the weights folder; see `read_biggan`."""
+    return read_biggan(find_entry(name), weights_folder(), device)
 
 
 def read_biggan(entry: Entry, folder: Folder, device: torch.device) -> BigganNet:

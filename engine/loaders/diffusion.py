@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -148,11 +147,9 @@ def _with_composer(
     return DiffusionNet(net, sha256, composer.eval().requires_grad_(False), sketches.sha256)
 
 
-def load_diffusion(
-    name: str, device: torch.device, dtype: torch.dtype, environ: Mapping[str, str] = os.environ
-) -> DiffusionNet:
-    """The net of that name from this environment's folder; see `read_diffusion`."""
-    return read_diffusion(find_entry(name), weights_folder(environ), device, dtype)
+def load_diffusion(name: str, device: torch.device, dtype: torch.dtype) -> DiffusionNet:
+    """The net of that name from the weights folder; see `read_diffusion`."""
+    return read_diffusion(find_entry(name), weights_folder(), device, dtype)
 
 
 def read_diffusion(entry: Entry, folder: Folder, device: torch.device, dtype: torch.dtype) -> DiffusionNet:
@@ -193,7 +190,7 @@ FILLED_BY: Mapping[Kind, Callable[..., tuple[UNetModel | VDiffusionNet, Selected
 }
 
 
-def net_bytes(name: str, dtype: torch.dtype, environ: Mapping[str, str] = os.environ) -> int:
+def net_bytes(name: str, dtype: torch.dtype) -> int:
     """Memory that the net takes in *dtype*, estimated from its file in float32; 0 if the file is missing."""
-    path = weights_folder(environ).find(find_entry(name))
+    path = weights_folder().find(find_entry(name))
     return path.stat().st_size * dtype.itemsize // torch.float32.itemsize if path else 0

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-
 import torch
 
 from engine.catalogue.registry import find_entry
@@ -22,9 +19,9 @@ KEY = "lpips"
 """In the runtime's cache."""
 
 
-def has_lpips(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether both files are in this environment's folder."""
-    folder = weights_folder(environ)
+def has_lpips() -> bool:
+    """Whether both files are in the weights folder."""
+    folder = weights_folder()
     return all(folder.find(find_entry(name)) for name in (VGG, HEADS))
 
 

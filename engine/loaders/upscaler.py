@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -109,25 +108,17 @@ class UpscalerNet:
         yield h.float()
 
 
-def load_upscaler(
-    name: str, device: torch.device, dtype: torch.dtype, environ: Mapping[str, str] = os.environ
-) -> UpscalerNet:
-    """The upscaler *name* from this environment's folder; see `read_upscaler`."""
-    return read_upscaler(find_entry(name), weights_folder(environ), device, dtype)
+def load_upscaler(name: str, device: torch.device, dtype: torch.dtype) -> UpscalerNet:
+    """The upscaler *name* from the weights folder; see `read_upscaler`."""
+    return read_upscaler(find_entry(name), weights_folder(), device, dtype)
 
 
-def blend_upscalers(
-    names: tuple[str, str],
-    share: float,
-    device: torch.device,
-    dtype: torch.dtype,
-    environ: Mapping[str, str] = os.environ,
-) -> UpscalerNet:
+def blend_upscalers(names: tuple[str, str], share: float, device: torch.device, dtype: torch.dtype) -> UpscalerNet:
     """*share* of the first net's weights and the rest of the second's (deep network interpolation, Wang et al. 2019).
 
     Raises ModelUnavailable or WeightsError, also for nets of different shapes.
     """
-    folder, tensors, hashes = weights_folder(environ), [], []
+    folder, tensors, hashes = weights_folder(), [], []
     for name in names:
         with folder.open(find_entry(name)) as opened:
             found, _ = describe_file(opened)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -101,9 +100,9 @@ def read_vqgan_net(path: Path, device: torch.device) -> VqganNet:
     return VqganNet(net.eval().requires_grad_(False).to(device), checkpoint.sha256)
 
 
-def load_vqgan(name: str, device: torch.device, environ: Mapping[str, str] = os.environ) -> VqganNet:
-    """The net of that name from this environment's folder; see `read_vqgan`."""
-    return read_vqgan(find_entry(name), weights_folder(environ), device)
+def load_vqgan(name: str, device: torch.device) -> VqganNet:
+    """The net of that name from the weights folder; see `read_vqgan`."""
+    return read_vqgan(find_entry(name), weights_folder(), device)
 
 
 def read_vqgan(entry: Entry, folder: Folder, device: torch.device) -> VqganNet:

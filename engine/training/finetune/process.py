@@ -44,9 +44,8 @@ class Process:
         self.target: Target = "x0" if flags.predict_xstart else "v" if flags.predict_v else "eps"
         self.alpha_bar = bar = alphas_cumprod(flags.noise_schedule, self.steps)
         before = torch.cat([torch.ones(1, dtype=bar.dtype), bar[:-1]])
-        self._beta = beta = 1 - bar / before
+        beta = 1 - bar / before
         variance = beta * (1 - before) / (1 - bar)
-        self._posterior_variance = variance
         self._low = torch.cat([variance[1:2], variance[1:]]).log()  # the first is 0
         self._high = beta.log()
         self._fixed = torch.cat([variance[1:2], beta[1:]]).log()

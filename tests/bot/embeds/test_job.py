@@ -21,7 +21,7 @@ def text(update: Update, **options: object) -> str:
 
 
 def place(position: int, waiting: int) -> QueuePosition:
-    return QueuePosition(position, waiting, 1.0, NOW + 5, NOW + 60, NOW + 90)
+    return QueuePosition(position, waiting, NOW + 5, NOW + 60, NOW + 90)
 
 
 def test_a_waiting_job_shows_its_place_and_a_time_that_ticks() -> None:

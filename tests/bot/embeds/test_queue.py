@@ -14,7 +14,7 @@ BOB = Origin(channel_id=20, user_id=31, user_name="Bob", guild_id=10)
 
 
 def place(position: int) -> QueuePosition:
-    return QueuePosition(position, 12, 1.0, NOW, NOW + 10, NOW + 60 * position)
+    return QueuePosition(position, 12, NOW, NOW + 10, NOW + 60 * position)
 
 
 def test_the_queue_is_a_list_in_order() -> None:

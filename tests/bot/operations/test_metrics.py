@@ -24,7 +24,7 @@ from tests.bot.fakes import FakeClock
 from tests.bot.samples import NOW, done, job, running
 
 READY = Ready("local", 7, "cuda:0", 3, ("clip_diffusion",), ("primer",), ("primer",), {"wikiart": "not downloaded"})
-PLACE = QueuePosition(1, 1, 0.0, NOW - 8, NOW - 6, NOW - 2, ready=NOW - 4)
+PLACE = QueuePosition(1, 1, NOW - 8, NOW - 6, NOW - 2, ready=NOW - 4)
 
 
 def figures(metrics: Metrics | None = None, **changes: object) -> Status:

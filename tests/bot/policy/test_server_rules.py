@@ -30,39 +30,34 @@ def test_what_was_typed_goes_first_then_mine_then_the_servers() -> None:
     )
     typed = PaintChoice(method="clip_diffusion", size="256x256", profile="art")
 
-    assert (DEFAULT_MODEL, "", "320x256", "disco") == preferred(PaintChoice(), (mine, here), DEFAULT_MODEL)
-    assert (DEFAULT_MODEL, "", "256x320", "draft") == preferred(PaintChoice(), (Preferences(), here), DEFAULT_MODEL)
-    assert typed._replace(model=DEFAULT_MODEL) == preferred(typed, (mine, here), DEFAULT_MODEL)
-    assert (DEFAULT_MODEL, "", "", "none") == preferred(PaintChoice(), (), DEFAULT_MODEL)
+    assert (DEFAULT_MODEL, "", "320x256", "disco") == preferred(PaintChoice(), (mine, here))
+    assert (DEFAULT_MODEL, "", "256x320", "draft") == preferred(PaintChoice(), (Preferences(), here))
+    assert typed._replace(model=DEFAULT_MODEL) == preferred(typed, (mine, here))
+    assert (DEFAULT_MODEL, "", "", "none") == preferred(PaintChoice(), ())
 
 
 def test_what_a_model_cannot_do_is_passed_over() -> None:
     mine, here = Preferences(size="2000x16", method="oil", model="gone", profile="baroque"), ServerRules(size="256x320")
 
-    assert (DEFAULT_MODEL, "", "256x320", "none") == preferred(PaintChoice(), (mine, here), DEFAULT_MODEL)
+    assert (DEFAULT_MODEL, "", "256x320", "none") == preferred(PaintChoice(), (mine, here))
 
 
 def test_whoever_names_a_method_alone_means_a_model_that_can_paint_by_it_and_is_here() -> None:
     mine, by = Preferences(model="imagenet-256"), PaintChoice(method="biggan_clip")
 
-    assert "biggan-deep-512" == preferred(by, (mine,), DEFAULT_MODEL).model
-    assert "biggan-deep-256" == preferred(by, (), DEFAULT_MODEL, {"biggan-deep-512": "not downloaded"}).model
-    assert DEFAULT_MODEL == preferred(PaintChoice(method="pixels"), (mine,), DEFAULT_MODEL).model
-    assert "imagenet-256" == preferred(PaintChoice(method="oil"), (mine,), DEFAULT_MODEL).model
-    assert "primer" == preferred(by._replace(model="primer"), (), DEFAULT_MODEL).model
+    assert "biggan-deep-512" == preferred(by, (mine,)).model
+    assert "biggan-deep-256" == preferred(by, (), {"biggan-deep-512": "not downloaded"}).model
+    assert DEFAULT_MODEL == preferred(PaintChoice(method="pixels"), (mine,)).model
+    assert "imagenet-256" == preferred(PaintChoice(method="oil"), (mine,)).model
+    assert "primer" == preferred(by._replace(model="primer"), ()).model
 
 
 def test_a_profile_is_passed_over_where_the_method_has_none_and_none_is_a_choice_too() -> None:
     mine, here = Preferences(profile="disco"), ServerRules(method="pixels", profile="draft")
 
-    assert ("pixels", "none") == preferred(PaintChoice(), (mine, here), DEFAULT_MODEL)[1::2]
-    assert ("clip_diffusion", "disco") == preferred(PaintChoice(method="clip_diffusion"), (mine, here), DEFAULT_MODEL)[
-        1::2
-    ]
-    assert (
-        "none"
-        == preferred(PaintChoice(), (Preferences(profile="none"), ServerRules(profile="draft")), DEFAULT_MODEL).profile
-    )
+    assert ("pixels", "none") == preferred(PaintChoice(), (mine, here))[1::2]
+    assert ("clip_diffusion", "disco") == preferred(PaintChoice(method="clip_diffusion"), (mine, here))[1::2]
+    assert "none" == preferred(PaintChoice(), (Preferences(profile="none"), ServerRules(profile="draft"))).profile
     assert ({"profile": "art"}, {}, {}) == (
         PaintChoice(profile="art").settings,
         PaintChoice(profile="none").settings,

@@ -34,16 +34,16 @@ def ten_seconds_a_unit(ticket: Ticket) -> RemainingWork:
     return RemainingWork(DurationRange(8 * ticket.cost, 10 * ticket.cost, 15 * ticket.cost), 20, ticket.pictures)
 
 
-RUNNING = RunningJob(ticket("R1", 2.0), RemainingWork(DurationRange(4, 5, 8), 10), 0.25)
+RUNNING = RunningJob(ticket("R1", 2.0), RemainingWork(DurationRange(4, 5, 8), 10))
 
 
 def test_the_first_starts_when_the_running_one_ends() -> None:
     places = forecast([ticket("A1"), ticket("B1", 2)], [RUNNING], ten_seconds_a_unit, 1, now=1000)
 
     first, second = places["A1"], places["B1"]
-    assert (1, 2, 0.5) == (first.position, first.waiting, first.ahead_cost)
+    assert (1, 2) == (first.position, first.waiting)
     assert (1005, 1012, 1015, 1023) == (first.starts, first.earliest, first.ready, first.latest)
-    assert (2, 1.5) == (second.position, second.ahead_cost)
+    assert 2 == second.position
     assert (1015, 1028, 1035, 1053) == (second.starts, second.earliest, second.ready, second.latest)
 
 
@@ -93,7 +93,7 @@ def test_who_is_suspected_is_foretold_to_be_painted_alone() -> None:
 
 def test_what_is_in_the_background_comes_when_all_others_are_done() -> None:
     behind = replace(ticket("B1"), priority=Priority.BACKGROUND)
-    running = RunningJob(replace(behind, job_id="B0"), RemainingWork(DurationRange(7, 7, 7), 10), 1.0)
+    running = RunningJob(replace(behind, job_id="B0"), RemainingWork(DurationRange(7, 7, 7), 10))
     places = forecast([ticket("A1"), behind], [running], ten_seconds_a_unit, 4, now=0)
 
     assert [0, 17] == [places[name].starts for name in ("A1", "B1")]
@@ -145,7 +145,7 @@ def test_an_earlier_life_is_learnt_from_with_the_company_of_that_time() -> None:
 
 
 def test_who_is_overtaken_by_others_is_foretold_so_the_next_time() -> None:
-    lateness, told = EtaCorrection(), QueuePosition(5, 9, 3.0, starts=100.0, earliest=105.0, latest=120.0, ready=110.0)
+    lateness, told = EtaCorrection(), QueuePosition(5, 9, starts=100.0, earliest=105.0, latest=120.0, ready=110.0)
     for number in range(60):
         lateness.foretell(f"{number}", told, 0.0)
         lateness.foretell(f"{number}", replace(told, starts=50.0), 1.0)  # the first word counts
@@ -159,7 +159,7 @@ def test_who_is_overtaken_by_others_is_foretold_so_the_next_time() -> None:
 
 
 def test_what_was_held_back_or_never_came_teaches_nothing() -> None:
-    lateness, told = EtaCorrection(), QueuePosition(5, 9, 3.0, starts=100.0, earliest=105.0, latest=120.0, ready=110.0)
+    lateness, told = EtaCorrection(), QueuePosition(5, 9, starts=100.0, earliest=105.0, latest=120.0, ready=110.0)
     lateness.foretell("a", told, 0.0)
     lateness.forget("a", "b")
     lateness.starts("a", 900.0)
@@ -229,7 +229,7 @@ def test_a_job_whose_parts_are_all_painted_still_has_an_end() -> None:
     left = company.left("A1", 1.0, 5.0)
     assert left is not None
 
-    places = forecast([ticket("B1")], [RunningJob(ticket("A1"), left, 0.0)], lambda _: left, 1, now=100.0)
+    places = forecast([ticket("B1")], [RunningJob(ticket("A1"), left)], lambda _: left, 1, now=100.0)
 
     assert 100 < places["B1"].starts < places["B1"].ready
 
@@ -254,7 +254,7 @@ def test_a_slow_worker_takes_longer_and_comes_second() -> None:
 
 def test_four_free_slots_in_two_workers_do_not_hold_a_job_of_four() -> None:
     left = RemainingWork(DurationRange(8, 8, 8), 10, 2)
-    running = [RunningJob(ticket(f"{name}1", pictures=2), left, 1.0, name) for name in ("one", "two")]
+    running = [RunningJob(ticket(f"{name}1", pictures=2), left, name) for name in ("one", "two")]
 
     waiting = [ticket("A1", pictures=4), ticket("B1")]
     places = forecast(waiting, running, ten_seconds_a_unit, TWO_WORKERS, now=0, together=1.0)
@@ -265,7 +265,7 @@ def test_four_free_slots_in_two_workers_do_not_hold_a_job_of_four() -> None:
 
 def test_a_suspect_waits_for_one_empty_worker_only() -> None:
     left = RemainingWork(DurationRange(8, 8, 8), 10)
-    running = [RunningJob(ticket(f"{name}1"), left, 1.0, name) for name in ("one", "two")]
+    running = [RunningJob(ticket(f"{name}1"), left, name) for name in ("one", "two")]
     suspect = replace(ticket("A1"), isolated=True)
 
     places = forecast([suspect, ticket("B1")], running, ten_seconds_a_unit, TWO_WORKERS, now=0, together=1.0)
@@ -292,23 +292,23 @@ def test_a_job_that_is_asked_for_alone_gets_the_times_of_a_forecast_of_all() -> 
     waiting = foreground + [replace(one, priority=Priority.BACKGROUND) for one in behind]
     workers = {str(number): Capacity(4, slow=1.0 + number % 2) for number in range(6)}
     names = [f"R{number}" for number in range(9)]
-    running = [RunningJob(ticket(name), seven_speeds(ticket(name)), 0.5, str(n % 6)) for n, name in enumerate(names)]
+    running = [RunningJob(ticket(name), seven_speeds(ticket(name)), str(n % 6)) for n, name in enumerate(names)]
 
     places = forecast(waiting, running, seven_speeds, workers, 100.0, 0.7)
 
     for number, *times in (
-        (0, 4.5, 100.0, 107.38924430032822, 109.23655537541026, 111.08386645049231),
-        (1, 5.5, 100.0, 106.86144113601905, 108.57680142002381, 110.29216170402857),
-        (60, 64.5, 146.67648854718348, 146.58599327802025, 158.2324915975253, 169.8789899170304),
-        (61, 65.5, 147.99599645795638, 147.64159960663858, 159.5519995082982, 171.46239940995787),
-        (200, 204.5, 249.04831062464697, 230.33241142804584, 262.91551428505716, 295.49861714206884),
-        (379, 383.5, 380.8891427093717, 333.9561166077713, 392.4451457597135, 450.93417491165593),
-        (380, 384.5, 392.4451457597135, 337.1561166077713, 396.4451457597135, 455.73417491165594),
-        (399, 403.5, 406.4451457597135, 346.75611660777133, 408.4451457597135, 470.1341749116559),
+        (0, 100.0, 107.38924430032822, 109.23655537541026, 111.08386645049231),
+        (1, 100.0, 106.86144113601905, 108.57680142002381, 110.29216170402857),
+        (60, 146.67648854718348, 146.58599327802025, 158.2324915975253, 169.8789899170304),
+        (61, 147.99599645795638, 147.64159960663858, 159.5519995082982, 171.46239940995787),
+        (200, 249.04831062464697, 230.33241142804584, 262.91551428505716, 295.49861714206884),
+        (379, 380.8891427093717, 333.9561166077713, 392.4451457597135, 450.93417491165593),
+        (380, 392.4451457597135, 337.1561166077713, 396.4451457597135, 455.73417491165594),
+        (399, 406.4451457597135, 346.75611660777133, 408.4451457597135, 470.1341749116559),
     ):
         place = places[waiting[number].job_id]
         assert number + 1 == place.position
-        assert times == pytest.approx([place.ahead_cost, place.starts, place.earliest, place.ready, place.latest])
+        assert times == pytest.approx([place.starts, place.earliest, place.ready, place.latest])
     assert pytest.approx(118.55547904150656) == places.ready["R7"]
     assert set(names) == set(places.ready)
 
