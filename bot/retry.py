@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TypeVar, TypeVarTuple
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, ParamSpec, TypeVar, TypeVarTuple
 
-from bot.errors import StoreError
+from bot.errors import ShuttingDown, StoreError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+P = ParamSpec("P")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
+EVENT_TRIES = 7
 
 
 def pause_after(tries: int) -> float:
@@ -37,6 +41,24 @@ async def patiently(work: Callable[[*Ts], Awaitable[T]], *args: *Ts, tries: int 
             log.error("%s Trying again in %.1f s.", error, pause_after(made))
             await asyncio.sleep(pause_after(made))
     raise AssertionError("count() has no end")
+
+
+def repeated(handler: Callable[P, Awaitable[None]]) -> Callable[P, Coroutine[Any, Any, None]]:
+    """A handler of events that is repeated after a StoreError, for about half a minute, and ends when the bot closes.
+
+    *handler* must bear a second call with the same event.
+    """
+
+    @functools.wraps(handler)
+    async def run(*args: P.args, **named: P.kwargs) -> None:
+        try:
+            await patiently(partial(handler, *args, **named), tries=EVENT_TRIES)
+        except ShuttingDown as error:
+            log.info("%s: %s", handler.__name__, error)
+        except StoreError as error:
+            log.error("%s failed %d times: %s", handler.__name__, EVENT_TRIES, error)
+
+    return run
 
 
 async def supervise(name: str, work: Callable[[], Awaitable[None]]) -> None:

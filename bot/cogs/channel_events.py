@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 
 import discord
 from discord.ext import commands
 
-from bot.interactions.message_api import FAILURES
+from bot.interactions.message_api import FAILURES, DeletionResult, removal_of
+from bot.retry import repeated
 from bot.services import BotClient
 
 log = logging.getLogger(__name__)
@@ -22,28 +22,33 @@ class ChannelEvents(commands.Cog):
         self.services = bot.services
 
     @commands.Cog.listener()
+    @repeated
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """The bot was removed, or the server was deleted."""
         lost = await self.services.jobs.abandon(guild_id=guild.id)
         log.warning("the bot is no longer in the server %d; %d waiting jobs ended", guild.id, lost)
 
     @commands.Cog.listener()
+    @repeated
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
         """A channel was deleted with its threads, which may be archived and uncached."""
         await self._deleted(channel.id)
 
     @commands.Cog.listener()
+    @repeated
     async def on_raw_thread_delete(self, event: discord.RawThreadDeleteEvent) -> None:
         """A thread was deleted, which may be uncached."""
         await self._deleted(event.thread_id)
 
     @commands.Cog.listener()
+    @repeated
     async def on_thread_remove(self, thread: discord.Thread) -> None:
         """The bot was removed from a thread; it can no longer see a private one."""
         if thread.is_private():
             await self._gone(thread.id)
 
     @commands.Cog.listener()
+    @repeated
     async def on_at_work(self, shard_id: int) -> None:
         """Ask Discord about uncached channels of queued jobs, which may have been deleted during an outage."""
         for channel_id, guild_id in {
@@ -51,14 +56,14 @@ class ChannelEvents(commands.Cog):
         }:
             guild = self.bot.get_guild(guild_id) if guild_id else None
             if guild is not None and guild.shard_id == shard_id and guild.get_channel_or_thread(channel_id) is None:
-                with contextlib.suppress(*FAILURES):
-                    await self._ask(channel_id)
+                await self._ask(channel_id)
 
     async def _ask(self, channel_id: int) -> None:
         try:
             await self.bot.fetch_channel(channel_id)
-        except discord.NotFound:
-            await self._deleted(channel_id)
+        except FAILURES as error:
+            if removal_of(error) is DeletionResult.GONE:
+                await self._deleted(channel_id)
 
     async def _deleted(self, channel_id: int) -> None:
         await self.services.jobs.takedowns.lost_channel(channel_id)

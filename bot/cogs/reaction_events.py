@@ -21,7 +21,9 @@ from bot.interactions.reaction_parser import Reaction, ReactionAction, read_reac
 from bot.interactions.responder import ReactionResponder
 from bot.models.job import JobRow, JobState
 from bot.policy.server_rules import check_revealed
+from bot.retry import EVENT_TRIES, patiently, repeated
 from bot.services import BotClient
+from engine.errors import DreamError
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class ReactionEvents(commands.Cog):
             task.cancel()
 
     @commands.Cog.listener()
+    @repeated
     async def on_raw_reaction_add(self, event: discord.RawReactionActionEvent) -> None:
         """Handle a reaction; most are on messages of other people."""
         reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
@@ -66,6 +69,7 @@ class ReactionEvents(commands.Cog):
             await self._grant(job, reaction, event.message_id, caller)
 
     @commands.Cog.listener()
+    @repeated
     async def on_raw_reaction_remove(self, event: discord.RawReactionActionEvent) -> None:
         """A person removed a star; other reactions cannot be taken back."""
         reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
@@ -80,11 +84,13 @@ class ReactionEvents(commands.Cog):
                 await self.services.favorites.unreact(picture[0], picture[1], event.user_id)
 
     @commands.Cog.listener()
+    @repeated
     async def on_raw_reaction_clear(self, event: discord.RawReactionClearEvent) -> None:
         """A moderator removed all reactions of a message."""
         await self._stars_cleared(event.channel_id, event.message_id)
 
     @commands.Cog.listener()
+    @repeated
     async def on_raw_reaction_clear_emoji(self, event: discord.RawReactionClearEmojiEvent) -> None:
         """A moderator removed all reactions with one emoji."""
         reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
@@ -152,12 +158,13 @@ class ReactionEvents(commands.Cog):
 
     async def _catch_up(self, shard_id: int) -> None:
         since = self.services.clock() - RECENT_SECONDS
-        for channel_id, message_id, job_id in await self.services.store.messages.recent(since, RECENT_MESSAGES):
-            job = await self.services.jobs.find(job_id)
+        recent = await patiently(self.services.store.messages.recent, since, RECENT_MESSAGES)
+        for channel_id, message_id, job_id in recent:
+            job = await patiently(self.services.jobs.find, job_id)
             if job is not None and job.state is JobState.DONE and self._shard_of(job, channel_id) == shard_id:
                 try:
-                    await self._read_again(job, channel_id, message_id)
-                except FAILURES as error:
+                    await patiently(self._read_again, job, channel_id, message_id, tries=EVENT_TRIES)
+                except (*FAILURES, DreamError) as error:
                     log.info("reactions to job %s cannot be read again: %s", job_id, error)
 
     async def _read_again(self, job: JobRow, channel_id: int, message_id: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from bot.errors import StoreError
+from bot.errors import ShuttingDown, StoreError
 from bot.storage.files import PRIVATE_FILE, disk_errors, make_private
 
 _RESTORE = "Stop the bot and restore a backup: python -m bot restore."
@@ -110,6 +110,7 @@ class Database:
         self._holder: asyncio.Task[Any] | None = None
         self._file = DatabaseFile(path)
         self._write_error = ""
+        self._closed = False
 
     @classmethod
     async def open(cls, path: Path, migrations: Traversable | None = None) -> Database:
@@ -161,6 +162,7 @@ class Database:
     async def close(self) -> None:
         """Wait for the current holder, then close. Idempotent."""
         async with self._lock:
+            self._closed = True
             await self._connection.close()
 
     @asynccontextmanager
@@ -221,6 +223,8 @@ class Database:
         if self._holder is task and task is not None:
             raise RuntimeError("this task is already in a transaction: pass its session on")
         async with self._lock:
+            if self._closed:
+                raise ShuttingDown("The bot is restarting; please try again in a minute.")
             self._holder = task
             try:
                 yield

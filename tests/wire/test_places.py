@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.models.job import JobRow, JobState
+from bot.playground.server.rest.faults import Fault
 from bot.playground.server.world.entities import Channel, ChannelType
 from tests.wire.looks import begun, is_result
 from tests.wire.people import Person
@@ -204,6 +205,19 @@ async def test_what_was_deleted_while_the_bot_was_away_is_noticed_when_it_is_bac
         while (job := (await world.jobs_of(max_))[1]).state is not JobState.FAILED:
             await asyncio.sleep(0.01)
     assert "PlaceGone" == job.error_code
+    assert JobState.QUEUED is (await world.jobs_of(max_))[0].state
+
+
+async def test_a_proxy_s_page_about_a_channel_ends_nothing(world: World, max_: Person, mo: Person) -> None:
+    await begun(mo, "hang an owl", channel="gallery")
+    await begun(max_, "hang a fox", channel="gallery")
+    await max_.slash("dream", prompt="a cat", channel=THREAD)
+    world.allow("answer")  # the page is no answer of Discord's
+    world.faults.add(Fault(r"GET .*/channels/\d+$", 404, "<html><title>404</title></html>"))
+
+    await world.bot.get_cog("ChannelEvents")._ask(world.channel(THREAD).id)
+
+    assert 1 == world.faults.hits
     assert JobState.QUEUED is (await world.jobs_of(max_))[0].state
 
 

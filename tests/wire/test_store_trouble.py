@@ -10,7 +10,9 @@ import pytest
 from bot.errors import StoreError
 from bot.storage.community.challenges import ChallengeRows
 from bot.storage.community.starboard import StarboardEntry, StarboardRows
+from bot.storage.community.stars import Stars
 from bot.storage.community.votes import VoteRows
+from bot.storage.messages import JobMessages, Presses
 from tests.bot.core import count
 from tests.wire.looks import deleted, dreamt
 from tests.wire.people import Person
@@ -79,6 +81,54 @@ async def test_an_entry_whose_message_is_not_stored_goes_with_its_stars(
 
     await world.until(lambda: StarboardRows.posted is posted and not entries(max_), what="the entry to go")
     await gone(world, "starboard")
+
+
+@pytest.mark.parametrize(("rows", "method"), [(JobMessages, "job_id"), (Stars, "lift")])
+async def test_a_star_that_is_taken_back_while_the_store_fails_goes_all_the_same(
+    world: World, max_: Person, mo: Person, fails: Any, rows: type, method: str
+) -> None:
+    owl = await dreamt(max_, "an owl")
+    mo.react(owl, "⭐")
+    await stars(world, 1)
+    failed = fails(rows, method)
+
+    mo.unreact(owl, "⭐")
+
+    await stars(world, 0)
+    assert [method] == failed
+
+
+@pytest.mark.parametrize(("rows", "method"), [(JobMessages, "job_id"), (Presses, "first")])
+async def test_a_reaction_while_the_store_fails_counts_all_the_same(
+    world: World, max_: Person, mo: Person, fails: Any, rows: type, method: str
+) -> None:
+    owl = await dreamt(max_, "an owl")
+    failed = fails(rows, method)
+
+    mo.react(owl, "⭐")
+
+    await stars(world, 1)
+    assert [method] == failed
+
+
+async def test_reactions_are_caught_up_with_although_the_store_fails(
+    world: World, max_: Person, mo: Person, fails: Any
+) -> None:
+    owl = await dreamt(max_, "an owl")
+    await world.stop_bot()
+    mo.react(owl, "⭐")
+    failed = fails(JobMessages, "recent")
+
+    await world.start_bot()
+
+    await stars(world, 1)
+    assert ["recent"] == failed
+
+
+async def stars(world: World, expected: int) -> None:
+    async with asyncio.timeout(20):
+        while await count(world.bot.store, "stars") != expected:
+            await asyncio.sleep(0.02)
 
 
 async def gone(world: World, table: str) -> None:

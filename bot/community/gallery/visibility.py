@@ -7,7 +7,7 @@ import logging
 import discord
 
 from bot.interactions.context import Invocation
-from bot.interactions.message_api import FAILURES
+from bot.interactions.message_api import FAILURES, is_final
 from bot.models.gallery import Viewer
 from bot.storage import Store
 
@@ -56,9 +56,12 @@ class Visibility:
         try:
             found = await self._client.fetch_channel(channel_id)
             self._threads[channel_id] = found if isinstance(found, discord.Thread) else None
-        except (discord.NotFound, discord.Forbidden, discord.InvalidData):
+        except discord.InvalidData:
             self._threads[channel_id] = None
         except FAILURES as error:
+            if is_final(error):
+                self._threads[channel_id] = None
+                return
             log.info("a thread cannot be fetched: %s", error)
             self._threads.pop(channel_id, None)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import StoreError
+from bot.errors import ShuttingDown, StoreError
 from bot.storage.database import Database, unbroken
 
 
@@ -109,6 +109,14 @@ async def test_a_session_can_be_handed_on(database: Database) -> None:
         await own.run("INSERT INTO t VALUES (1)")
 
     assert [1] == await values(database)
+
+
+async def test_a_closed_database_says_that_the_bot_stops(database: Database) -> None:
+    await database.close()
+
+    for work in (database.one, database.run):
+        with pytest.raises(ShuttingDown):
+            await work("SELECT 1")
 
 
 async def test_work_that_must_not_be_broken_is_finished_before_its_caller_is_cancelled() -> None:
