@@ -30,6 +30,7 @@ COMMANDS = {
     "backup": "copy database and pictures into one file; works while the bot runs",
     "restore": "put a backup back; the bot must not run meanwhile",
 }
+EXIT_INTERRUPTED = 130
 PLAYGROUND_VARIABLE = "DREAMBOT_PLAYGROUND"
 
 
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status.
 
     0: success. 1: a failure that a retry may cure. 2: a wrong command line. 78: token or configuration are wrong.
+    130: Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -63,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DreamError as error:
         print(error, file=sys.stderr)
         return EXIT_FAILED
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

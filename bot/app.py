@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 from pathlib import Path
 
 import discord
@@ -106,9 +107,14 @@ def _report(error: BaseException | None) -> int:
 
 
 async def _stopped() -> None:
-    """Returns at SIGTERM or Ctrl-C. The handlers are removed then, so that a second signal ends the process at once."""
+    """Returns at SIGTERM, at Ctrl-C, or when the terminal closes, unless nohup says otherwise.
+
+    The handlers are removed then, so that a second signal ends the process at once.
+    """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     try:
         for number in numbers:
             loop.add_signal_handler(number, stop.set)

@@ -27,8 +27,9 @@ from engine.router.settings import RouterSettings
 def main() -> int:
     """Serves until the connection closes or the jobs before `Drain` have ended. Returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for number in (signal.SIGINT, signal.SIGTERM):  # the client handles these, and then closes the connection
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the client handles these, and then closes the connection
+        if number := getattr(signal, name, None):  # Windows has no SIGHUP
+            signal.signal(number, signal.SIG_IGN)
     try:
         return asyncio.run(serve(dict(os.environ)))
     except (LookupError, OSError) as error:

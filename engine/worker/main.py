@@ -118,9 +118,10 @@ def _prepare_process() -> None:
     faulthandler.enable()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.captureWarnings(True)
-    # The client handles Ctrl-C and the SIGTERM of a shutdown: it drains the engine, then closes the connection.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    # The client handles these at a shutdown: it drains the engine, then closes the connection.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if number := getattr(signal, name, None):  # Windows has no SIGHUP
+            signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import bot.__main__
 from bot.interactions.connector import Link
 from bot.playground.server.actions.people import AttachedFile
 from bot.playground.server.local import LocalDiscord
@@ -94,6 +95,15 @@ async def test_the_settings_are_printed_in_utf_8_whatever_the_terminal_has(tmp_p
     code, out = await ran(tmp_path, "config", PYTHONIOENCODING="ascii")
 
     assert (0, (ROOT / "config.example.toml").read_text(encoding="utf-8")) == (code, out)
+
+
+def test_ctrl_c_ends_a_command_in_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(bot.__main__._COMMANDS, "health", interrupted)
+
+    assert (130, "Stopped.\n") == (bot.__main__.main(["health"]), capsys.readouterr().err)
 
 
 async def test_health_is_the_exit_status(tmp_path: Path) -> None:
@@ -186,7 +196,8 @@ async def test_a_running_bot_is_small_knows_no_torch_and_ends_at_a_signal(tmp_pa
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGTERM")
-async def test_a_picture_under_way_is_finished_before_the_bot_obeys_a_signal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+async def test_a_picture_under_way_is_finished_before_the_bot_obeys_a_signal(tmp_path: Path, name: str) -> None:
     async with LocalDiscord() as site, running(tmp_path, site) as bot:
         await bot.until("registered the commands")
         await bot.until("ready as Dreambot")
@@ -198,7 +209,7 @@ async def test_a_picture_under_way_is_finished_before_the_bot_obeys_a_signal(tmp
             while "▰" not in str(site.messages.seen_by(channel.id, person)[0].embeds):
                 await asyncio.sleep(0.02)
 
-        bot.process.send_signal(signal.SIGTERM)
+        bot.process.send_signal(signal.Signals[name])
 
         assert 0 == await bot.ended()
         [message] = site.messages.seen_by(channel.id, person)

@@ -285,6 +285,18 @@ def test_a_full_disk_behind_the_output_is_said() -> None:
     assert (1, b"error: The output cannot be written: the disk is full.\n") == (done.returncode, done.stderr)
 
 
+def test_ctrl_c_while_the_commands_are_imported_ends_in_words() -> None:
+    code = (
+        "import sys\nclass Interrupted:\n    def find_spec(self, name, *_):\n"
+        "        if name == 'engine.cli.main': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\nimport engine.__main__\nengine.__main__.dream()"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (130, "Stopped.\n") == (done.returncode, done.stderr)
+
+
 def test_bad_prompt_syntax_points_at_the_character() -> None:
     done = run("dream", "a cat | fog:-x")
 
