@@ -21,6 +21,8 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from engine.weights.store.trusted_hashes import acquire_where_possible
+
 ROWS, SIGNATURES, INDEX = "rows.bin", "signatures.npy", "index.json"
 SIGNATURE = np.dtype([("hash", "<u8"), ("colours", "u1", (8, 8, 3))])
 
@@ -69,8 +71,12 @@ class PictureCache:
     def locked(self, key: str) -> Iterator[None]:
         """One process at a time reads a folder; the others wait and find it read."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.root / f"{key}.lock"):
+        lock = FileLock(self.root / f"{key}.lock", fallback_to_soft=False)
+        acquire_where_possible(lock)
+        try:
             yield
+        finally:
+            lock.release()
 
     def find(self, key: str, side: int) -> StoredSet | None:
         """The set of that key; None if there is none, or one that is broken."""

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from engine.errors import WeightsError
 from engine.weights.store.hashed_file import disk_errors, hash_file
 from engine.weights.store.http import Interrupted, Response, SourceFailed, request_from
-from engine.weights.store.trusted_hashes import write_whole
+from engine.weights.store.trusted_hashes import acquire_where_possible, write_whole
 
 Report = Callable[[int, int | None], None]
 """Called with the bytes so far, and the size of the file if it is known."""
@@ -60,14 +60,16 @@ class PartialFile:
         self.path = path
         self._note = path.with_name(f"{path.name}.json")
         # A file of its own, because `become` renames the part: a process that waited would lock the finished file.
-        self._lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=0, thread_local=False)
+        self._lock = FileLock(
+            path.with_name(f"{path.name}.lock"), timeout=0, thread_local=False, fallback_to_soft=False
+        )
 
     def __enter__(self) -> PartialFile:
         with self._writing():
             self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._writing():
             try:
-                self._lock.acquire()
+                acquire_where_possible(self._lock)
             except Timeout as error:
                 raise WeightsError(f"“{self.path.name}” is being downloaded by another process.") from error
         try:

@@ -23,7 +23,7 @@ FILE = "pins.json"
 LOCK_FILE = "pins.lock"
 """An empty lock file that is never replaced, unlike the file of hashes."""
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
-"""Some network folders have no locks; the threads of this process still take turns there."""
+"""Some network folders have no locks."""
 _LOCK = threading.Lock()
 
 
@@ -61,11 +61,7 @@ class TrustedHashes:
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / LOCK_FILE, fallback_to_soft=False)
         with _LOCK:
-            try:
-                lock.acquire()
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise
+            acquire_where_possible(lock)
             try:
                 yield
             finally:
@@ -87,6 +83,15 @@ class TrustedHashes:
     def _write(self, pins: Mapping[str, TrustedHash]) -> None:
         files = {name: asdict(pin) for name, pin in sorted(pins.items())}
         write_whole(self.folder / FILE, json.dumps({"version": 1, "files": files}, indent=1) + "\n")
+
+
+def acquire_where_possible(lock: FileLock) -> None:
+    """As `lock.acquire()`; returns without the lock where the folder has none. The lock must not fall back to soft."""
+    try:
+        lock.acquire()
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -267,6 +269,22 @@ def test_a_full_disk_is_noticed_before_it_is_full(
 def test_two_processes_do_not_write_into_one_part(folder: Folder, shelf: Shelf) -> None:
     with PartialFile(folder.part(entry())), pytest.raises(WeightsError, match="is being downloaded by another process"):
         Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f"))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_network_folder_without_locks_is_written_to(
+    folder: Folder, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+
+    for _ in range(2):  # the second time after a stop in the middle
+        start_part(folder, shelf.address + "/f", CONTENT[:7])
+        Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f"))
+
+    assert CONTENT == folder.file(entry()).read_bytes()
 
 
 def test_of_two_downloads_of_one_file_the_second_finds_it_whole(folder: Folder, shelf: Shelf) -> None:
