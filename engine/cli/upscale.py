@@ -54,7 +54,7 @@ def upscale(
     threads: Threads = "auto",
 ) -> None:
     """Upscale PICTURES. A PNG holds its replay record and that of its original."""
-    scale = int(scale) if scale == int(scale) else scale
+    scale = int(scale) if scale.is_integer() else scale
     if denoise is not None:
         upscaler = blend_of(upscaler, denoise)
     if upscaler != AUTO:

@@ -1,0 +1,53 @@
+"""Files that are named on the command line: read whole, or refused at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.cli import console
+from engine.cli.console import read_file
+from engine.errors import InvalidRequest
+from tests.engine.shell import Shell
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has neither named pipes nor these devices")
+
+
+def test_a_pipe_without_a_writer_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+
+    with pytest.raises(InvalidRequest, match=r"pipe\.png cannot be read: it is a device or a pipe"):
+        read_file(tmp_path / "pipe.png")
+
+
+def test_a_device_without_an_end_is_not_read() -> None:
+    with pytest.raises(InvalidRequest, match="/dev/zero cannot be read: it is a device or a pipe"):
+        read_file(Path("/dev/zero"))
+
+
+def test_a_file_over_the_limit_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "OWN_BYTES", 1000)
+    (tmp_path / "a.png").write_bytes(bytes(1001))
+
+    with pytest.raises(InvalidRequest, match=r"has more than 1 kB"):
+        read_file(tmp_path / "a.png")
+
+
+def test_what_a_command_pipes_is_read_to_its_end() -> None:
+    writer = subprocess.Popen([sys.executable, "-c", "print('x' * 300_000, end='')"], stdout=subprocess.PIPE)
+    assert writer.stdout is not None
+    with writer, writer.stdout:
+        assert 300_000 == len(read_file(Path(f"/dev/fd/{writer.stdout.fileno()}")))
+
+
+@pytest.mark.parametrize("scale", ["nan", "inf", "-inf"])
+def test_a_scale_that_is_no_number_is_refused(shell: Shell, tmp_path: Path, scale: str) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+
+    said = shell("upscale", str(tmp_path / "a.png"), "--scale", scale)
+
+    assert (2, 1) == (said.status, len(said.err.splitlines())), said.err
