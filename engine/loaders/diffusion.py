@@ -19,6 +19,7 @@ from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.meta_init import blueprint, v_blueprint
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.adm_flags import AdmFlags
+from engine.nets.kernels import freeze
 from engine.nets.primer.composer import Composer, build_composer
 from engine.nets.v_diffusion.flags import VDiffusionFlags
 from engine.nets.v_diffusion.net import VDiffusionNet
@@ -138,7 +139,7 @@ def _with_composer(
     path: Path = PRIMER_WEIGHTS / COMPOSER,
 ) -> DiffusionNet:
     """*net*, frozen, its torso in *dtype*, with the composer at *path* if it sees sketches."""
-    net = net.eval().requires_grad_(False).set_torso_dtype(dtype).to(device)
+    net = freeze(net.set_torso_dtype(dtype), device)
     if not net.flags.sketch:
         return DiffusionNet(net, sha256)
     sketches = read_checkpoint(path)

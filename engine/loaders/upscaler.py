@@ -21,7 +21,7 @@ from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.meta_init import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision
-from engine.nets.kernels import use_onednn
+from engine.nets.kernels import freeze, use_onednn
 from engine.weights.formats.state_dict import SelectedTensors, unknown_choices
 from engine.weights.formats.tensors import BREAKAGE, check_fractions, read_index, read_tensors
 from engine.weights.store.folder import Folder, weights_folder
@@ -189,7 +189,7 @@ def recognise(
 def _ready(found: Any, device: torch.device, dtype: torch.dtype, sha256: str) -> UpscalerNet:
     """spandrel's descriptor as a frozen net on its device."""
     best, autocast = _bearable(found, device, dtype)
-    net = use_onednn(found.model.eval().requires_grad_(False).to(device, torch.float32 if autocast else best))
+    net = use_onednn(freeze(found.model, device, torch.float32 if autocast else best))
     kind = found.architecture.id
     grain, reach, exact = _geometry(kind, net, found.size_requirements)
     return UpscalerNet(

@@ -1,4 +1,5 @@
-"""Kernels that torch does not choose itself: attention on the meta device, and frozen matrix products through oneDNN.
+"""Kernels that torch does not choose itself: attention on the meta device, frozen convolutions in channels_last, and
+frozen matrix products through oneDNN.
 
 torch multiplies with MKL, which uses half of the vector width on processors not made by Intel; oneDNN uses all of it,
 and is 2.2 times as fast on AMD processors with AVX-512. With AVX2 alone MKL is faster. The choice depends only on the
@@ -138,6 +139,9 @@ class PointwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] → [N, O, H, W]."""
+        frozen = x.device.type == "cpu" and not self.weight.requires_grad
+        if frozen and x.is_contiguous(memory_format=torch.channels_last):
+            return linear(x.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
         if not is_faster(x, self.weight, x.shape[2] * x.shape[3]):
             return super().forward(x)
         return pointwise(x.flatten(2), self.weight[:, :, 0, 0], self.bias).view(len(x), -1, *x.shape[2:])
@@ -194,6 +198,16 @@ class OneDNNPatchConv(nn.Conv2d):
             return super().forward(x)
         patches = x.reshape(n, -1, height // down, down, width // across, across).permute(0, 2, 4, 1, 3, 5).flatten(3)
         return linear(patches, weight, self.bias).permute(0, 3, 1, 2)
+
+
+def freeze(net: M, device: torch.device, dtype: torch.dtype | None = None) -> M:
+    """Prepare *net* for inference in place: evaluation mode, no gradients for weights, on *device*; returns *net*.
+
+    On a CPU, weights of convolutions become channels_last, and so do their outputs: oneDNN then reads and writes
+    feature maps without reordering them (a U-Net of LSUN's size: 1.07 ×, v-diffusion: 1.2 ×).
+    """
+    net = net.eval().requires_grad_(False).to(device, dtype)
+    return net.to(memory_format=torch.channels_last) if device.type == "cpu" else net  # type: ignore[call-overload]
 
 
 def use_onednn(net: M) -> M:

@@ -18,7 +18,7 @@ from engine.catalogue.registry import OPENAI_TAG, Entry, clip_named, clip_of_has
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.meta_init import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision
-from engine.nets.kernels import use_onednn
+from engine.nets.kernels import freeze, use_onednn
 from engine.perceptors.lpips import Features
 from engine.perceptors.perceptor import CLIP_MEAN, CLIP_STD, Perceptor
 from engine.weights.formats.detect import Format, find_format
@@ -104,7 +104,7 @@ def from_open_clip(
     name: str, net: Any, device: torch.device, architecture: str = "ViT-B-32", sha256: str = ""
 ) -> Perceptor:
     """An open_clip network as a frozen perceptor."""
-    net = net.eval().requires_grad_(False).to(device)
+    net = freeze(net, device)
     size = net.visual.image_size
     return Perceptor(
         name,

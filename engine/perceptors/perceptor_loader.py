@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.catalogue.models import Model
 from engine.errors import InvalidRequest
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
-from engine.nets.kernels import use_onednn
+from engine.nets.kernels import freeze, use_onednn
 from engine.nets.primer.small_clip import build_small_clip
 from engine.perceptors.perceptor import Perceptor
 from engine.primer.vocabulary import KNOWN, says_something, tokenise, unknown_sentence, unknown_words
@@ -61,7 +61,7 @@ def read_small_clip(name: str, file: str, device: torch.device) -> Perceptor:
     checkpoint = read_checkpoint(PRIMER_WEIGHTS / f"{file}.safetensors")
     net = build_small_clip(checkpoint.flags)
     checkpoint.fill(net)
-    net = net.eval().requires_grad_(False).to(device)
+    net = freeze(net, device)
     return Perceptor(
         name,
         net,

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.upscaler import VALUES, UpscalerNet
+from engine.nets.kernels import freeze
 from engine.upscalers._net import NetUpscaler
 
 WEIGHTS = PRIMER_WEIGHTS / "upscaler.safetensors"
@@ -76,7 +77,7 @@ def _load(device: torch.device, dtype: torch.dtype = torch.float32) -> UpscalerN
         raise WeightsError(f"“{WEIGHTS.name}” does not hold a compact upscaler: {error} is missing.") from error
     checkpoint.fill(net)
     return UpscalerNet(
-        net.eval().requires_grad_(False).to(device),
+        freeze(net, device),
         scale=net.scale,
         reach=net.reach,
         exact=True,

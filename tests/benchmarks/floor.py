@@ -125,7 +125,7 @@ def _enlarging(net: Callable[[Tensor], Tensor], *shape: int) -> Run:
 
 
 def _frozen(net: nn.Module) -> Any:
-    return net.eval().requires_grad_(False)
+    return swift.freeze(net, torch.device("cpu"))
 
 
 def _flags(name: str) -> Any:
@@ -139,7 +139,7 @@ def _unet(flags: Any, *shape: int) -> Run:
 
 
 def _secondary() -> Run:
-    net = _frozen(SecondaryNet())
+    net = SecondaryNet().eval().requires_grad_(False)
     return _guiding(lambda x: net(x, torch.full((1,), 0.5)), 1, 3, 256, 256)
 
 

@@ -22,7 +22,7 @@ from engine.catalogue.registry import PUBLISHED
 from engine.loaders.diffusion import DiffusionNet
 from engine.methods import find_method
 from engine.nets.adm import UNetModel, build_adm
-from engine.nets.kernels import use_onednn
+from engine.nets.kernels import freeze, use_onednn
 from engine.perceptors.open_clip import from_open_clip, open_clip
 from engine.perceptors.perceptor import Perceptor
 from engine.protocol.messages import Job
@@ -56,7 +56,7 @@ def run() -> list[Figure]:
 
 def _net() -> UNetModel:
     torch.manual_seed(0)
-    return build_adm(FLAGS).eval().requires_grad_(False)
+    return freeze(build_adm(FLAGS), torch.device("cpu"))
 
 
 def _perceptor() -> Perceptor:

@@ -22,6 +22,7 @@ from engine.loaders.verify import check_contents
 from engine.memory_planning.dry_run import dry_run
 from engine.methods import clip_diffusion
 from engine.methods._diffusion.state import Sample
+from engine.nets.kernels import freeze
 from engine.nets.v_diffusion.net import build_v_diffusion
 from engine.requests.request import build_request
 from engine.runtime.runtime import Runtime
@@ -184,7 +185,7 @@ def test_a_checkpoint_file_is_read_and_a_wrong_or_missing_one_is_refused_in_word
     found = read_diffusion(entry, folder, CPU, torch.float32)
     x, t, told = torch.ones(1, 3, 32, 32), torch.tensor([0.5]), torch.ones(1, 16)
 
-    assert torch.equal(net(x, t, told), found.net(x, t, told)) and entry.sha256 == found.sha256
+    assert torch.equal(freeze(net, CPU)(x, t, told), found.net(x, t, told)) and entry.sha256 == found.sha256
     with open_hashed(folder.file(entry), "net") as opened:
         assert "" == check_contents(opened, entry)
         with pytest.raises(WeightsError, match="does not hold the net that its flags describe"):
