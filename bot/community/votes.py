@@ -177,10 +177,6 @@ class Votes:
                 raise Refused("This vote has ended. Your last choice counts.")
         return vote
 
-    async def find(self, vote_id: str) -> Vote | None:
-        """The vote; its counts and winners are known once it is closed."""
-        return await self._store.votes.find(vote_id)
-
     async def work(self) -> None:
         """Close votes in time, keep their messages up to date, and check one of them. Raises StoreError."""
         if await self._store.votes.close_due(self._clock()):

@@ -81,11 +81,6 @@ class Windows:
     gray: Tensor
 
 
-def draw_windows(recipe: CutRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
-    """Draw windows in an image of *sides* (height, width) for a CLIP with an input of *size* pixels."""
-    return KINDS[recipe.kind](recipe, key, sides, size)
-
-
 def _mixed(recipe: CutRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
     draws = _draws(key, recipe.count)
     windows = _squares(draws, recipe.power, sides, min(size, round(SMALLEST_PART * min(sides))))
@@ -155,7 +150,7 @@ KINDS: Mapping[str, Callable[[CutRecipe, Key, tuple[int, int], int], Windows]] =
     "clipdraw": _clipdraw,
     "whole": _whole,
 }
-"""By the option's words."""
+"""Option value → draws windows in an image of so many pixels (height, width), for a CLIP of that input size."""
 
 
 def _draws(key: Key, count: int) -> Tensor:
@@ -213,7 +208,7 @@ def draw_cuts(
 
     *lot* tells apart several draws within one step.
     """
-    found = draw_windows(recipe, (seed, index, step, f"cuts{lot}"), sides, size)
+    found = KINDS[recipe.kind](recipe, (seed, index, step, f"cuts{lot}"), sides, size)
     shape = (recipe.total, 3, size, size)
     grain = recipe.noise * noise(seed, index, step, f"cut noise{lot}", shape) if recipe.noise else None
     warps = draw_warps(recipe.augment, (seed, index, step, f"warps{lot}"), recipe.total)

@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.meta_init import NoInit
-from engine.nets.biggan import Biggan, build_biggan
+from engine.nets.biggan import Biggan
 from engine.nets.biggan_flags import BigganFlags, read_biggan_flags
 from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors, Tensors
@@ -73,7 +73,7 @@ def fill_biggan(opened: HashedFile, flags: Mapping[str, object]) -> tuple[Biggan
 def biggan_blueprint(flags: Mapping[str, object]) -> Biggan:
     """The net on the meta device: names, shapes and dtypes, no numbers."""
     with torch.device("meta"), NoInit():
-        return build_biggan(read_biggan_flags(flags))
+        return Biggan(read_biggan_flags(flags))
 
 
 def folded(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.errors import ModelUnavailable
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.meta_init import NoInit
-from engine.nets.vqgan import Vqgan, build_vqgan, nearest, straight_through
+from engine.nets.vqgan import Vqgan, nearest, straight_through
 from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors
@@ -95,7 +95,7 @@ def load_vqgan_net(model: str, runtime: NetProvider) -> VqganNet:
 def read_vqgan_net(path: Path, device: torch.device) -> VqganNet:
     """A safetensors file with flags → its net. Raises WeightsError."""
     checkpoint = read_checkpoint(path)
-    net = build_vqgan(read_vqgan_flags(checkpoint.flags))
+    net = Vqgan(read_vqgan_flags(checkpoint.flags))
     checkpoint.fill(net)
     return VqganNet(net.eval().requires_grad_(False).to(device), checkpoint.sha256)
 
@@ -125,4 +125,4 @@ def fill_vqgan(opened: HashedFile, flags: Mapping[str, object]) -> tuple[Vqgan, 
 def vqgan_blueprint(flags: Mapping[str, object]) -> Vqgan:
     """The net on the meta device: names, shapes and dtypes, no numbers."""
     with torch.device("meta"), NoInit():
-        return build_vqgan(read_vqgan_flags(flags))
+        return Vqgan(read_vqgan_flags(flags))

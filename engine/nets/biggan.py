@@ -177,7 +177,3 @@ class Biggan(nn.Module):
         """
         out: Tensor = self.generator(torch.cat([z, self.embeddings(classes)], dim=-1), truncation)
         return out
-
-
-def build_biggan(flags: BigganFlags) -> Biggan:
-    return Biggan(flags)

@@ -257,9 +257,5 @@ def straight_through(z: Tensor, z_q: Tensor) -> Tensor:
     return z_q.detach() + (z - z.detach())
 
 
-def build_vqgan(flags: VqganFlags) -> Vqgan:
-    return Vqgan(flags)
-
-
 def _norm(channels: int, groups: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups, channels, eps=1e-6)

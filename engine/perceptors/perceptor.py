@@ -60,14 +60,14 @@ class Perceptor:
         self.towers = towers  # public, because the memory count searches the attributes for modules
         self._tokens = tokens
         self._maps = maps
-        self._device = device or torch.device("cpu")
-        self._mean = torch.tensor(mean, dtype=torch.float32, device=self._device).view(1, 3, 1, 1)
-        self._std = torch.tensor(std, dtype=torch.float32, device=self._device).view(1, 3, 1, 1)
+        self.device = device or torch.device("cpu")
+        self._mean = torch.tensor(mean, dtype=torch.float32, device=self.device).view(1, 3, 1, 1)
+        self._std = torch.tensor(std, dtype=torch.float32, device=self.device).view(1, 3, 1, 1)
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """N texts → [N, dim], L2-normalised. One at a time, so that a text's vector does not depend on the others."""
-        rows = [self.towers.encode_text(self._tokens([text]).to(self._device)) for text in texts]
+        rows = [self.towers.encode_text(self._tokens([text]).to(self.device)) for text in texts]
         return F.normalize(torch.cat(rows).float(), dim=-1)
 
     def unread(self, text: str) -> str:
@@ -84,11 +84,6 @@ class Perceptor:
     def encode_image(self, images: Tensor) -> Tensor:
         """[N, 3, size, size] in [0, 1] → [N, dim], L2-normalised, differentiable."""
         return F.normalize(self.towers.encode_image((images - self._mean) / self._std).float(), dim=-1)
-
-    @property
-    def device(self) -> torch.device:
-        """Where its weights are."""
-        return self._device
 
     @property
     def image_tower(self) -> nn.Module | None:

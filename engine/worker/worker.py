@@ -93,7 +93,7 @@ class Worker:
         self._snapshots = Snapshots(self._encoding, lambda task: self._tell(task.run))
         self._jobs = JobTable(slots or runtime.hardware.slots)
         self._name, self._looked_at = name, time.monotonic()
-        self._can = look_around(name, os.getpid(), runtime.hardware.description, self._jobs.free)
+        self.ready = look_around(name, os.getpid(), runtime.hardware.description, self._jobs.free)
         self._told: Ready | None = None
         self._loaded = LoadedNets(runtime.cache)
         self._resident = _resident_bytes()
@@ -102,10 +102,6 @@ class Worker:
         """Number of memory kinds at the last update of `_largest`."""
         self._idle_seconds, self._busy_at, self._unloaded = idle_seconds, time.monotonic(), False
         self._draining = False
-
-    @property
-    def ready(self) -> Ready:
-        return self._can
 
     def handle(self, command: Command) -> None:
         match command:
@@ -155,7 +151,7 @@ class Worker:
 
     def warm_up(self) -> None:
         """Paints a small image to load models, select kernels and measure threads. The first job ends it."""
-        method = next((name for name in MODELS[DEFAULT_MODEL].methods if name in self._can.methods), "")
+        method = next((name for name in MODELS[DEFAULT_MODEL].methods if name in self.ready.methods), "")
         if method and not self._jobs:
             request = build_request("a red circle", method=method, seed=0, steps=WARM_UP_STEPS)
             self._submit(JobRun(Job(WARM_UP, 0, "", request), {}, quiet=True))
@@ -299,19 +295,19 @@ class Worker:
         if time.monotonic() - self._looked_at > LOOK_SECONDS or len(self.runtime.memory.sizes) > self._kinds:
             self._looked_at, self._kinds = time.monotonic(), len(self.runtime.memory.sizes)
             device, used = self.runtime.hardware.description, self._jobs.used_names()
-            self._can = look_around(self._name, os.getpid(), device, self._jobs.free, used)
+            self.ready = look_around(self._name, os.getpid(), device, self._jobs.free, used)
             self._largest = self.runtime.memory.largest(self.runtime.hardware.most()) if self._kinds else {}
             self._resident = _resident_bytes()
-        self._can = dataclasses.replace(
-            self._can,
+        self.ready = dataclasses.replace(
+            self.ready,
             slots=self._jobs.free,
             compiled=self.runtime.compiler.state,
             largest=self._largest,
             workers=(self._state,),
         )
-        if self._can != self._told:
-            self._told = self._can
-            self._emit(self._can)
+        if self.ready != self._told:
+            self._told = self.ready
+            self._emit(self.ready)
 
     @property
     def _state(self) -> WorkerState:

@@ -243,7 +243,7 @@ async def test_nobody_votes_for_themselves_where_several_people_stand(
     await ended(world, max_, vote)
     assert f"Winner: **{of[mo.id]} · an owl by {mo.mention}**" in vote.text
     assert "a cat" not in vote.text and "1 vote ·" in vote.text
-    found = await world.services.votes.find(started.id)
+    found = await world.services.store.votes.find(started.id)
     assert [mo.id] == [one.author_id for one in found.winners]
 
 

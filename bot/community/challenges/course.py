@@ -255,7 +255,7 @@ class Challenges:
             raise Refused("This challenge is over.")
 
     async def _follow_vote(self, challenge: Challenge, now: float) -> None:
-        vote = await self._votes.find(challenge.vote_id)
+        vote = await self._store.votes.find(challenge.vote_id)
         if vote is None:
             await self._end(challenge, ChallengeState.ENDED, "The vote could not be held, so there is no winner.")
         elif not vote.is_open and now < vote.ends_at:

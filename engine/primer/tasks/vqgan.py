@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.nets.primer.small_clip import ImageTower
-from engine.nets.vqgan import Vqgan, build_vqgan, straight_through
+from engine.nets.vqgan import Vqgan, straight_through
 from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.perceptors.lpips import perceptual_distance
 from engine.primer.painter.sheet import contact_sheet
@@ -58,7 +58,7 @@ class VqganTask(Task):
     name = "vqgan"
 
     def __init__(self, pictures: Rendered, held_out: Rendered, eye: ImageTower) -> None:
-        net = build_vqgan(read_vqgan_flags(FLAGS))
+        net = Vqgan(read_vqgan_flags(FLAGS))
         net.quantize.requires_grad_(False)
         self.net: nn.Module = net
         self._vqgan, self._eye = net, eye

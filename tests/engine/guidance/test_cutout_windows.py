@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.guidance.cutouts import KINDS, CutRecipe, Windows, cut, draw_cuts, draw_windows
+from engine.guidance.cutouts import KINDS, CutRecipe, Windows, cut, draw_cuts
 
 KEY = (7, 0, 3, "cuts")
 
 
 def draw(recipe: CutRecipe, sides: tuple[int, int] = (64, 96), size: int = 16) -> Windows:
-    return draw_windows(recipe, KEY, sides, size)
+    return KINDS[recipe.kind](recipe, KEY, sides, size)
 
 
 @pytest.mark.parametrize("kind", KINDS)

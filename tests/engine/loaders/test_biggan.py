@@ -14,7 +14,7 @@ from engine.catalogue.registry import PUBLISHED, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.biggan import BigganNet, biggan_blueprint, folded, read_biggan
 from engine.methods.biggan_clip import METHOD
-from engine.nets.biggan import build_biggan
+from engine.nets.biggan import Biggan
 from engine.nets.biggan_flags import read_biggan_flags
 from engine.requests.request import BigganClipOptions, build_options, build_request
 from engine.runtime.runtime import Runtime
@@ -36,7 +36,7 @@ def tiny_tensors() -> dict[str, Tensor]:
     """As the reference saves them: every weight but the embeddings' beside the vectors of its spectral norm."""
     generator = torch.Generator().manual_seed(3)
     tensors = {}
-    for name, value in build_biggan(read_biggan_flags(TINY)).state_dict().items():
+    for name, value in Biggan(read_biggan_flags(TINY)).state_dict().items():
         made = torch.randn(value.shape, generator=generator)
         made = made.abs() + 0.5 if name.endswith("running_vars") else made
         if made.ndim > 1 and name.endswith(".weight") and not name.startswith("embeddings"):

@@ -10,7 +10,7 @@ from engine.catalogue.models import MODELS
 from engine.catalogue.registry import PUBLISHED, Entry, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.vqgan import VqganNet, read_vqgan, vqgan_blueprint
-from engine.nets.vqgan import build_vqgan
+from engine.nets.vqgan import Vqgan
 from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.requests.request import VqganClipOptions, build_options
 from engine.weights.store.folder import Folder
@@ -28,7 +28,7 @@ TINY: dict[str, object] = {
 
 def tiny_tensors() -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(3)
-    state = build_vqgan(read_vqgan_flags(TINY)).state_dict()
+    state = Vqgan(read_vqgan_flags(TINY)).state_dict()
     return {name: 0.05 * torch.randn(value.shape, generator=generator) for name, value in state.items()}
 
 

@@ -17,9 +17,9 @@ from engine.loaders.vqgan import VqganNet
 from engine.methods import Method, biggan, biggan_clip, clip_diffusion, clipdraw, pixel_art, siren, vqgan_clip
 from engine.methods import pixels as pixels_method
 from engine.methods._base import Finished
-from engine.nets.biggan import build_biggan
+from engine.nets.biggan import Biggan
 from engine.nets.biggan_flags import read_biggan_flags
-from engine.nets.vqgan import build_vqgan
+from engine.nets.vqgan import Vqgan
 from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.runtime.runtime import Runtime
 from tests.engine.methods.seen import pixels
@@ -66,13 +66,13 @@ class Easel:
 
 
 def tiny_biggan() -> BigganNet:
-    net = build_biggan(read_biggan_flags(BIGGAN)).eval().requires_grad_(False)
+    net = Biggan(read_biggan_flags(BIGGAN)).eval().requires_grad_(False)
     fill(net)
     return BigganNet(net, "0" * 64)
 
 
 def tiny_vqgan() -> VqganNet:
-    net = build_vqgan(read_vqgan_flags(VQGAN)).eval().requires_grad_(False)
+    net = Vqgan(read_vqgan_flags(VQGAN)).eval().requires_grad_(False)
     fill(net)
     return VqganNet(net, "0" * 64)
 

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from engine.errors import WeightsError
 from engine.loaders.biggan import folded
-from engine.nets.biggan import Biggan, build_biggan
+from engine.nets.biggan import Biggan
 from engine.nets.biggan_flags import BigganFlags, read_biggan_flags
 from tests.engine.tiny import fill
 from tests.golden import Golden, distance, golden
@@ -46,13 +46,13 @@ def singular_vectors(weight: Tensor) -> tuple[Tensor, Tensor]:
 @pytest.fixture(scope="module")
 def reference() -> tuple[Golden, Biggan]:
     file = golden("biggan_deep")
-    net = build_biggan(read_biggan_flags(file.metadata["config"])).eval().requires_grad_(False)
+    net = Biggan(read_biggan_flags(file.metadata["config"])).eval().requires_grad_(False)
     net.load_state_dict(folded(published(file), "golden"))
     return file, net
 
 
 def small(**changed: object) -> Biggan:
-    net = build_biggan(read_biggan_flags({**SMALL, **changed})).eval().requires_grad_(False)
+    net = Biggan(read_biggan_flags({**SMALL, **changed})).eval().requires_grad_(False)
     fill(net)
     return net
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import WeightsError
-from engine.nets.vqgan import Vqgan, build_vqgan, nearest, straight_through
+from engine.nets.vqgan import Vqgan, nearest, straight_through
 from engine.nets.vqgan_flags import VqganFlags, read_vqgan_flags
 from tests.golden import Golden, distance, golden
 
@@ -24,14 +24,14 @@ def flags_of(file: Golden) -> VqganFlags:
 @pytest.fixture(scope="module")
 def reference() -> tuple[Golden, Vqgan]:
     file = golden("vqgan_taming")
-    net = build_vqgan(flags_of(file)).eval().requires_grad_(False)
+    net = Vqgan(flags_of(file)).eval().requires_grad_(False)
     file.fill(net)
     return file, net
 
 
 def small(**changed: object) -> Vqgan:
     torch.manual_seed(0)
-    return build_vqgan(read_vqgan_flags({**SMALL, **changed})).eval().requires_grad_(False)
+    return Vqgan(read_vqgan_flags({**SMALL, **changed})).eval().requires_grad_(False)
 
 
 def test_its_state_dict_has_the_references_names(reference: tuple[Golden, Vqgan]) -> None:

@@ -11,7 +11,7 @@ import torch
 from engine.nets.primer.classifier import build_classifier
 from engine.nets.primer.composer import Composer, build_composer
 from engine.nets.primer.small_clip import SmallClip, SmallClipFlags, build_small_clip
-from engine.nets.vqgan import build_vqgan
+from engine.nets.vqgan import Vqgan
 from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.primer.painter.looks import LOOK_ROWS, rows_of_tokens
 from engine.primer.painter.scenes import COLOURS, KINDS
@@ -249,11 +249,11 @@ def test_the_vqgan_learns_and_its_codebook_goes_where_the_pictures_are(painted: 
         z = net.encode(batch["images"])
         after = (z - net.lookup(net.indices(z))).square().mean()
     assert after < 0.75 * before
-    build_vqgan(read_vqgan_flags(task.flags())).load_state_dict(net.state_dict())
+    Vqgan(read_vqgan_flags(task.flags())).load_state_dict(net.state_dict())
 
 
 def test_a_vector_that_nothing_chooses_begins_again_until_the_codebook_is_settled() -> None:
-    net = build_vqgan(read_vqgan_flags({**VQGAN_FLAGS, "n_embed": 8}))
+    net = Vqgan(read_vqgan_flags({**VQGAN_FLAGS, "n_embed": 8}))
     z = torch.randn(4, 16, 4, 4, generator=torch.Generator().manual_seed(0))
     places = Places(net)
     with torch.no_grad():
