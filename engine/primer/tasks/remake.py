@@ -186,7 +186,8 @@ def _upscaler(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
 
 def _vqgan(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
     eye = load_guide().image
-    return train_vqgan.VqganTask(album(pictures, GUIDE_SEED), _held_out()["old"], eye), train_vqgan.RECIPE
+    task = train_vqgan.VqganTask(_world(pictures), _held_out(), eye)
+    return task, train_vqgan.RECIPE if begun is None else train_vqgan.TUNING
 
 
 _BOTH: tuple[Domain, Domain] = ("world", "full")

@@ -7,7 +7,8 @@ appendix A), and one that nothing chooses any more begins again somewhere in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from PIL import Image
@@ -22,6 +23,7 @@ from engine.primer.painter.sheet import contact_sheet
 from engine.primer.tasks.dataset import Rendered
 from engine.training.diffusion import to_signed_images
 from engine.training.loop import Recipe
+from engine.training.row_view import Rows
 from engine.training.task import Batch, Scores, Task
 
 FLAGS: dict[str, object] = {
@@ -40,6 +42,8 @@ RECIPE = Recipe(
     steps=6000, batch=32, lr=1e-3, warmup=50, decay=0.6, weight_decay=0.01, ema=0.995, seed=5,
     muon=True, adam_only=("encoder.conv_in.", "decoder.conv_out.", "quant_conv.", "post_quant_conv."),
 )  # fmt: skip
+TUNING = replace(RECIPE, lr=7e-4, decay=0.8, ema=0.998)
+"""For a finished VQGAN."""
 _PERCEPTUAL = 0.5
 _COMMITMENT = 0.25
 _FOLLOWS = 0.98
@@ -53,17 +57,20 @@ _SHIFT = 8
 
 
 class VqganTask(Task):
-    """|x - x̂| and how alike both look to *eye*, and the commitment of what is quantised to its vector."""
+    """|x - x̂| and how alike both look to *eye*, and the commitment of what is quantised to its vector.
+
+    *pictures*: albums, read as one. *held_out*: name → album; the scores of each are logged under that name.
+    """
 
     name = "vqgan"
 
-    def __init__(self, pictures: Rendered, held_out: Rendered, eye: ImageTower) -> None:
+    def __init__(self, pictures: Sequence[Rendered], held_out: Mapping[str, Rendered], eye: ImageTower) -> None:
         net = Vqgan(read_vqgan_flags(FLAGS))
         net.quantize.requires_grad_(False)
         self.net: nn.Module = net
         self._vqgan, self._eye = net, eye
-        self._pictures = torch.from_numpy(pictures.images)
-        self._test = torch.from_numpy(held_out.images[:128])
+        self._pictures = Rows(*(album.images for album in pictures))
+        self._test = {name: torch.from_numpy(album.images[:128]) for name, album in held_out.items()}
         self._places: Places | None = None
 
     def to(self, device: torch.device) -> None:
@@ -95,22 +102,26 @@ class VqganTask(Task):
         return (guess - images).abs().mean() + _PERCEPTUAL * unlike + _COMMITMENT * F.mse_loss(z, z_q)
 
     def scores(self, net: nn.Module) -> Scores:
-        """Return of held-out pictures the mean absolute error (of 2), the perceptual distance and the vectors used."""
+        """Return, per held-out album, the mean absolute error (of 2), the perceptual distance and the vectors used."""
         assert isinstance(net, Vqgan)
-        images = to_signed_images(self._test).to(net.codebook.device)
-        indices = net.indices(net.encode(images))
-        guess = net.decode(net.lookup(indices)).clamp(-1, 1)
-        unlike = perceptual_distance(self._eye.features, guess, images).mean()
-        l1 = (guess - images).abs().mean()
-        return {"l1": float(l1), "unlike": float(unlike), "codes": float(indices.flatten().bincount().count_nonzero())}
+        found: dict[str, float] = {}
+        for name, pictures in self._test.items():
+            images = to_signed_images(pictures).to(net.codebook.device)
+            indices = net.indices(net.encode(images))
+            guess = net.decode(net.lookup(indices)).clamp(-1, 1)
+            found[f"{name}_l1"] = float((guess - images).abs().mean())
+            found[f"{name}_unlike"] = float(perceptual_distance(self._eye.features, guess, images).mean())
+            found[f"{name}_codes"] = float(indices.flatten().bincount().count_nonzero())
+        return found
 
     def sheet(self, net: nn.Module) -> Image.Image | None:
         """Return held-out pictures, and below each its reconstruction."""
         assert isinstance(net, Vqgan)
-        images = to_signed_images(self._test[:24]).to(net.codebook.device)
+        shown = torch.cat([pictures[: 24 // len(self._test)] for pictures in self._test.values()])
+        images = to_signed_images(shown).to(net.codebook.device)
         guess = net.decode(net.lookup(net.indices(net.encode(images)))).clamp(-1, 1).cpu()
         rebuilt = guess.add(1).mul(127.5).round().byte().permute(0, 2, 3, 1)
-        pairs = [part for row in range(0, 24, 8) for part in (self._test[row : row + 8], rebuilt[row : row + 8])]
+        pairs = [part for row in range(0, len(shown), 8) for part in (shown[row : row + 8], rebuilt[row : row + 8])]
         return contact_sheet(torch.cat(pairs).numpy(), columns=8)
 
     def flags(self) -> Mapping[str, object]:

@@ -238,7 +238,7 @@ def test_the_upscaler_learns_and_its_tensors_say_what_it_is(
 
 
 def test_the_vqgan_learns_and_its_codebook_goes_where_the_pictures_are(painted: Rendered) -> None:
-    task = VqganTask(painted, painted, SmallClip(SMALL).requires_grad_(False).image)
+    task = VqganTask([painted], {"old": painted}, SmallClip(SMALL).requires_grad_(False).image)
     learns(task)
     net = task._vqgan
     batch = task.batch(8, torch.Generator().manual_seed(1))
