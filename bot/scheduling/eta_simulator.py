@@ -209,9 +209,6 @@ class _SimulatedWorker:
     fits: float = math.inf
     """Pictures of the largest job that it takes: the rule of `WorkerPool`."""
 
-    def __post_init__(self) -> None:
-        self.room = self.capacity.slots
-
     def enter(self, number: int, ticket: Ticket, work: RemainingWork, now: float) -> None:
         if now > self.at and self.inside:
             self.round += (now - self.at) / self.round_lasts
@@ -268,7 +265,8 @@ class _Play:
     def plan(self) -> _Course:
         """(start, end) of each waiting job."""
         workers = {
-            name: _SimulatedWorker(one, self.pick, self.together, self.now) for name, one in self.capacities.items()
+            name: _SimulatedWorker(one, self.pick, self.together, self.now, room=one.slots)
+            for name, one in self.capacities.items()
         }
         self._workers = list(workers.values())
         for number, (name, job) in enumerate(self.inside, 1):

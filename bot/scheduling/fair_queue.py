@@ -50,10 +50,6 @@ class _WaitingJob:
     arrival: int
     ticket: Ticket
 
-    @classmethod
-    def of(cls, ticket: Ticket, arrival: int) -> _WaitingJob:
-        return cls(-int(ticket.priority), arrival, ticket)
-
 
 _Candidate = tuple[float, int, str]
 """Start in virtual time (less the head start), arrival, owner."""
@@ -103,7 +99,7 @@ class FairQueue:
         if ticket.owner not in self._present:
             self._virtual[ticket.owner] = max(self._virtual.get(ticket.owner, self._now), self._now)
         self._present[ticket.owner] += 1
-        self._join(_WaitingJob.of(ticket, next(self._arrivals)))
+        self._join(ticket, next(self._arrivals))
 
     def remember(self, costs: Mapping[str, float]) -> None:
         """After a restart: the recent cost of each owner, in units."""
@@ -141,7 +137,7 @@ class FairQueue:
         The share *painted* (0…1) of its cost counts.
         """
         entry = self._stop(self._running.pop(job_id), painted)
-        self._join(_WaitingJob.of(ticket or entry.ticket, entry.arrival))
+        self._join(ticket or entry.ticket, entry.arrival)
 
     def remove(self, job_id: str) -> bool:
         """Remove a waiting job; False if it does not wait."""
@@ -186,7 +182,7 @@ class FairQueue:
         found = None
         while heap and len(passed) < LOOKED_AT and (background or not passed or self.workers.has_room):
             entry = self._first(heap[0][2], background)
-            if entry is None or self._key(entry, self._virtual) != heap[0]:
+            if entry is None or self._key(entry) != heap[0]:
                 heapq.heappop(heap)
                 continue
             if (worker := self.workers.place(entry.ticket)) is not None:
@@ -207,9 +203,9 @@ class FairQueue:
                 return entry if background or self._busy[owner] < ticket.running_limit else None
         return None
 
-    def _key(self, entry: _WaitingJob, virtual: Mapping[str, float]) -> _Candidate:
+    def _key(self, entry: _WaitingJob) -> _Candidate:
         owner = entry.ticket.owner
-        return virtual[owner] - HEAD_START[entry.ticket.priority], entry.arrival, owner
+        return self._virtual[owner] - HEAD_START[entry.ticket.priority], entry.arrival, owner
 
     def _touch(self, owner: str) -> None:
         """Enter the present candidates of *owner* after a change of their line, virtual time or running jobs."""
@@ -218,7 +214,7 @@ class FairQueue:
             return
         for heap, background in ((self._front, False), (self._behind, True)):
             if (entry := self._first(owner, background)) is not None:
-                heapq.heappush(heap, self._key(entry, self._virtual))
+                heapq.heappush(heap, self._key(entry))
         heapq.heappush(self._oldest, (self._virtual[owner], owner))
         if len(self._front) + len(self._behind) + len(self._oldest) > 16 * len(self._lines) + 256:
             self._rebuild()
@@ -228,10 +224,10 @@ class FairQueue:
         for owner in self._lines:
             self._touch(owner)
 
-    def _join(self, entry: _WaitingJob) -> None:
-        insort(self._lines.setdefault(entry.ticket.owner, []), entry)
-        self._waiting[entry.ticket.job_id] = entry
-        self._touch(entry.ticket.owner)
+    def _join(self, ticket: Ticket, arrival: int) -> None:
+        entry = self._waiting[ticket.job_id] = _WaitingJob(-int(ticket.priority), arrival, ticket)
+        insort(self._lines.setdefault(ticket.owner, []), entry)
+        self._touch(ticket.owner)
 
     def _leave(self, entry: _WaitingJob) -> None:
         del self._waiting[entry.ticket.job_id]

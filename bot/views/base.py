@@ -56,6 +56,11 @@ class Press:
         """What Discord sent: custom id, chosen values, modal components."""
         return cast(dict[str, Any], self.interaction.data or {})
 
+    @property
+    def value(self) -> str:
+        """The chosen value of a menu."""
+        return _value(self.interaction)
+
     async def shows_copy(self, job: JobRow) -> bool:
         """Whether the pressed message is ephemeral and not the job's own message.
 
@@ -167,8 +172,7 @@ class JobMenu(ui.DynamicItem[ui.Select[ui.View]], ABC, template=template("never"
         return cls(match["job"])
 
     async def callback(self, interaction: AnyInteraction) -> None:
-        values = cast(dict[str, Any], interaction.data or {}).get("values") or [""]
-        value = str(values[0])
+        value = _value(interaction)
 
         async def choose(press: Press) -> None:
             await self.chosen(press, value)
@@ -193,6 +197,31 @@ class JobMenu(ui.DynamicItem[ui.Select[ui.View]], ABC, template=template("never"
         """Do what was chosen, and respond."""
 
 
+class PageMenu(ui.DynamicItem[ui.Select[ui.View]], ABC, template="none"):
+    """A menu that opens one of the things of a page. *action*: its whole custom id."""
+
+    action: ClassVar[str]
+    placeholder: ClassVar[str]
+    access: ClassVar[Access] = Access.USUAL
+
+    def __init__(self, options: Iterable[discord.SelectOption] = ()) -> None:
+        menu: ui.Select[ui.View] = ui.Select(
+            custom_id=self.action, placeholder=self.placeholder, options=list(options), row=0
+        )
+        super().__init__(menu)
+
+    @classmethod
+    async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
+        return cls()
+
+    async def callback(self, interaction: AnyInteraction) -> None:
+        await handle(interaction, self.opened, access=self.access, doing=f"the menu {self.action}")
+
+    @abstractmethod
+    async def opened(self, press: Press) -> None:
+        """Show what `press.value` names."""
+
+
 def view_of(*items: ui.Item[Any] | None) -> ui.View:
     """A view of *items* without those that are None. It never times out, because answers outlive a restart."""
     view = ui.View(timeout=None)
@@ -207,6 +236,11 @@ def chosen_index(value: str) -> int:
     if not (value.isascii() and value.isdecimal() and len(value) < 4):
         raise Refused("This menu entry does not name an image. Choose again.")
     return int(value)
+
+
+def _value(interaction: AnyInteraction) -> str:
+    values = cast(dict[str, Any], interaction.data or {}).get("values") or [""]
+    return str(values[0])
 
 
 def modal_values(data: Mapping[str, Any]) -> dict[str, str]:

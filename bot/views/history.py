@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import discord
 from discord import ui
@@ -14,12 +14,11 @@ from bot.embeds.history import embed_of, option_of, title
 from bot.errors import NotAllowed
 from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
-from bot.interactions.responder import AnyInteraction
 from bot.models.history import HistoryLine, HistoryPage
 from bot.models.job import JobRow, Update
 from bot.pictures.uploads import ImageUpload, thumbnail
 from bot.services import Services
-from bot.views.base import IdButton, JobButton, Press, handle, template, view_of
+from bot.views.base import IdButton, JobButton, PageMenu, Press, template, view_of
 from bot.views.community.gallery import gallery_payload
 from engine.errors import UnreadablePicture
 
@@ -63,31 +62,20 @@ class SavedNewerButton(SavedOlderButton, template=template("keptnewer")):
     label = "Newer"
 
 
-class HistoryMenu(ui.DynamicItem[ui.Select[ui.View]], template="dream:history"):
-    """Opens one job of the page."""
+class HistoryMenu(PageMenu, template="dream:history"):
+    """Opens one job of the page, for its owner only, with buttons that work there."""
 
-    def __init__(self, lines: tuple[HistoryLine, ...] = ()) -> None:
-        options = [
-            discord.SelectOption(value=value, label=label, description=text)
-            for value, label, text in (option_of(line, place) for place, line in enumerate(lines, 1))
-        ]
-        menu: ui.Select[ui.View] = ui.Select(
-            custom_id="dream:history", placeholder="Open a result …", options=options, row=0
-        )
-        super().__init__(menu)
+    action = "dream:history"
+    placeholder = "Open a result …"
+    access = Access.OPEN | Access.COSTLY
 
     @classmethod
-    async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
-        return cls()
+    def of(cls, lines: Sequence[HistoryLine]) -> HistoryMenu:
+        options = (option_of(line, place) for place, line in enumerate(lines, 1))
+        return cls(discord.SelectOption(value=value, label=label, description=text) for value, label, text in options)
 
-    async def callback(self, interaction: AnyInteraction) -> None:
-        """Show the job to its owner only, with buttons that work there."""
-        access = Access.OPEN | Access.COSTLY
-        await handle(interaction, self._open, access=access, doing="a choice from a history")
-
-    async def _open(self, press: Press) -> None:
-        chosen = press.data.get("values") or [""]
-        await open_private(press, await press.job(str(chosen[0])))
+    async def opened(self, press: Press) -> None:
+        await open_private(press, await press.job(press.value))
 
 
 class PostButton(JobButton, template=template("post")):
@@ -156,7 +144,7 @@ async def _mark_seen(press: Press, job: JobRow) -> None:
 
 def _buttons(page: HistoryPage) -> ui.View:
     return view_of(
-        HistoryMenu(page.lines) if page.lines else None,
+        HistoryMenu.of(page.lines) if page.lines else None,
         NewerButton(page.lines[0].job.id, row=1) if page.newer else None,
         OlderButton(page.lines[-1].job.id, row=1) if page.older else None,
     )

@@ -43,12 +43,7 @@ class BigganNet:
 
 def load_biggan_net(model: str, runtime: NetProvider) -> BigganNet:
     """The net of *model* from the runtime's cache. Raises ModelUnavailable or WeightsError."""
-    return runtime.net(f"biggan:{model}", lambda: load_biggan(model, runtime.device))
-
-
-def load_biggan(name: str, device: torch.device) -> BigganNet:
-    """The net of that name from the weights folder; see `read_biggan`."""
-    return read_biggan(find_entry(name), weights_folder(), device)
+    return runtime.net(f"biggan:{model}", lambda: read_biggan(find_entry(model), weights_folder(), runtime.device))
 
 
 def read_biggan(entry: Entry, folder: Folder, device: torch.device) -> BigganNet:

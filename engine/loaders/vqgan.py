@@ -89,7 +89,7 @@ def load_vqgan_net(model: str, runtime: NetProvider) -> VqganNet:
     """The net of *model* from the runtime's cache. Raises ModelUnavailable or WeightsError."""
     if model in FILES:
         return runtime.net(f"vqgan:{model}", lambda: read_vqgan_net(FILES[model], runtime.device))
-    return runtime.net(f"vqgan:{model}", lambda: load_vqgan(model, runtime.device))
+    return runtime.net(f"vqgan:{model}", lambda: read_vqgan(find_entry(model), weights_folder(), runtime.device))
 
 
 def read_vqgan_net(path: Path, device: torch.device) -> VqganNet:
@@ -98,11 +98,6 @@ def read_vqgan_net(path: Path, device: torch.device) -> VqganNet:
     net = Vqgan(read_vqgan_flags(checkpoint.flags))
     checkpoint.fill(net)
     return VqganNet(net.eval().requires_grad_(False).to(device), checkpoint.sha256)
-
-
-def load_vqgan(name: str, device: torch.device) -> VqganNet:
-    """The net of that name from the weights folder; see `read_vqgan`."""
-    return read_vqgan(find_entry(name), weights_folder(), device)
 
 
 def read_vqgan(entry: Entry, folder: Folder, device: torch.device) -> VqganNet:

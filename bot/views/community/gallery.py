@@ -76,7 +76,7 @@ def _buttons(page: GalleryPage) -> ui.View:
     order: Order = "starred" if shown.order == "newest" else "newest"
     ordered = not shown.favorites and (page.pictures or shown.order == "starred")
     return view_of(
-        PictureMenu(page.pictures) if page.pictures else None,
+        PictureMenu.of(page.pictures) if page.pictures else None,
         GalleryButton(replace(shown, page=shown.page - 1), "Back", 1) if shown.page else None,
         GalleryButton(replace(shown, page=min(shown.page + 1, LAST_PAGE)), "Next", 1) if page.more else None,
         GalleryButton(replace(shown, order=order, page=0), _ORDERS[order], 1) if ordered else None,

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Self
 
 import discord
 from discord import ui
@@ -17,7 +16,6 @@ from bot.embeds.gallery import list_embed, option_of, picture_embed
 from bot.errors import PictureGone, Refused
 from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
-from bot.interactions.responder import AnyInteraction
 from bot.models.gallery import IndexedPicture
 from bot.models.job import JobRow
 from bot.pictures.contact_sheet import gallery_sheet
@@ -26,7 +24,7 @@ from bot.pictures.uploads import result_upload
 from bot.services import Services
 from bot.storage import files
 from bot.text import plain, shorten
-from bot.views.base import JOB, PREFIX, IdButton, JobButton, Press, handle, template, view_of
+from bot.views.base import JOB, PREFIX, IdButton, JobButton, PageMenu, Press, template, view_of
 from bot.views.community.stars import StarButton, UnstarButton
 from bot.views.info import InfoButton
 from bot.views.result import UpscaleButton, VariationButton
@@ -36,28 +34,20 @@ _TITLE = 80
 NOTHING = "Nothing found among the pictures that you can see here."
 
 
-class PictureMenu(ui.DynamicItem[ui.Select[ui.View]], template=f"{PREFIX}:picture"):
+class PictureMenu(PageMenu, template=f"{PREFIX}:picture"):
     """Opens one picture of a page; the values hold job and index."""
 
-    def __init__(self, pictures: Sequence[IndexedPicture] = ()) -> None:
-        options = [
-            discord.SelectOption(value=value, label=label)
-            for value, label in (option_of(picture, place) for place, picture in enumerate(pictures, 1))
-        ]
-        menu: ui.Select[ui.View] = ui.Select(
-            custom_id=f"{PREFIX}:picture", placeholder="Open a picture …", options=options, row=0
-        )
-        super().__init__(menu)
+    action = f"{PREFIX}:picture"
+    placeholder = "Open a picture …"
+    access = Access.COSTLY
 
     @classmethod
-    async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
-        return cls()
+    def of(cls, pictures: Sequence[IndexedPicture]) -> PictureMenu:
+        options = (option_of(picture, place) for place, picture in enumerate(pictures, 1))
+        return cls(discord.SelectOption(value=value, label=label) for value, label in options)
 
-    async def callback(self, interaction: AnyInteraction) -> None:
-        await handle(interaction, self._open, private=True, access=Access.COSTLY, doing="a choice from a gallery")
-
-    async def _open(self, press: Press) -> None:
-        chosen = re.fullmatch(rf"({JOB}):([0-9]{{1,3}})", str((press.data.get("values") or [""])[0]))
+    async def opened(self, press: Press) -> None:
+        chosen = re.fullmatch(rf"({JOB}):([0-9]{{1,3}})", press.value)
         if chosen is None:
             raise Refused("This menu entry does not name a picture. Choose again.")
         await press.job(chosen[1])
@@ -170,7 +160,7 @@ def _title(page: FoundPage) -> str:
 def _buttons(page: FoundPage) -> ui.View:
     search, number = page.search.id, page.page
     return view_of(
-        PictureMenu(page.pictures) if page.pictures else None,
+        PictureMenu.of(page.pictures) if page.pictures else None,
         FoundButton(search, number - 1, 1, "Back") if number else None,
         FoundButton(search, number + 1, 1, "Next") if page.more else None,
     )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Self, cast
 
 import discord
 from discord import ui
@@ -23,7 +21,7 @@ from bot.models.style import Style
 from bot.pictures.help_sheets import style_picture, style_sheet
 from bot.services import Services
 from bot.text import plain, shorten
-from bot.views.base import IdButton, Press, custom_id, handle, modal_values, template, view_of
+from bot.views.base import IdButton, PageMenu, Press, custom_id, modal_values, template, view_of
 from bot.views.remix_modal import FIELD, MODAL_SECONDS
 
 ALL = "all"
@@ -44,34 +42,25 @@ class StylesPageButton(IdButton, template=template("styles")):
         await press.responder.replace(await list_payload(press.services, press.caller.guild_id, self.index or 0))
 
 
-class StylesMenu(ui.DynamicItem[ui.Select[ui.View]], template="dream:style"):
+class StylesMenu(PageMenu, template="dream:style"):
     """Shows one style of the page."""
 
-    def __init__(self, styles: Sequence[Style] = ()) -> None:
-        options = [
+    action = "dream:style"
+    placeholder = "Show a style …"
+
+    @classmethod
+    def of(cls, styles: Sequence[Style]) -> StylesMenu:
+        return cls(
             discord.SelectOption(
                 value=one.id, label=shorten(one.name, _LABEL), description=shorten(one.template, _LABEL)
             )
             for one in styles
-        ]
-        menu: ui.Select[ui.View] = ui.Select(
-            custom_id="dream:style", placeholder="Show a style …", options=options, row=0
         )
-        super().__init__(menu)
 
-    @classmethod
-    async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
-        return cls()
-
-    async def callback(self, interaction: AnyInteraction) -> None:
-        values = cast(dict[str, Any], interaction.data or {}).get("values") or [""]
-
-        async def show(press: Press) -> None:
-            style = await press.services.styles.by_id(press.caller.guild_id, str(values[0]))
-            await press.responder.defer()
-            await press.responder.replace(await style_payload(style, press.caller))
-
-        await handle(interaction, show, doing="the menu of styles")
+    async def opened(self, press: Press) -> None:
+        style = await press.services.styles.by_id(press.caller.guild_id, press.value)
+        await press.responder.defer()
+        await press.responder.replace(await style_payload(style, press.caller))
 
 
 class StyleStarButton(IdButton, template=template("stylestar")):
@@ -185,7 +174,7 @@ def _help_buttons() -> ui.View:
 
 def _page_buttons(shown: Sequence[Style], here: int, pages: int) -> ui.View:
     beside = [page for page in (here - 1, here + 1) if 0 <= page < pages]
-    return view_of(StylesMenu(shown), *(StylesPageButton(ALL, page, row=1) for page in beside))
+    return view_of(StylesMenu.of(shown), *(StylesPageButton(ALL, page, row=1) for page in beside))
 
 
 def _style_buttons(style_id: str, starrable: bool, deletable: bool) -> ui.View:
