@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias
 import discord
 
 from bot.interactions.message_api import FAILURES, EphemeralPayload, MessagePayload
-from bot.text import mention, message_link
+from bot.text import mention, message_link, shorten
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ PATIENCE = 1.6
 """Seconds before an interaction is deferred; Discord's limit is three, network included."""
 LIGHT = 256 * 1024
 """Most bytes of files in the first response, so that a slow uplink sends them within three seconds."""
+CONTENT = 2000
+"""Most characters of a message's text."""
 LAST_MOMENT = 2.3
 """Seconds after which even a press that should open a modal is deferred; then only text can follow."""
 PRESS_AGAIN = "That took too long. Please press again."
@@ -118,12 +120,12 @@ class InteractionResponder:
             self._timer.cancel()
             with contextlib.suppress(*UNSAID):
                 if not self._interaction.response.is_done():
-                    await self._interaction.response.send_message(words)
+                    await self._interaction.response.send_message(shorten(words, CONTENT))
                     return
                 if self._deferred:
                     await self._interaction.delete_original_response()
                     self._deferred = False
-                await self._interaction.followup.send(words)
+                await self._interaction.followup.send(shorten(words, CONTENT))
 
     @property
     def upload_limit(self) -> int:
@@ -147,9 +149,8 @@ class InteractionResponder:
         """Replace the pressed message by *sheet*. Call `defer` first, because rendering takes time."""
         async with self._lock:
             with contextlib.suppress(*UNSAID):
-                await self._edit_pressed(
-                    content=sheet.words, embeds=sheet.embeds, attachments=sheet.new_files(), view=sheet.new_view()
-                )
+                words, view = shorten(sheet.words, CONTENT), sheet.new_view()
+                await self._edit_pressed(content=words, embeds=sheet.embeds, attachments=sheet.new_files(), view=view)
 
     async def delete_ephemeral(self) -> None:
         """Delete the pressed ephemeral message, after the press was answered."""
@@ -199,15 +200,14 @@ class InteractionResponder:
         if _is_heavy(sheet.files):
             await self._defer(private=True)
         embeds, files, view = list(sheet.embeds), sheet.new_files(), sheet.new_view() or discord.utils.MISSING
+        words = shorten(sheet.words, CONTENT)
         if not self._interaction.response.is_done():
-            await self._interaction.response.send_message(
-                sheet.words, embeds=embeds, files=files, view=view, ephemeral=True
-            )
+            await self._interaction.response.send_message(words, embeds=embeds, files=files, view=view, ephemeral=True)
             return
         if self._deferred and not self._private:
             await self._interaction.delete_original_response()
         self._deferred = False
-        await self._interaction.followup.send(sheet.words, embeds=embeds, files=files, view=view, ephemeral=True)
+        await self._interaction.followup.send(words, embeds=embeds, files=files, view=view, ephemeral=True)
 
     async def _defer_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -260,12 +260,13 @@ class ReactionResponder:
     async def announce(self, words: str) -> None:
         """Post without a reference, because the message with the reaction may be deleted."""
         with contextlib.suppress(*UNSAID):
-            await self._channel.send(words)
+            await self._channel.send(shorten(words, CONTENT))
 
     async def send_private(self, words: str) -> None:
         """Send a direct message; if those are closed, a short reply that is deleted after `VANISHES` seconds."""
         try:
-            await self._direct(f"{words}\n-# This is about {self._link}")
+            about = f"\n-# This is about {self._link}"
+            await self._direct(f"{shorten(words, CONTENT - len(about))}{about}")
         except UNSAID as error:
             if getattr(error, "code", 0) not in NO_DIRECT_MESSAGES:
                 log.info("a direct message was refused: %s", error)
@@ -282,7 +283,7 @@ class ReactionResponder:
 
     async def _reply(self, words: str) -> None:
         await self._channel.send(
-            f"{mention(self._user_id)} {words}",
+            shorten(f"{mention(self._user_id)} {words}", CONTENT),
             reference=self._reference,
             delete_after=VANISHES,
             allowed_mentions=discord.AllowedMentions(users=[discord.Object(self._user_id)], replied_user=False),

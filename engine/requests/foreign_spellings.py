@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 EMPHASIS = re.compile(r"\(([^()|:]+):(\d+(?:\.\d+)?)\)")
 """``(owl:1.3)`` of AUTOMATIC1111."""
@@ -16,40 +17,53 @@ _INSTEAD = {
     "tile": "seamless is an option",
 }
 """Midjourney's flags → what says the same here."""
-_WEIGHT_WITHIN = re.compile(r"[^\s|:\\\d]+\d*::?[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?=[\s;,]+[^\s;,|])")
-_DOUBLE_COLON = re.compile(r"\S*[^\s:\\]::(?=\s+[^\s|])")
-_BRACKETED_BAR = re.compile(r"\[[^\[\]|]*(?<!\\)\|[^\[\]]*\]|\{[^{}|]*(?<!\\)\|[^{}]*\}|\([^()|]*(?<!\\)\|[^()]*\)")
-_STRESSED = re.compile(r"\(\([^()|]*\)\)|\([^()|]+\)(?:\d+(?:\.\d+)?\b|\++|-+(?=[\s,]|$))")
-_EDITED = re.compile(r"\[[^\[\]|:]*:[^\[\]|]*\d\](?=.*\S)", re.DOTALL)
-_NETWORK = re.compile(r"<(?:lora|lyco|hypernet):[^<>|]*>", re.IGNORECASE)
+_WEIGHT_WITHIN = r"[^\s|:\\\d]+\d*::?[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?=[\s;,]+[^\s;,|])"
+_DOUBLE_COLON = r"(\S*[^\s:\\])::(?=\s+[^\s|])"
+_BRACKETED_BAR = r"\[[^\[\]|]*(?<!\\)\|[^\[\]]*\]|\{[^{}|]*(?<!\\)\|[^{}]*\}|\([^()|]*(?<!\\)\|[^()]*\)"
+_STRESSED = r"\(\([^()|]*\)\)|\([^()|]+\)(?:\d+(?:\.\d+)?\b|\++|-+(?=[\s,]|$))"
+_EDITED = r"\[[^\[\]|:]*:[^\[\]|]*\d\](?=.*\S)"
+_NETWORK = r"<(?:lora|lyco|hypernet):[^<>|]*>"
+_ADDRESS = r"https?://[^\s|]+"
+_PHASE = r"^\s*0:(?=[^\s|:\d])(?=[^|]*\|)"
 _JOINED = re.compile(r"(?<=\s)(BREAK|AND)(?=\s)")
-_ADDRESS = re.compile(r"https?://[^\s|]+")
-_PHASE = re.compile(r"\s*0\s*:(?=[^\s|:\d])[^|]*\|")
+_SENTENCES = (
+    (EMPHASIS, "“{0}” was read as words. A weight ends a part: “{1}:{2} | …”."),
+    (re.compile(_WEIGHT_WITHIN), "“{0}” was read as words. A bar ends a part: “{0} | …”."),
+    (re.compile(_DOUBLE_COLON), "“{0}” was read as words. A bar separates parts: “{1} | …”."),
+    (
+        re.compile(_BRACKETED_BAR),
+        "“{0}” was read as separate parts, because a bar separates them. “\\|” is a plain bar.",
+    ),
+    (re.compile(_STRESSED), "“{0}” was read as words. A weight ends a part, as in “owl:1.3 | …”."),
+    (re.compile(_EDITED, re.DOTALL), "“{0}” was read as words. A timeline says it so: “0: a seed | 40%: a tree”."),
+    (re.compile(_NETWORK, re.IGNORECASE), "“{0}” was read as words; the adapter is an option."),
+    (re.compile(_ADDRESS), "“{0}” was read as words. A picture is given as init or target, not in the prompt."),
+    (re.compile(_PHASE), "“0:” was read as words. In a timeline a blank follows it: “0: a seed | 10: a tree”."),
+)
+"""What is found → what is said of it; the numbers stand for its groups."""
+MOST = 8
+"""Notes about one prompt."""
+_SHOWN = 60
+"""Characters of the prompt that a note repeats."""
 
 
 def foreign_notes(source: str) -> Iterator[str]:
-    """A sentence for each spelling of another program in *source*."""
-    for found in EMPHASIS.finditer(source):
-        yield f"“{found[0]}” was read as words. A weight ends a part: “{found[1].strip()}:{found[2]} | …”."
+    """A sentence for each spelling of another program in *source*, at most `MOST`."""
+    return islice(_notes(source), MOST)
+
+
+def _notes(source: str) -> Iterator[str]:
     for found in _FLAG.finditer(source):
         instead = _INSTEAD.get(found[1], "options do not belong in the prompt")
-        yield f"“{found[0].strip()}” was read as words; {instead}."
-    for found in _WEIGHT_WITHIN.finditer(source):
-        yield f"“{found[0]}” was read as words. A bar ends a part: “{found[0]} | …”."
-    for found in _DOUBLE_COLON.finditer(source):
-        yield f"“{found[0]}” was read as words. A bar separates parts: “{found[0].removesuffix('::')} | …”."
-    for found in _BRACKETED_BAR.finditer(source):
-        yield f"“{found[0]}” was read as separate parts, because a bar separates parts. “\\|” is a plain bar."
-    for found in _STRESSED.finditer(source):
-        yield f"“{found[0]}” was read as words. A weight ends a part, as in “owl:1.3 | …”."
-    for found in _EDITED.finditer(source):
-        yield f"“{found[0]}” was read as words. A change of the prompt is a timeline: “0: a seed | 40%: a tree”."
-    for found in _NETWORK.finditer(source):
-        yield f"“{found[0]}” was read as words; the adapter is an option."
+        yield f"“{_short(found[0])}” was read as words; {instead}."
+    for pattern, sentence in _SENTENCES:
+        for found in pattern.finditer(source):
+            yield sentence.format(*map(_short, (found[0], *found.groups())))
     if not source.isupper():
         for joint in sorted({found[1] for found in _JOINED.finditer(source)}):
             yield f"“{joint}” was read as a word. A bar separates parts."
-    for found in _ADDRESS.finditer(source):
-        yield f"“{found[0]}” was read as words. A picture is given as init or target, not in the prompt."
-    if _PHASE.match(source):
-        yield "“0:” was read as words. In a timeline a blank follows the colon: “0: a seed | 10: a tree”."
+
+
+def _short(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

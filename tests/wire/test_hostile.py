@@ -16,6 +16,7 @@ from PIL import Image
 from bot.playground.server.validation.components import walk
 from bot.views.layout import BUTTONS, MODALS
 from bot.views.menus import MoreMenu
+from engine.requests import foreign_spellings
 from tests.wire.looks import dreamt, is_over, is_result, whispered
 from tests.wire.people import Answer, Person, Shown, upload
 from tests.wire.protocol_bot import picture
@@ -328,3 +329,13 @@ async def test_a_name_cannot_hide_a_link(world: World, max_: Person, mo: Person)
     text = whispered(await max_.click(message, "Delete"))
 
     assert "](https" not in text
+
+
+async def test_words_that_are_longer_than_a_message_are_cut(
+    world: World, max_: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_spellings, "MOST", 1000)
+
+    answer = await max_.slash("dream", prompt=" ".join(f"owl{number}:1" for number in range(110)) + " tree")
+
+    await world.until(lambda: any("was read as words" in shown.text for shown in answer.messages), what="the notes")

@@ -268,6 +268,17 @@ def test_spellings_of_other_programs_are_pointed_out(source: str, said: str) -> 
 
 @pytest.mark.parametrize(
     "source",
+    [" ".join(f"owl{n}:1" for n in range(110)) + " x", "https://a.b/" + "x" * 900, "--ab " * 190, f"[{'a' * 500}|b]"],
+)
+def test_notes_stay_few_and_short(source: str) -> None:
+    notes = read_prompts(source).notes
+
+    assert 0 < len(notes) <= 9
+    assert max(map(len, notes)) < 250
+
+
+@pytest.mark.parametrize(
+    "source",
     [
         "a fox (red) [sketch]",
         "at 10:30 in fog",
