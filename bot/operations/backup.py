@@ -25,6 +25,9 @@ from bot.storage import DATABASE
 from bot.storage.files import create_file, sync_folder
 from bot.text import count
 
+_MAGIC_AT, _MAGIC = 257, b"ustar"
+"""What every tar file has, and where."""
+
 
 @dataclass(frozen=True, slots=True)
 class BackupFile:
@@ -45,6 +48,8 @@ def make_backup(folder: Path, target: Path) -> str:
         raise StoreError(f"{target} is a folder; name a file, as in {target / 'bot.tar'}.")
     if not target.absolute().parent.is_dir():
         raise StoreError(f"The folder {target.absolute().parent} does not exist; create it first.")
+    _check_replaceable(target)
+    target = target.resolve() if target.is_symlink() else target
     with in_words(target), tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".backup-") as spare:
         copy, fresh = Path(spare, DATABASE), Path(spare, "backup.tar")
         copy_database(folder / DATABASE, copy)
@@ -57,6 +62,17 @@ def make_backup(folder: Path, target: Path) -> str:
         fresh.replace(target)
         sync_folder(target.absolute().parent)
     return _summary(target, manifest, damaged)
+
+
+def _check_replaceable(target: Path) -> None:
+    """Raise StoreError for an existing file that is no archive, such as the database itself, or no file at all."""
+    with in_words(target):
+        if target.exists() and not target.is_file():
+            raise StoreError(f"{target} is no file; name one, as in bot.tar.")
+        if target.exists() and target.stat().st_size:
+            with target.open("rb") as file:
+                if file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] != _MAGIC:
+                    raise StoreError(f"{target} is another file and no backup; it stays. Name a new file.")
 
 
 def copy_database(source: Path, target: Path) -> None:

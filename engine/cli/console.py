@@ -182,6 +182,8 @@ def _part_of(path: Path) -> Iterator[Path]:
     try:
         if path.is_dir():
             raise InvalidRequest(f"{path} cannot be written: it is a folder.")
+        if path.exists() and not path.is_file():
+            raise InvalidRequest(f"{path} cannot be written: it is a device or a pipe, which a file would replace.")
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
     except OSError as error:

@@ -117,6 +117,41 @@ def test_where_there_is_nothing_to_back_up_no_file_is_made(tmp_path: Path) -> No
     assert [] == list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["data/dreambot.sqlite3", "photo.png", "notes.txt"])
+def test_no_other_file_is_replaced_by_a_backup(tmp_path: Path, name: str) -> None:
+    folder, file = old_folder(tmp_path / "data"), tmp_path / name
+    if not file.exists():
+        file.write_bytes(b"dear diary" * 100)
+    before = file.read_bytes()
+
+    with pytest.raises(StoreError, match="is another file and no backup; it stays"):
+        make_backup(folder, file)
+
+    assert before == file.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no named pipes in folders")
+def test_a_device_or_a_pipe_is_not_replaced_by_a_backup(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(StoreError, match="is no file; name one"):
+        make_backup(old_folder(tmp_path / "data"), tmp_path / "pipe")
+
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_backup_goes_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "backup.tar").symlink_to(tmp_path / "disk" / "backup.tar")
+    folder = old_folder(tmp_path / "data")
+
+    for _ in range(2):
+        make_backup(folder, tmp_path / "backup.tar")
+
+    assert (tmp_path / "backup.tar").is_symlink()
+    assert ["backup.tar"] == [path.name for path in (tmp_path / "disk").iterdir()]
+
+
 def test_a_backup_that_fails_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_space(_: int) -> None:
         raise OSError(28, "No space left on device")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.cli import console
-from engine.cli.console import read_file
+from engine.cli.console import read_file, write_file
 from engine.errors import InvalidRequest
 from tests.engine.shell import Shell
 
@@ -42,6 +42,16 @@ def test_what_a_command_pipes_is_read_to_its_end() -> None:
     assert writer.stdout is not None
     with writer, writer.stdout:
         assert 300_000 == len(read_file(Path(f"/dev/fd/{writer.stdout.fileno()}")))
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+
+    with pytest.raises(InvalidRequest, match="it is a device or a pipe"):
+        write_file(tmp_path / "pipe.png", b"picture")
+
+    assert ["pipe.png"] == [path.name for path in tmp_path.iterdir()]
+    assert (tmp_path / "pipe.png").is_fifo()
 
 
 @pytest.mark.parametrize("scale", ["nan", "inf", "-inf"])
