@@ -64,6 +64,35 @@ def speaking() -> Iterator[None]:
     except KeyboardInterrupt:
         errors.print("Stopped.")
         sys.exit(INTERRUPTED)
+    finally:
+        _release()
+
+
+_reserved: set[Path] = set()
+
+
+def reserve(path: Path) -> bool:
+    """Whether *path* is free. It is then an empty file while the command runs, so that no other command takes it.
+
+    In a missing or unwritable folder nothing is made.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except FileExistsError:
+        return False
+    except OSError:
+        return not path.exists()
+    _reserved.add(path)
+    return True
+
+
+def _release() -> None:
+    """Delete the reserved files to which nothing was written."""
+    for path in _reserved:
+        with contextlib.suppress(OSError):
+            if not path.stat().st_size:
+                path.unlink()
+    _reserved.clear()
 
 
 def calm_torch() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.cli.console import check_writable, is_folder, read_file
+from engine.cli.console import check_writable, is_folder, read_file, reserve
 from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import open_own
 from engine.images.pictures import pixels_sha256
@@ -84,10 +84,10 @@ def find_place(out: Path | None, usual: str, *, resume: bool = False) -> Path:
 
 
 def unused(place: Path) -> Path:
-    """*place*, or ``name.2.png``, ``name.3.png`` …: the first name without a file or numbered files."""
+    """*place*, or ``name.2.png``, ``name.3.png`` …: the first name without a file or numbered files, reserved."""
     stems = (place.stem, *(f"{place.stem}.{number}" for number in range(2, MOST_ALIKE)))
     free = (place.with_stem(stem) for stem in stems if not _numbered_files(place.with_stem(stem)))
-    found = next((one for one in free if not one.exists()), None)
+    found = next((one for one in free if reserve(one)), None)
     if found is None:
         raise InvalidRequest(f"There are {MOST_ALIKE} files named like {place}; name another --out.")
     return found

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from engine.cli import console
-from engine.cli.console import read_file, write_file
+from engine.cli._dream.order import unused
+from engine.cli.console import read_file, speaking, write_file
 from engine.errors import InvalidRequest
 from tests.engine.shell import Shell
 
@@ -42,6 +43,16 @@ def test_what_a_command_pipes_is_read_to_its_end() -> None:
     assert writer.stdout is not None
     with writer, writer.stdout:
         assert 300_000 == len(read_file(Path(f"/dev/fd/{writer.stdout.fileno()}")))
+
+
+def test_of_two_commands_at_once_each_has_a_name(tmp_path: Path) -> None:
+    """Both look for a name before either has written anything."""
+    with speaking():
+        places = [unused(tmp_path / "dream-7.png") for _ in range(3)]
+        write_file(places[1], b"picture")
+
+    assert ["dream-7.png", "dream-7.2.png", "dream-7.3.png"] == [place.name for place in places]
+    assert ["dream-7.2.png"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
