@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from PIL import Image
 
+from engine.cli._dream.order import unused
 from engine.cli._pictures import SEEN
 from engine.cli.console import (
     Bar,
@@ -84,6 +85,7 @@ def search(
         raise InvalidRequest(" ".join([nothing, *_reasons(problems)]))
     mends = "The index of this folder was damaged and has been rebuilt." if mended else ""
     notes = [text for text in (note, *wish.notes, mends, _told(problems)) if text]
+    place = out or unused(place)  # only now, because FOLDER may be the place of the sheet
     _draw(folder, found, place)
     if as_json:
         record = {

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from engine.cli._dream.order import unused
 from engine.cli.console import check_writable, printable, read_file, write_file
 from engine.errors import InvalidRequest
 from engine.images.opening import open_reduced
@@ -21,7 +22,7 @@ LARGEST = max(LARGEST_SIDE.values())
 
 def evolution(
     folder: Annotated[Path, typer.Argument(help="The folder of dream --snapshots.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="A .gif, .webp or .mp4 file.")] = Path("evolution.webp"),
+    out: Annotated[Path | None, typer.Option(help="A .gif, .webp or .mp4 file.", show_default="evolution.webp")] = None,
     picture: Annotated[
         Path | None, typer.Option(help="The finished picture, as the last frame.", show_default=False)
     ] = None,
@@ -33,8 +34,9 @@ def evolution(
     ] = "",
 ) -> None:
     """Make a timelapse of one picture from the snapshots in FOLDER."""
-    check_kind(out.suffix)
-    check_writable(out)
+    place = out or Path("evolution.webp")
+    check_kind(place.suffix)
+    check_writable(place)
     snapshots = _snapshots(folder)
     if of and of not in snapshots:
         raise InvalidRequest(f"{folder} has no snapshots of {of}. Available: {_listed(snapshots)}.")
@@ -42,8 +44,9 @@ def evolution(
         raise InvalidRequest(f"{folder} has snapshots of several pictures. Choose one with --of: {_listed(snapshots)}.")
     paths = [path for _, path in sorted(snapshots[of or next(iter(snapshots))])]
     frames = [open_reduced(read_file(path), LARGEST) for path in [*paths, *([picture] if picture else [])]]
-    write_file(out, animate(frames, out.suffix))
-    typer.echo(f"{printable(out)}  {len(frames)} pictures")
+    place = out or unused(place)
+    write_file(place, animate(frames, place.suffix))
+    typer.echo(f"{printable(place)}  {len(frames)} pictures")
 
 
 def _snapshots(folder: Path) -> dict[str, list[tuple[int, Path]]]:

@@ -101,16 +101,16 @@ def prepare(
     shape: Shape = "crop",
     min_side: MinSide = 0,
     cache_gb: CacheSize = 20.0,
-    sheet: Annotated[Path, typer.Option(help="Where to write the contact sheet: a PNG or a folder.")] = Path(
-        "contact-sheet.png"
-    ),
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the contact sheet: a PNG or a folder.", show_default="contact-sheet.png"),
+    ] = None,
 ) -> None:
     """Show what a run would learn from: counts, the files left out and why, a contact sheet."""
     from engine.images.pictures import to_png
     from engine.training.finetune.pictures import read_classes, read_folder
 
-    place = find_place(sheet, "contact-sheet.png")
-    check_writable(place)
+    check_writable(find_place(sheet, "contact-sheet.png", resume=True))
     with Bar("Reading") as bar:
         found = read_folder(
             folder,
@@ -133,6 +133,7 @@ def prepare(
         for item in found.skipped:
             table.add_row(escape(printable(item.file)), escape(printable(item.why)))
         out.print(table)
+    place = find_place(sheet, "contact-sheet.png")  # only now, because FOLDER may be its place
     write_file(place, to_png(found.sheet()))
     out.print(escape(printable(place)))
 

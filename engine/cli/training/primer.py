@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli._dream.order import find_place
+from engine.cli._dream.order import find_place, unused
 from engine.cli.console import INTERRUPTED, Threads, calm_torch, check_writable, errors, write_file
 from engine.images.pictures import contact_sheet, to_png
 
@@ -89,7 +89,7 @@ def about() -> None:
 @primer.command()
 def paint(
     caption: Annotated[str, typer.Argument(help="As in “a red circle on a blue background”.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="A PNG file, or a folder.")] = Path("painted.png"),
+    out: Annotated[Path | None, typer.Option(help="A PNG file, or a folder.", show_default="painted.png")] = None,
     size: Annotated[int, typer.Option(min=16, max=1024, help="Pixels a side.")] = 256,
     seed: Annotated[int, typer.Option(help="Of the first picture.")] = 0,
     count: Annotated[int, typer.Option(min=1, max=64, help="Number of pictures on the sheet.")] = 1,
@@ -134,13 +134,14 @@ primer.command()(train)
 @primer.command()
 def average(
     files: Annotated[list[Path], typer.Argument(help="Finished weights of one net, two or more.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="A safetensors file.")] = Path("average.safetensors"),
+    out: Annotated[Path | None, typer.Option(help="A safetensors file.", show_default="average.safetensors")] = None,
 ) -> None:
     """Average FILES, the results of runs with different seeds, into one file of weights."""
     from engine.primer.tasks import remake
 
     if len(files) < 2:
         raise typer.BadParameter("An average needs two files or more.", param_hint="FILES")
-    check_writable(out)
-    remake.average(files, out)
-    typer.echo(str(out))
+    place = out or unused(Path("average.safetensors"))
+    check_writable(place)
+    remake.average(files, place)
+    typer.echo(str(place))

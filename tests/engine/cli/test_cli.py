@@ -189,6 +189,12 @@ def test_the_painter_paints_without_any_net(shell: Shell) -> None:
     assert blue > red
 
 
+def test_the_painter_replaces_no_other_picture_unless_it_is_named(shell: Shell) -> None:
+    said = [shell("primer", "paint", "a red circle", "--size", 64).out for _ in range(2)]
+
+    assert ["painted.png\n", "painted.2.png\n"] == said
+
+
 def test_the_painter_too_may_be_given_a_folder(shell: Shell, tmp_path: Path) -> None:
     said = shell("primer", "paint", "a red circle", "--out", "new", "--size", 64)
 

@@ -38,6 +38,16 @@ def test_prepare_counts_and_lists_what_is_left_out(shell: Shell, tmp_path: Path)
     assert Image.open(tmp_path / "sheet.png").width > 32
 
 
+def test_prepare_replaces_no_other_sheet_unless_it_is_named(shell: Shell, tmp_path: Path) -> None:
+    save_scenes(tmp_path / "scenes", 3)
+
+    for _ in range(2):
+        said = shell("train", "prepare", tmp_path / "scenes", "--image-size", 16)
+        assert (0, True) == (said.status, "3 pictures" in said.out), said.err
+
+    assert ["contact-sheet.2.png", "contact-sheet.png"] == sorted(path.name for path in Path().glob("*.png"))
+
+
 def test_prepare_refuses_a_folder_that_is_missing(shell: Shell) -> None:
     said = shell("train", "prepare", "absent")
     assert (2, "error: absent is not a folder.") == (said.status, said.err.strip())

@@ -71,6 +71,14 @@ def test_a_picture_finds_its_like_but_not_itself(shell: Shell) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_no_other_sheet_is_replaced_unless_it_is_named(shell: Shell) -> None:
+    places = [shell("search", "album", "a circle").out.splitlines()[-1] for _ in range(2)]
+    named = [shell("search", "album", "a circle", "--out", "sheet.png").out.splitlines()[-1] for _ in range(2)]
+
+    assert ["search-a-circle.png", "search-a-circle.2.png", "sheet.png", "sheet.png"] == [*places, *named]
+
+
+@pytest.mark.usefixtures("folder")
 def test_every_picture_is_looked_at_once(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.guidance.clip_score import Judge
 

@@ -37,6 +37,12 @@ def test_snapshots_are_shown_in_their_order_and_then_the_finished_picture(shell:
     assert [20, 90, 160, 250] == pytest.approx(light, abs=3)
 
 
+def test_no_other_film_is_replaced_unless_it_is_named(shell: Shell, way: Path) -> None:
+    films = [shell("evolution", way, "--of", "x-0").out for _ in range(2)]
+
+    assert ["evolution.webp  3 pictures\n", "evolution.2.webp  3 pictures\n"] == films
+
+
 def test_the_finished_picture_may_have_been_enlarged(shell: Shell, way: Path) -> None:
     Image.new("L", (8000, 8000), 250).save("x.png")
 
