@@ -25,6 +25,8 @@ def restore(folder: Path, source: Path, *, replace: bool = False) -> str:
     Raises FolderInUse while a bot uses the folder. Raises StoreError for a damaged archive, or if the folder holds
     data and *replace* is false. Nothing is changed before everything is checked.
     """
+    if source.exists() and not (source.is_file() or source.is_dir()):  # a pipe without a writer would be waited for
+        raise StoreError(f"{source} is no file.")
     lock = FolderLock(folder)
     with in_words(folder):
         lock.acquire()

@@ -131,6 +131,14 @@ def test_no_other_file_is_replaced_by_a_backup(tmp_path: Path, name: str) -> Non
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no named pipes in folders")
+def test_a_pipe_is_no_backup_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(StoreError, match="pipe is no file"):
+        restore(tmp_path / "data", tmp_path / "pipe")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no named pipes in folders")
 def test_a_device_or_a_pipe_is_not_replaced_by_a_backup(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 
