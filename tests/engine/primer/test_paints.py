@@ -18,7 +18,7 @@ from engine.runtime.runtime import Runtime
 from tests.engine.tiny import paint
 
 RED_ON_BLUE = "a red circle on a blue background"
-STEPS = {"clip_diffusion": 12, "pixels": 40, "vqgan_clip": 40}
+STEPS = {"clip_diffusion": 8, "pixels": 20, "vqgan_clip": 40}
 COUNTS = {"clip_diffusion": 2, "pixels": 4, "vqgan_clip": 2}
 """Images of one request. `pixels` cannot draw a circle: some of its images are better than others."""
 METHODS = pytest.mark.parametrize("method", list(STEPS))
