@@ -89,12 +89,28 @@ async def _start_worker(_: Sequence[str], environ: Mapping[str, str]) -> EngineP
 
 async def _forked(make: Callable[[int, int], BaseProcess], environ: Mapping[str, str]) -> EngineProcess:
     link = await SocketPair.make()
-    near, far = os.pipe()
-    try:
-        process = make(link.far.fileno(), far)
+
+    def start(output: int) -> BaseProcess:
+        process = make(link.far.fileno(), output)
         process.start()
+        return process
+
+    try:
+        process = await forked(start)
     except BaseException:
         link.close()
+        raise
+    child = EngineProcess(process, await link.accept(), environ.get(WORKER_VARIABLE, ""))  # type: ignore[arg-type]
+    child.listen()
+    return child
+
+
+async def forked(start: Callable[[int], BaseProcess]) -> Forked:
+    """The process that *start* starts with the descriptor of its output."""
+    near, far = os.pipe()
+    try:
+        process = start(far)
+    except BaseException:
         os.close(near)
         raise
     finally:
@@ -102,10 +118,7 @@ async def _forked(make: Callable[[int, int], BaseProcess], environ: Mapping[str,
     output = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(output), os.fdopen(near, "rb"))
-    forked, name = Forked(process, output), environ.get(WORKER_VARIABLE, "")
-    child = EngineProcess(forked, await link.accept(), name)  # type: ignore[arg-type]
-    child.listen()
-    return child
+    return Forked(process, output)
 
 
 def _context() -> ForkServerContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import re
 import signal
@@ -20,6 +21,8 @@ from bot.playground.server.actions.people import AttachedFile
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.world.entities import Member, User
 from tests.engine.images import hostile
+from tests.fork_server import Forked, forked
+from tests.torch_server import BotProcess, run_python, start_python
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,18 +34,9 @@ def environ(folder: Path, **more: str) -> dict[str, str]:
 
 async def ran(folder: Path, *arguments: str, **more: str) -> tuple[int, str]:
     """Exit code and everything that was printed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bot",
-        *arguments,
-        cwd=ROOT,
-        env=environ(folder, **more),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode or 0, out.decode()
+    run = functools.partial(run_python, "-m", "bot", *arguments, cwd=ROOT, env=environ(folder, **more), kind=BotProcess)
+    done = await asyncio.to_thread(run)
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("command", [["run"], []], ids=["run", "no command"])
@@ -125,7 +119,7 @@ async def test_health_is_the_exit_status(tmp_path: Path) -> None:
 class Running:
     """A bot in a process of its own, on a local Discord, with the fake engine for a child."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | Forked) -> None:
         self.process = process
         self.log = ""
 
@@ -146,24 +140,29 @@ class Running:
 
 
 @asynccontextmanager
-async def running(folder: Path, site: LocalDiscord, **more: str) -> AsyncIterator[Running]:
+async def running(folder: Path, site: LocalDiscord, *, executed: bool = False, **more: str) -> AsyncIterator[Running]:
+    """The bot, forked from a warm process or, which takes a second longer, *executed*."""
     fake = folder / "fake-python"
     fake.write_text(f"#!/bin/sh\nexec {sys.executable} -m tests.fake_engine\n")
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     (folder / "config.toml").write_text(f'[engine]\npython = "{fake}"\n')
     Link(site.port, site.authority.pem, site.world.app.token).write(folder / "link.json")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bot",
-        "run",
-        "--config",
-        str(folder / "config.toml"),
-        cwd=ROOT,
-        env=environ(folder, DREAMBOT_PLAYGROUND=str(folder / "link.json"), **more),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    arguments = ("-m", "bot", "run", "--config", str(folder / "config.toml"))
+    env = environ(folder, DREAMBOT_PLAYGROUND=str(folder / "link.json"), **more)
+    process: asyncio.subprocess.Process | Forked
+    if executed or sys.platform != "linux":
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            cwd=ROOT,
+            env=env,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    else:
+        process = await forked(
+            lambda output: start_python(*arguments, cwd=ROOT, env=env, out=output, err=output, kind=BotProcess)
+        )
     try:
         yield Running(process)
     finally:
@@ -180,13 +179,13 @@ def children(pid: int) -> list[str]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_a_running_bot_is_small_knows_no_torch_and_ends_at_a_signal(tmp_path: Path) -> None:
-    async with LocalDiscord() as site, running(tmp_path, site) as bot:
+    async with LocalDiscord() as site, running(tmp_path, site, executed=True) as bot:
         await bot.until("ready as Dreambot")
         status = Path(f"/proc/{bot.process.pid}/status").read_text()
         hidden = os.geteuid() != 0  # the bot hides its memory from all but the superuser
         loaded = "" if hidden else Path(f"/proc/{bot.process.pid}/maps").read_text()
 
-        bot.process.send_signal(signal.SIGTERM)
+        os.kill(bot.process.pid, signal.SIGTERM)
 
         assert 0 == await bot.ended()
         assert int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) < 150 * 1024
@@ -209,7 +208,7 @@ async def test_a_picture_under_way_is_finished_before_the_bot_obeys_a_signal(tmp
             while "▰" not in str(site.messages.seen_by(channel.id, person)[0].embeds):
                 await asyncio.sleep(0.02)
 
-        bot.process.send_signal(signal.Signals[name])
+        os.kill(bot.process.pid, signal.Signals[name])
 
         assert 0 == await bot.ended()
         [message] = site.messages.seen_by(channel.id, person)
@@ -237,7 +236,7 @@ async def test_hostile_pictures_do_not_hold_up_a_signal(tmp_path: Path) -> None:
                 while len(children(bot.process.pid)) < 2:  # the engine, and a decoder
                     await asyncio.sleep(0.01)
 
-        bot.process.send_signal(signal.SIGTERM)
+        os.kill(bot.process.pid, signal.SIGTERM)
 
         assert 0 == await bot.ended()
         assert not re.search("Traceback|handlers did not finish|closed|disconnected", bot.log)
@@ -255,9 +254,10 @@ async def test_a_token_that_discord_does_not_accept_is_said_in_words(tmp_path: P
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_children_of_the_bot_do_not_inherit_the_token(tmp_path: Path) -> None:
-    async with LocalDiscord() as site, running(tmp_path, site, DISCORD_TOKEN="secret-of-the-environment") as bot:
+    secret = "secret-of-the-environment"
+    async with LocalDiscord() as site, running(tmp_path, site, executed=True, DISCORD_TOKEN=secret) as bot:
         await bot.until("ready as Dreambot")
         environments = [Path(f"/proc/{child}/environ").read_bytes() for child in children(bot.process.pid)]
 
     assert environments
-    assert not any(b"secret-of-the-environment" in environment for environment in environments)
+    assert not any(secret.encode() in environment for environment in environments)

@@ -8,8 +8,6 @@ import io
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 import tarfile
 from collections.abc import Callable
 from contextlib import closing
@@ -26,6 +24,7 @@ from bot.operations.restore import restore
 from bot.storage import DATABASE
 from tests.bot.core import ANN, BOB, Core, config, dream, origin, running_core
 from tests.bot.storage.test_old_data import DREAM, old_folder
+from tests.torch_server import BotProcess, run_python
 
 SHA = hashlib.sha256(b"attached").hexdigest()
 
@@ -303,9 +302,7 @@ def test_from_the_shell_a_backup_is_made_and_put_back(tmp_path: Path) -> None:
 
     def run(*arguments: str, data: str) -> tuple[int, str]:
         environ = {**os.environ, "DREAMBOT_DATA": str(tmp_path / data)}
-        done = subprocess.run(
-            [sys.executable, "-m", "bot", *arguments], env=environ, capture_output=True, text=True, check=False
-        )
+        done = run_python("-m", "bot", *arguments, cwd=tmp_path, env=environ, kind=BotProcess)
         return done.returncode, done.stdout + done.stderr
 
     file = str(tmp_path / "b.tar")
