@@ -62,7 +62,7 @@ coverage: install-dev
 	$(PYTEST) --cov=bot --cov=engine --cov-branch --cov-report=term
 
 pictures: install-dev
-	DREAMBOT_PICTURES=docs/pictures $(PY) -m pytest tests/browser/test_tour.py
+	DREAMBOT_PICTURES=docs/pictures $(PY) -m pytest -m slow tests/browser/test_tour.py
 
 check: install-dev
 	$(VENV)/bin/ruff format --check .

@@ -25,6 +25,7 @@ def patience() -> Iterator[None]:
     expect.set_options(timeout=PATIENCE)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not all(path.is_file() for path in WEIGHTS), reason="the small model's weights are not in this checkout"
 )
