@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import random
 import statistics
@@ -24,6 +25,7 @@ from tests.wire.world import World
 HARMLESS = to_png(Image.effect_noise((512, 384), 40).convert("RGB"))
 OWN_MEGABYTES, TREE_MEGABYTES = 100, 150
 SENDERS, FILES = 20, 200
+MAKERS = (*hostile.REFUSED.values(), *hostile.DECODED.values())
 
 
 def newcomer(world: World, number: int) -> Person:
@@ -104,16 +106,23 @@ class Peak:
         assert own < OWN_MEGABYTES and tree < TREE_MEGABYTES, (own, tree)
 
 
+def drawn(senders: int, files: int) -> list[list[bytes]]:
+    """Hostile files for each sender; each is made once."""
+    made = functools.cache(lambda make: make())
+    dice = [random.Random(number) for number in range(senders)]
+    return [[made(one.choice(MAKERS)) for _ in range(files)] for one in dice]
+
+
 @pytest.fixture
-def made() -> list[bytes]:
-    """The hostile files; made before memory is measured."""
-    return [make() for make in (*hostile.REFUSED.values(), *hostile.DECODED.values())]
+def few() -> list[list[bytes]]:
+    """Three files of each of three senders; made before memory is measured."""
+    return drawn(3, 3)
 
 
-def drawn(number: int, made: list[bytes]) -> list[bytes]:
-    """The files that one of SENDERS sends."""
-    dice = random.Random(number)
-    return [dice.choice(made) for _ in range(FILES // SENDERS)]
+@pytest.fixture
+def many() -> list[list[bytes]]:
+    """FILES of SENDERS; made before memory is measured."""
+    return drawn(SENDERS, FILES // SENDERS)
 
 
 async def attack(world: World, files: list[list[bytes]]) -> tuple[int, int]:
@@ -150,13 +159,11 @@ async def honest(person: Person, times: int) -> tuple[float, float]:
 
 @pytest.mark.bot(quota={"units": 0.0})
 async def test_hostile_pictures_are_refused_while_others_are_painted(
-    world: World, max_: Person, made: list[bytes]
+    world: World, max_: Person, few: list[list[bytes]]
 ) -> None:
     peak = Peak()
     with peak.looking():
-        (refused, taken), _ = await asyncio.gather(
-            attack(world, [drawn(number, made)[:3] for number in range(3)]), honest(max_, 2)
-        )
+        (refused, taken), _ = await asyncio.gather(attack(world, few), honest(max_, 2))
 
     assert 9 == refused + taken
     peak.check()
@@ -166,13 +173,12 @@ async def test_hostile_pictures_are_refused_while_others_are_painted(
 @pytest.mark.timeout(400)
 @pytest.mark.bot(quota={"units": 0.0}, queue={"total": 500})
 async def test_twenty_senders_of_two_hundred_files_disturb_nobody(
-    world: World, max_: Person, made: list[bytes]
+    world: World, max_: Person, many: list[list[bytes]]
 ) -> None:
     """Prints how long honest pictures take, compared with the same senders' jobs from harmless pictures (-s)."""
     world.allow("429", "10062", "handlers did not finish")
-    hostile_files = [drawn(number, made) for number in range(SENDERS)]
     accepted = {make() for make in hostile.DECODED.values()}
-    harmless_files = [[HARMLESS for data in files if data in accepted] for files in hostile_files]
+    harmless_files = [[HARMLESS for data in files if data in accepted] for files in many]
     crowd = asyncio.create_task(attack(world, harmless_files))
     await asyncio.sleep(1)
     usual = await honest(max_, 8)
@@ -180,7 +186,7 @@ async def test_twenty_senders_of_two_hundred_files_disturb_nobody(
 
     peak = Peak()
     with peak.looking():
-        attacking = asyncio.create_task(attack(world, hostile_files))
+        attacking = asyncio.create_task(attack(world, many))
         await asyncio.sleep(1)
         under = await honest(max_, 8)
         refused, taken = await attacking
