@@ -87,10 +87,10 @@ def test_one_change_for_all_views_or_one_for_each() -> None:
 
 def test_the_gradient_reaches_the_picture_and_is_that_of_the_differences() -> None:
     torch.manual_seed(0)
-    picture = torch.randn(1, 3, 20, 20, dtype=torch.float64, requires_grad=True)
-    cuts = draw_cuts(CutRecipe(2, augment=ALL), 7, 0, 0, (20, 20), 12)
-    assert torch.autograd.gradcheck(lambda x: cut(x, [cuts], 12), picture, atol=1e-4)
-    (gradient,) = torch.autograd.grad(cut(picture, [cuts], 12).square().sum(), picture)
+    picture = torch.randn(1, 3, 12, 12, dtype=torch.float64, requires_grad=True)
+    cuts = draw_cuts(CutRecipe(2, augment=ALL), 7, 0, 0, (12, 12), 8)
+    assert torch.autograd.gradcheck(lambda x: cut(x, [cuts], 8), picture, atol=1e-4)
+    (gradient,) = torch.autograd.grad(cut(picture, [cuts], 8).square().sum(), picture)
     assert (gradient != 0).float().mean() > 0.5
 
 

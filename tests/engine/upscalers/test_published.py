@@ -191,7 +191,7 @@ HALF_FACTOR = 4
 @pytest.mark.parametrize("name", TINY)
 def test_half_precision_is_near(nets: dict[str, UpscalerNet], name: str) -> None:
     """Each layer rounds its result once, by half of the format's epsilon; independent errors add up like a root."""
-    half, x = recognise(name, tensors(TINY[name]), CPU, torch.bfloat16), to_tensor(photo(24, 24))[None]
+    half, x = recognise(name, tensors(TINY[name]), CPU, torch.bfloat16), to_tensor(photo(16, 16))[None]
     assert (torch.bfloat16, name.startswith("swinir")) == (half.dtype, half.autocast)
     layers = sum(isinstance(module, torch.nn.Conv2d | torch.nn.Linear) for module in nets[name].net.modules())
 
