@@ -89,6 +89,7 @@ def _run(arguments: Sequence[str], cwd: str, env: dict[str, str], out: Any, err:
     os.chdir(cwd)
     os.dup2(out.detach(), 1)
     os.dup2(err.detach(), 2)
+    sys.stdout, sys.stderr = (os.fdopen(n, "w", 1, encoding="utf-8", closefd=False) for n in (1, 2))
     sys.path[:0] = [cwd, *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
     option, what, *sys.argv[1:] = arguments
     if option == "-m":

@@ -32,10 +32,15 @@ def environ(folder: Path, **more: str) -> dict[str, str]:
     return {**kept, "DREAMBOT_DATA": str(folder / "data"), "PYTHONUNBUFFERED": "1", **more}
 
 
-async def ran(folder: Path, *arguments: str, **more: str) -> tuple[int, str]:
-    """Exit code and everything that was printed."""
-    run = functools.partial(run_python, "-m", "bot", *arguments, cwd=ROOT, env=environ(folder, **more), kind=BotProcess)
-    done = await asyncio.to_thread(run)
+async def ran(folder: Path, *arguments: str, executed: bool = False, **more: str) -> tuple[int, str]:
+    """Exit code and everything that was printed; *executed* as in `running`."""
+    words, env = ("-m", "bot", *arguments), environ(folder, **more)
+    if executed:
+        command, pipe = (sys.executable, *words), asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe)
+        out, err = await process.communicate()
+        return process.returncode or 0, (out + err).decode()
+    done = await asyncio.to_thread(functools.partial(run_python, *words, cwd=ROOT, env=env, kind=BotProcess))
     return done.returncode, done.stdout + done.stderr
 
 
@@ -86,7 +91,7 @@ async def test_a_full_disk_is_said_when_the_settings_are_printed(tmp_path: Path)
 
 
 async def test_the_settings_are_printed_in_utf_8_whatever_the_terminal_has(tmp_path: Path) -> None:
-    code, out = await ran(tmp_path, "config", PYTHONIOENCODING="ascii")
+    code, out = await ran(tmp_path, "config", executed=True, PYTHONIOENCODING="ascii")
 
     assert (0, (ROOT / "config.example.toml").read_text(encoding="utf-8")) == (code, out)
 
