@@ -9,6 +9,7 @@ from bot.operations.metrics import totals
 from bot.operations.status import Status
 from bot.text import count, number, relative, shorten
 from engine.protocol.messages import WorkerState
+from engine.requests.request import adapter_key, known_adapters
 
 _FIELD = 1000
 """Most characters of a field."""
@@ -24,9 +25,11 @@ def engine_embed(status: Status, host: bool) -> discord.Embed:
     """State, capabilities and speed of the engine; for a *host* also waits, memory and errors."""
     embed = discord.Embed(title="The engine", colour=COLOUR, description=_state(status))
     if status.ready is not None:
+        adapters = [name for name in known_adapters() if adapter_key(name) not in status.ready.unavailable]
         for name, values in (
             ("Methods", status.ready.methods),
             ("Models", status.ready.models),
+            *([("Adapters", tuple(adapters))] if adapters else []),
             ("Upscalers", status.ready.upscalers),
         ):
             embed.add_field(name=name, value=shorten(", ".join(values) or "none", _FIELD))

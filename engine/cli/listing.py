@@ -10,12 +10,21 @@ from engine.catalogue.models import MODELS
 from engine.catalogue.registry import entries
 from engine.cli.console import calm_torch
 from engine.requests.profiles import profile_rows
-from engine.requests.request import METHODS, SHIPPED, Options, option_names, option_span, option_text
+from engine.requests.request import (
+    METHODS,
+    SHIPPED,
+    Options,
+    adapter_key,
+    known_adapters,
+    option_names,
+    option_span,
+    option_text,
+)
 from engine.upscalers import upscaler_names
 
 
 def models() -> None:
-    """List the models with their sizes and methods, and whether they are installed."""
+    """List models, adapters and upscalers with their sizes and methods, and whether they are installed."""
     calm_torch()
     from engine.worker.capabilities import look_around
 
@@ -27,10 +36,13 @@ def models() -> None:
         sizes = f"{model.size[0]}×{model.size[1]}\n[dim]{others if model.smallest < model.largest else 'only'}[/dim]"
         here = "yes" if model.name in ready.models else ready.unavailable[model.name].partition("; run ")[0]
         table.add_row(f"[bold]{model.name}[/bold]", escape(model.title), sizes, "\n".join(model.methods), escape(here))
+    for name, entry in known_adapters().items():
+        here = ready.unavailable.get(adapter_key(name), "yes").partition("; run ")[0]
+        table.add_row(f"[bold]{name}[/bold]", escape(entry.title), "", f"adapter of {entry.adapts}", escape(here))
     for name in upscaler_names():
         reason = ready.unavailable.get(f"upscaler {name}", "yes").partition("; run ")[0]
-        entry = entries().get(name)
-        title, size = (entry.title, f"{entry.size / 1e6:,.0f} MB" if entry.size else "") if entry else ("", "")
+        own = entries().get(name)
+        title, size = (own.title, f"{own.size / 1e6:,.0f} MB" if own.size else "") if own else ("", "")
         table.add_row(f"[bold]{name}[/bold]", escape(title or SHIPPED[name]), size, "upscale", escape(reason))
     console = Console(highlight=False)
     console.print(table)

@@ -142,7 +142,7 @@ def _describe(entry: Entry, folder: Folder) -> None:
         "kind": f"{entry.kind.value} of {entry.adapts}" if entry.adapts else entry.kind.value,
         "status": _state(entry, folder).replace("yes", "installed") or "not installed",
         "file": str(folder.find(entry) or folder.file(entry)),
-        "size": f"{'' if entry.exact else 'about '}{entry.size:,} bytes" if entry.size else "unknown",
+        "size": _size(entry, folder),
         "SHA-256": entry.sha256 or folder.expected(entry) or "not published",
         "licence": entry.licence,
         "from": "\n".join(entry.sources) or entry.page or "your own file",
@@ -156,6 +156,13 @@ def _describe(entry: Entry, folder: Folder) -> None:
         if value:
             table.add_row(f"[dim]{key}[/dim]", escape(value) if key != "status" else value)
     out.print(table)
+
+
+def _size(entry: Entry, folder: Folder) -> str:
+    if entry.size:
+        return f"{'' if entry.exact else 'about '}{entry.size:,} bytes"
+    path = folder.find(entry)
+    return f"{path.stat().st_size:,} bytes" if path else "unknown"
 
 
 def _state(entry: Entry, folder: Folder) -> str:

@@ -341,8 +341,7 @@ def build_options(model: Model, method: str, settings: Mapping[str, str]) -> Met
     chosen.pop(PROFILE, None)
     for key in chosen:
         if key not in option_names(METHODS[name]):
-            known = (*option_names(METHODS[name]), PROFILE)
-            refuse(ended(f"{name} has no option “{key}”{guess_option(key, known)}"))
+            refuse(ended(f"{name} has no option “{key}”{guess_option(key, (*option_names(METHODS[name]), PROFILE))}"))
     usual = dict(model.defaults.get(name, {})) | (profile.settings(model) if profile else {})
     try:
         options = METHODS[name].settle(usual, numbered(chosen, model))
@@ -357,9 +356,8 @@ def _profile(method: str, settings: Mapping[str, str]) -> Profile | None:
         return None
     found, able = find_profile(settings[PROFILE]), profiles_of(method)
     if found not in able:
-        names = " or ".join(profile.name for profile in able)
-        other = f"take method={found.method}, or profile={names}" if able else f"take method={found.method}"
-        refuse(f"The profile “{found.name}” is for {found.method}, not {method}: {other}.")
+        others = f", or profile={' or '.join(profile.name for profile in able)}" if able else ""
+        refuse(f"The profile “{found.name}” is for {found.method}, not {method}: take method={found.method}{others}.")
     return found
 
 
@@ -384,6 +382,8 @@ _BETWEEN = re.compile(r"\s*,?\s+|,(?=[a-z_]+=|$)")
 
 def find_model(name: str) -> Model:
     """The model of that name, or InvalidRequest with a guess."""
+    if name in (adapters := known_adapters()):
+        refuse(f"“{name}” is an adapter of {adapters[name].adapts}, not a model; choose it as the adapter.")
     if name not in MODELS:
         refuse(guessed(f"There is no model “{name}”", name, MODELS))
     return MODELS[name]

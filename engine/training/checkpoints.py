@@ -68,7 +68,10 @@ def save_tensors(
     metadata = {"flags": json.dumps(dict(flags)), "recipe": json.dumps(dict(recipe))}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
+        unfinished.path.touch()
+        mode = unfinished.path.stat().st_mode
         save_file(packed, unfinished.path, metadata)
+        unfinished.path.chmod(mode)  # safetensors leaves a file that only its owner may read
 
 
 def copy_weights(source: Path, target: Path) -> None:

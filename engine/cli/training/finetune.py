@@ -78,7 +78,18 @@ class _RunByDefault(TyperGroup):
 finetune = typer.Typer(no_args_is_help=True, cls=_RunByDefault)
 out = Console(highlight=False, emoji=False, soft_wrap=True)
 
-Size = Annotated[int, typer.Option("--image_size", "--image-size", min=8, max=1024, help="Pixels a side.")]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        "--image_size",
+        "--image-size",
+        min=8,
+        max=1024,
+        help="Pixels a side; without it, those of the weights.",
+        show_default=False,
+    ),
+]
+Source = Annotated[str, typer.Option("--from", help="primer, a checkpoint's name (lsun-bedroom), a file, or scratch.")]
 Shape = Annotated[Literal["crop", "pad"], typer.Option(help="Cut the middle out, or pad with the mean colour.")]
 MinSide = Annotated[
     int, typer.Option("--min_side", "--min-side", min=0, help="Least shorter side in pixels; 0 = image_size.")
@@ -97,7 +108,8 @@ def about() -> None:
 @finetune.command()
 def prepare(
     folder: Annotated[Path, typer.Argument(help="Your pictures.", show_default=False)],
-    image_size: Size = 256,
+    source: Source = "primer",
+    image_size: Size = None,
     shape: Shape = "crop",
     min_side: MinSide = 0,
     cache_gb: CacheSize = 20.0,
@@ -109,12 +121,13 @@ def prepare(
     """Show what a run would learn from: counts, the files left out and why, a contact sheet."""
     from engine.images.pictures import to_png
     from engine.training.finetune.pictures import read_classes, read_folder
+    from engine.training.finetune.start import image_size_of
 
     check_writable(find_place(sheet, "contact-sheet.png", resume=True))
     with Bar("Reading") as bar:
         found = read_folder(
             folder,
-            image_size,
+            image_size or image_size_of(source),
             shape=shape,
             min_side=min_side,
             cache=_cache(cache_gb),
@@ -143,9 +156,7 @@ def run(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Your pictures.", show_default=False)],
     name: Annotated[str, typer.Option("--out", help="Name of the new model.", show_default=False)],
-    source: Annotated[
-        str, typer.Option("--from", help="primer, a checkpoint's name (lsun-bedroom), a file, or scratch.")
-    ] = "primer",
+    source: Source = "primer",
     shape: Shape = "crop",
     min_side: MinSide = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
@@ -159,6 +170,7 @@ def run(
     them. The same command resumes an interrupted run.
     """
     calm_torch()
+    from engine.catalogue.registry import is_configured
     from engine.primer.folder import training_folder
     from engine.runtime.device import find_device
     from engine.training.finetune.command import Training
@@ -166,6 +178,8 @@ def run(
     from engine.training.finetune.ranks import join
 
     flags, options = read_words(context.args)
+    if is_configured(name):
+        raise InvalidRequest(f"[models.{name}] in config.toml would hide the result; choose another --out.")
     ranks = join(options.batch_size)
     wanted = f"cuda:{ranks.local}" if ranks.world > 1 and device == "auto" and _has_cuda() else device
     with TrainBar(name) as bar:
@@ -188,11 +202,12 @@ def run(
             raise typer.Exit(INTERRUPTED) from None
     if ranks.leads:
         place = training.finish()
+        if tuner.past_best:
+            bar.note(tuner.past_best)
         out.print(f"{escape(str(place))}\nReport: {escape(str(tuner.folder / 'report.html'))}")
         kind = "adapter" if training.is_adapter else "model"
-        out.print(
-            f"Paint with it: python -m engine dream “…” --{kind} {name}, or /dream {kind}:{name} after a restart."
-        )
+        out.print(f"Paint with it: python -m engine dream “…” --{kind} {name}")
+        out.print(f"A running bot offers /dream {kind}:{name} within 15 seconds.")
     ranks.leave()
 
 

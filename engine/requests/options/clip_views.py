@@ -318,6 +318,8 @@ def check_adapters(adapters: tuple[WeightedAdapter, ...], model: Model) -> None:
     """Raise InvalidRequest for an adapter that is unknown or belongs to another model."""
     known = known_adapters() if adapters else {}
     for one in adapters:
+        if one.name not in known and one.name in MODELS:
+            raise InvalidRequest(f"“{one.name}” is a model, not an adapter; choose it as the model.")
         if one.name not in known:
             available = guess(one.name, known_adapters(model.name) or known) if known else "; `train --lora` makes one"
             raise InvalidRequest(ended(f"Unknown adapter “{one.name}”{available}"))

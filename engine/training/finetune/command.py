@@ -109,8 +109,14 @@ class Training:
         skipped = f"{made.images:,}; {len(self.found.skipped):,} files left out" if self.found.skipped else made.images
         facts: dict[str, object] = {"Begun with": made.begun_with, "Pictures": skipped}
         facts |= {"Classes": ", ".join(showing.classes)}
-        facts |= {"Steps": f"{made.steps:,} of {options.batch_size} pictures", "Minutes": made.minutes}
-        facts |= {"Learning rate": options.lr, "Averages": options.ema_rate, "Prompts": "; ".join(showing.texts)}
+        facts |= {"Steps": f"{made.steps:,}, with {options.batch_size} pictures each"}
+        facts |= {"Time": f"{made.minutes:g} minutes", "Learning rate": options.lr}
+        facts |= {"Decay of the averages": options.ema_rate, "Prompts": "; ".join(showing.texts)}
+        if scores := self.tuner.scores:
+            best = min(scores, key=scores.__getitem__)
+            facts["Held-out loss"] = (
+                f"{[*scores.values()][-1]:.4g} at the end, lowest {scores[best]:.4g} at step {best:,}"
+            )
         if showing.model and showing.texts:
             facts["Guided by"] = showing.settings.get("perceptors") or MODELS[self.name].perceptor
         return {key: value for key, value in facts.items() if value != ""}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 FILE = "report.html"
-WIDTH, HEIGHT, MARGIN = 430, 200, 40
+WIDTH, HEIGHT, MARGIN = 430, 170, 24
 MOST_GRIDS = 12
 TITLES = {
     "loss": "Loss",
@@ -33,9 +33,10 @@ def write_report(folder: Path, name: str, rows: Sequence[Mapping[str, float]], f
     columns = [*TITLES, *dict.fromkeys(key for row in rows for key in row if key not in (*TITLES, "step"))]
     points = {column: [(row["step"], row[column]) for row in rows if column in row] for column in columns}
     curves = [_titled(TITLES.get(column, column), curve(found)) for column, found in points.items() if found]
-    grids = sorted(folder.glob("samples-*.png"))
-    stride = math.ceil(len(grids) / MOST_GRIDS) or 1
-    shown = [_titled(f"Step {int(path.stem.split('-')[1]):,}", _image(path)) for path in grids[::-1][::stride][::-1]]
+    grids = {int(path.stem.split("-")[1]): path for path in sorted(folder.glob("samples-*.png"))}
+    later = [step for step in grids if step]
+    steps = [0] * (0 in grids) + later[::-1][:: math.ceil(len(later) / MOST_GRIDS) or 1][::-1]
+    shown = [_titled(f"Step {step:,}" if step else "Before training", _image(grids[step])) for step in steps]
     table = "".join(f"<tr><th>{html.escape(k)}<td>{html.escape(str(v))}" for k, v in facts.items())
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
@@ -66,8 +67,8 @@ def curve(points: Sequence[tuple[float, float]]) -> str:
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img"><path fill="none" stroke="currentColor" '
         f'stroke-opacity=".3" d="M{MARGIN} {MARGIN}V{HEIGHT - MARGIN}H{WIDTH - MARGIN}"/>'
         f'<polyline fill="none" stroke="#3b82f6" stroke-width="1.5" points="{line}"/>'
-        f'<text x="{MARGIN}" y="{MARGIN - 8}">{high:.4g}</text><text x="{MARGIN}" y="{HEIGHT - 22}">{low:.4g}</text>'
-        f'<text x="{WIDTH - MARGIN}" y="{HEIGHT - 22}" text-anchor="end">step {right:,.0f}</text></svg>'
+        f'<text x="{MARGIN}" y="{MARGIN - 6}">{high:.4g}</text><text x="{MARGIN}" y="{HEIGHT - 8}">{low:.4g}</text>'
+        f'<text x="{WIDTH - MARGIN}" y="{HEIGHT - 8}" text-anchor="end">step {right:,.0f}</text></svg>'
     )
 
 

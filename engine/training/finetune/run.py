@@ -35,6 +35,8 @@ from engine.training.progress import Meter, Reporter
 HELD_OUT, MOST_HELD_OUT = 0.05, 64
 FEWEST = 20
 """Images from which on a share is held out."""
+WORSE = 1.1
+"""A run that ends with so many times its lowest held-out loss has passed its best."""
 MOST_BAD_STEPS = 20
 FREE = frozenset(("steps", "log_interval", "save_interval", "sample_interval", "keep", "wandb_project"))
 FREE |= {"prompts", "perceptor"}
@@ -122,7 +124,9 @@ class FineTuner:
         """Train to the end. Ctrl-C saves, and is raised again. Raises NotFinite or WeightsError (full disk)."""
         options, ledger = self.options, self._ledger(name)
         try:
-            if ledger and self.step and self._shows() and not self._grid_file.exists():
+            if not self.step:
+                self._grid(ledger)
+            elif ledger and self._shows() and not self._grid_file.exists():
                 self._paint_grid(ledger)  # a kill came between save and grid
             meter = self._meter()
             while self.step < options.steps:
@@ -258,6 +262,25 @@ class FineTuner:
         """The net of the first EMA rate."""
         net: UNetModel = self.emas[0].net  # type: ignore[assignment]
         return net
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """Step of each save → loss on the held-out images, where that is finite."""
+        return {int(row["step"]): row["held_out"] for row in self.log if math.isfinite(row.get("held_out", math.nan))}
+
+    @property
+    def past_best(self) -> str:
+        """A sentence for a run that was clearly better before; empty otherwise."""
+        scores = self.scores
+        best = min(scores, key=scores.__getitem__, default=self.step)
+        last = scores.get(self.step, math.inf)
+        if not scores or last <= WORSE * scores[best]:
+            return ""
+        now = f"{last:.4g}" if self.step in scores else "not finite"
+        return (
+            f"The held-out loss was lowest at step {best:,}: {scores[best]:.4g}, and it is {now} now. "
+            "Fewer steps or a lower lr may paint better."
+        )
 
     def result(self) -> UNetModel:
         """The averaged net, adapters merged."""

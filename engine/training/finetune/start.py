@@ -76,7 +76,7 @@ def load_start(source: str, given: Mapping[str, object], seed: int = 0) -> Train
         found = read_checkpoint(PRIMER_WEIGHTS / "diffusion.safetensors")
         net = UNetModel(_checked(PRIMER, {**found.flags, **given}))
         found.fill(net)
-        start = TrainingStart(net, PRIMER, found.sha256, "As this program.", PRIMER, perceptor=PRIMER)
+        start = TrainingStart(net, PRIMER, found.sha256, "MIT, the licence of dreambot.", PRIMER, perceptor=PRIMER)
     elif Path(source).is_file():
         start = _from_file(Path(source), given)
     elif Path(source).suffix in (".pt", ".pth", ".ckpt", ".safetensors"):
@@ -84,6 +84,18 @@ def load_start(source: str, given: Mapping[str, object], seed: int = 0) -> Train
     else:
         start = _from_entry(source, given)
     return start
+
+
+def image_size_of(source: str) -> int:
+    """Side of the images that weights learn from; the default of guided-diffusion for a file that does not say.
+
+    Raises InvalidRequest, ModelUnavailable or WeightsError.
+    """
+    path = PRIMER_WEIGHTS / "diffusion.safetensors" if source == PRIMER else Path(source)
+    if path.suffix == ".safetensors":
+        return read_flags(read_checkpoint(path).flags).image_size
+    named = source != SCRATCH and path.suffix not in (".pt", ".pth", ".ckpt")
+    return read_flags(find_entry(ALIASES.get(source, source)).flags if named else {}).image_size
 
 
 def _from_entry(name: str, given: Mapping[str, object]) -> TrainingStart:

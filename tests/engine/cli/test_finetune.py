@@ -48,6 +48,13 @@ def test_prepare_replaces_no_other_sheet_unless_it_is_named(shell: Shell, tmp_pa
     assert ["contact-sheet.2.png", "contact-sheet.png"] == sorted(path.name for path in Path().glob("*.png"))
 
 
+def test_prepare_takes_the_size_of_the_weights(shell: Shell, tmp_path: Path) -> None:
+    save_scenes(tmp_path / "mine", 1)
+    for source, side in ((), 64), (("--from", "lsun-bedroom"), 256), (("--from", "scratch"), 64):
+        assert f"the shorter side needs {side}" in shell("train", "prepare", "mine", *source).err
+    assert "There are no weights “nothing”" in shell("train", "prepare", "mine", "--from", "nothing").err
+
+
 def test_prepare_refuses_a_folder_that_is_missing(shell: Shell) -> None:
     said = shell("train", "prepare", "absent")
     assert (2, "error: absent is not a folder.") == (said.status, said.err.strip())
@@ -80,7 +87,19 @@ def test_a_trained_model_is_an_own_model_at_once(shell: Shell, trained: Said, tm
     assert "mine" in shell("models").out
     assert 0 == shell("weights", "verify", "mine").status
     assert "trained from scratch on 5 pictures" in (folder / "README.md").read_text()
-    assert (tmp_path / "training" / "finetune" / "mine" / "report.html").is_file()
+    report = tmp_path / "training" / "finetune" / "mine" / "report.html"
+    assert f"Report: {report}" in trained.out
+    assert "A running bot offers /dream model:mine within 15 seconds." in trained.out
+    assert "<th>Steps<td>2, with 4 pictures each" in report.read_text()
+    assert "at the end, lowest" in report.read_text()
+    assert "Before training" in report.read_text()
+
+
+def test_a_bot_of_another_user_may_read_the_model(trained: Said, tmp_path: Path) -> None:
+    usual = tmp_path / "usual"
+    usual.touch()
+    files = (tmp_path / "no weights" / "trained" / "mine").iterdir()
+    assert {usual.stat().st_mode} == {path.stat().st_mode for path in files}
 
 
 def test_an_export_loads_back_equal(shell: Shell, trained: Said, tmp_path: Path) -> None:
@@ -104,6 +123,13 @@ def test_a_name_that_is_taken_is_refused(shell: Shell, tmp_path: Path) -> None:
     save_scenes(tmp_path / "pictures", 2)
     said = shell("train", "pictures", "--from", "scratch", "--out", "primer", *TINY)
     assert (2, "error: The name “primer” is taken by a model; choose another.") == (said.status, said.err.strip())
+
+
+def test_a_name_of_the_configuration_is_refused_before_anything_is_trained(shell: Shell, tmp_path: Path) -> None:
+    save_scenes(tmp_path / "pictures", 2)
+    (tmp_path / "config.toml").write_text('[models.mine]\nfile = "w.pt"\nflags = { image_size = 64 }\n')
+    said = shell("train", "pictures", "--from", "scratch", "--out", "mine", *TINY)
+    assert "[models.mine] in config.toml would hide the result; choose another --out." in said.err
 
 
 def test_options_are_listed(shell: Shell) -> None:
@@ -140,6 +166,18 @@ def test_an_adapter_is_a_small_file_that_dream_takes(shell: Shell, adapter: Said
     pixels = [np.asarray(Image.open(tmp_path / f"{name}.png")).tobytes() for name in ("plain", "adapted", "again")]
     assert pixels[0] != pixels[1]
     assert pixels[0] == pixels[2]
+
+
+def test_adapters_are_listed_and_not_taken_for_models(shell: Shell, adapter: Said) -> None:
+    assert "A running bot offers /dream adapter:ink within 15 seconds." in adapter.out
+    assert "adapter of mine" in next(line for line in shell("models").out.splitlines() if line.startswith("ink"))
+    assert "“ink” is an adapter of mine, not a model; choose it as the adapter." in (
+        shell("dream", "an owl", "--model", "ink").err
+    )
+    assert "“mine” is a model, not an adapter; choose it as the model." in (
+        shell("dream", "an owl", "--model", "mine", "--adapter", "mine").err
+    )
+    assert "unknown" not in shell("weights", "list", "ink").out, "the size of its file"
 
 
 def test_a_replay_wears_the_recorded_adapter(shell: Shell, adapter: Said) -> None:

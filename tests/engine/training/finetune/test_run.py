@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import multiprocessing
 import os
 import resource
@@ -236,3 +237,26 @@ def test_a_compiled_run_has_the_same_curve(tmp_path: Path, monkeypatch: pytest.M
     plain.run()
     compiled.run()
     assert curve(plain) == pytest.approx(curve(compiled), rel=1e-3)
+
+
+def test_a_run_that_was_better_before_says_so(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path)
+    assert "" == run.past_best
+    run.step = 30
+    run.log = [{"step": 10, "held_out": 0.5}, {"step": 20, "held_out": 0.2}, {"step": 30, "held_out": 0.21}]
+    assert "" == run.past_best
+    run.log[-1]["held_out"] = 0.3
+    assert run.past_best.startswith("The held-out loss was lowest at step 20: 0.2, and it is 0.3 now.")
+    run.log[-1]["held_out"] = math.nan
+    assert "and it is not finite now" in run.past_best
+
+
+def test_a_run_begins_with_a_grid_and_does_not_repeat_it(tmp_path: Path) -> None:
+    run = FineTuner(tiny_net(), tiny_album(), tiny_run(tmp_path, steps=2, sample_interval=2).options, tmp_path)
+    run.run()
+    assert ["samples-0000000.png", "samples-0000002.png"] == sorted(path.name for path in tmp_path.glob("samples-*"))
+    first = (tmp_path / "samples-0000000.png").stat().st_mtime_ns
+    again = FineTuner(tiny_net(), tiny_album(), run.options, tmp_path)
+    assert again.resume()
+    again.run()
+    assert first == (tmp_path / "samples-0000000.png").stat().st_mtime_ns
