@@ -92,16 +92,20 @@ class Defaults:
 
     async def levels(self, user_id: int, location: Location) -> tuple[DefaultsLevel, ...]:
         """Defaults of the person, the channel (thread, parent, category) and the server; the first one counts."""
-        async with self._store.database.reading() as session:
-            levels = [DefaultsLevel(YOURS, await Preferences.of(self._store, user_id, session))]
-            if location.server_id:
-                for place, channel in enumerate(location.channels):
-                    values = await ChannelDefaults.of(self._store, channel, session)
-                    if not place or values != ChannelDefaults():
-                        levels.append(DefaultsLevel(ABOVE if place else CHANNEL, values))
-                rules = await ServerRules.of(self._store, location.server_id, session)
-                levels.append(DefaultsLevel(SERVER, rules))
-        return tuple(levels)
+        if not location.server_id:
+            return (DefaultsLevel(YOURS, await Preferences.of(self._store, user_id)),)
+        mine, *channels, server = await self._store.settings.each(
+            [
+                ("person", str(user_id)),
+                *(("channel", str(channel)) for channel in location.channels),
+                ("server", str(location.server_id)),
+            ]
+        )
+        levels = [DefaultsLevel(YOURS, Preferences.read(mine))]
+        for place, values in enumerate(map(ChannelDefaults.read, channels)):
+            if not place or values != ChannelDefaults():
+                levels.append(DefaultsLevel(ABOVE if place else CHANNEL, values))
+        return (*levels, DefaultsLevel(SERVER, ServerRules.read(server)))
 
     async def settle(
         self, typed: Typed, user_id: int, location: Location, unavailable: Collection[str] = ()

@@ -29,6 +29,7 @@ from bot.requests.derive import single_request
 from bot.retry import failpoint
 from bot.storage import Store, files
 from bot.storage.database import Session
+from bot.storage.moderation import Scope
 from engine.errors import InvalidRequest
 from engine.protocol.messages import Picture, Ready
 from engine.requests.request import DreamRequest, UpscaleRequest
@@ -167,7 +168,9 @@ class Admission:
     async def check_showing(self, job: JobRow, user_id: int, location: Location) -> bool:
         """Whether the picture must be a spoiler there. Raises Refused if this person may not show it there."""
         async with self._store.database.reading() as session:
-            rules = await self._rules(session, user_id, location, self._clock())
+            await self._check_block(session, user_id, location, self._clock())
+            rules = await ServerRules.of(self._store, location.server_id, session)
+            rules.check_place(location)
             meant = await meant_by(self._store, session, job.request, job.origin.parent_job)
         rules.check_words(meant, location)
         return rules.covers(meant) or job.origin.spoiler
@@ -204,9 +207,12 @@ class Admission:
         self, session: Session, job: JobRow, location: Location, now: float, attached: Collection[str]
     ) -> JobRow:
         """Apply the place's rules, read in the same transaction; returns the job with its spoiler flag."""
-        rules = await self._rules(session, job.origin.user_id, location, now)
-        for scope, subject in (("bot", ""), *((("server", str(location.server_id)),) if location.server_id else ())):
-            halt = QueuePause.read(await self._store.settings.all(scope, subject, session))
+        await self._check_block(session, job.origin.user_id, location, now)
+        subjects: list[tuple[Scope, str]] = [("bot", ""), ("server", str(location.server_id or ""))]
+        everywhere, here = await self._store.settings.each(subjects, session)
+        rules = ServerRules.read(here)
+        rules.check_place(location)
+        for halt in (QueuePause.read(everywhere), QueuePause.read(here)):
             if halt.halt == "draining":
                 raise ShuttingDown(halt.words)
         meant = await meant_by(self._store, session, job.request, job.origin.parent_job, attached)
@@ -221,14 +227,11 @@ class Admission:
             covered = any(source is not None and source.origin.spoiler for source in found)
         return replace(job, origin=replace(job.origin, spoiler=covered))
 
-    async def _rules(self, session: Session, user_id: int, location: Location, now: float) -> ServerRules:
-        """The rules of the place. Raises Blocked or Refused for the person or the channel."""
+    async def _check_block(self, session: Session, user_id: int, location: Location, now: float) -> None:
+        """Raises Blocked."""
         block = await self._store.blocks.find(user_id, location.server_id, now, session)
         if block is not None:
             raise Blocked(blocked_words(block))
-        rules = await ServerRules.of(self._store, location.server_id, session)
-        rules.check_place(location)
-        return rules
 
     async def _check(self, session: Session, job: JobRow, standing: Standing, now: float) -> None:
         if job.origin.kind != "upscale":  # one press per picture of a grid is normal use

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -191,6 +192,21 @@ class SettingsTable:
             "SELECT key, value FROM settings WHERE scope = ? AND subject = ?", scope, subject, session=session
         )
         return {row["key"]: json.loads(row["value"]) for row in rows}
+
+    async def each(
+        self, subjects: Sequence[tuple[Scope, str]], session: Session | None = None
+    ) -> list[dict[str, object]]:
+        """What `all` returns for each (scope, subject), by one query."""
+        rows = await self._database.all(
+            "SELECT settings.* FROM settings JOIN json_each(?)"
+            " ON scope = json_extract(json_each.value, '$[0]') AND subject = json_extract(json_each.value, '$[1]')",
+            json.dumps(subjects),
+            session=session,
+        )
+        found = {subject: dict[str, object]() for subject in subjects}
+        for row in rows:
+            found[row["scope"], row["subject"]][row["key"]] = json.loads(row["value"])
+        return [found[subject] for subject in subjects]
 
     async def everywhere(self, scope: Scope, key: str) -> dict[str, object]:
         """Subject → value of one key, for subjects that set it."""

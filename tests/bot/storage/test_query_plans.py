@@ -282,6 +282,7 @@ async def arguments(core: Core) -> Values:
         "question": (question,),
         "question_id": (question.id,),
         "scope": ("server",),
+        "subjects": ([("bot", ""), ("server", "500")],),
         "ChallengeRows.insert.challenge": (replace(CHALLENGE, id="dddddddddd", server_id=501),),
         "challenge_id": (CHALLENGE.id,),
         "ChallengeRows.enter.entry": (ChallengeEntry(job.id, 0, ANN, True),),
