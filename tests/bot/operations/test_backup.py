@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sqlite3
+import sys
 import tarfile
 from collections.abc import Callable
 from contextlib import closing
