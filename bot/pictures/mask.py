@@ -9,11 +9,11 @@ import asyncio
 import hashlib
 from dataclasses import dataclass
 
-from PIL import Image, ImageChops
+from PIL import Image
 
 from bot.errors import Refused
 from engine.images.decoder import CleanPicture
-from engine.images.opening import open_own
+from engine.images.opening import open_mask
 from engine.images.pictures import to_png
 
 SIDE = 2048
@@ -40,7 +40,7 @@ async def make_mask(mask: CleanPicture, picture: CleanPicture) -> Mask:
 
 
 def _mask(sent: CleanPicture, picture: CleanPicture) -> Mask:
-    mask, size = _greys(open_own(sent.png, alpha=True)), picture.size
+    mask, size = open_mask(sent.png).convert("L"), picture.size
     if mask.getbbox() is None:  # all zeros
         raise Refused("The mask is completely black. Make the areas to repaint white.")
     note = ""
@@ -49,15 +49,6 @@ def _mask(sent: CleanPicture, picture: CleanPicture) -> Mask:
     shrink = min(1.0, SIDE / max(size))
     fitting = max(round(size[0] * shrink), 1), max(round(size[1] * shrink), 1)
     return Mask(to_png(mask.resize(fitting, Image.Resampling.BILINEAR) if mask.size != fitting else mask), note)
-
-
-def _greys(mask: Image.Image) -> Image.Image:
-    """One channel; 255 is repainted."""
-    if mask.mode == "RGBA":
-        holes = ImageChops.invert(mask.getchannel("A"))
-        if holes.getbbox() is not None:
-            return holes
-    return mask.convert("L")
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -27,7 +27,7 @@ MODEL = typer.Option(
 )
 METHOD = typer.Option(help=f"{' or '.join(METHODS)}; default: the model's first method.")
 SIZE = typer.Option(help="Width x height, as in 256x256, or a shape: 3:2, square, portrait; default: the model's size.")
-MASK = typer.Option(help="With --init: white areas are painted, black areas are kept.", show_default=False)
+MASK = typer.Option(help="With --init: white or transparent areas are painted, black ones kept.", show_default=False)
 SET = typer.Option("--set", metavar="OPTION=VALUE", help="An option of the method (see below); repeatable.")
 ADAPTER = typer.Option(
     metavar="NAME[:STRENGTH]", help="An adapter of the model, as in mine:0.6; repeatable.", show_default=False

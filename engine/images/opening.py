@@ -14,7 +14,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 
-from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from engine.errors import UnreadablePicture
 
@@ -92,6 +92,19 @@ def open_own(data: bytes, *, alpha: bool = False) -> Image.Image:
     with decoding(data, OWN_BYTES, OWN_PIXELS) as image:
         image.load()
         return upright(to_rgb(image, alpha), image)
+
+
+def open_mask(data: bytes) -> Image.Image:
+    """The mask of a picture, RGB or one channel: white is painted, black stays. Raises UnreadablePicture.
+
+    A mask with holes is read by its transparency alone, whatever its colours: the holes are painted.
+    """
+    mask = open_own(data, alpha=True)
+    if mask.mode == "RGBA":
+        holes = ImageChops.invert(mask.getchannel("A"))
+        if holes.getbbox() is not None:
+            return holes
+    return mask.convert("RGB")
 
 
 def open_reduced(data: bytes, side: int) -> Image.Image:

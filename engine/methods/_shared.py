@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from engine.catalogue.models import MODELS
@@ -89,12 +90,13 @@ def signed_image(
     device: torch.device,
     how: str = "crop",
     border: str = "",
+    opened: Callable[[bytes], Image.Image] = open_own,
 ) -> Tensor | None:
     """The image of that hash, fitted to *sides* as `fit` does: [3, H, W] in [-1, 1]; None for an empty hash."""
     if not sha256:
         return None
     height, width = sides
-    return to_signed(to_tensor(fit(open_own(images[sha256]), width, height, how, border))).to(device)
+    return to_signed(to_tensor(fit(opened(images[sha256]), width, height, how, border))).to(device)
 
 
 def adam_update(

@@ -13,7 +13,7 @@ from engine.cli.console import is_folder, read_file
 from engine.errors import InvalidRequest
 from engine.images.decoder import ANIMATED
 from engine.images.icons.spec import PREFIX
-from engine.images.opening import upright_size
+from engine.images.opening import open_mask, upright_size
 from engine.protocol.replay_record import ReplayPlan, check_model, read_record, read_replay_plan, replay_request
 from engine.requests.icons import draw_icons
 from engine.requests.request import DreamRequest, build_request, check_aims, parse_settings
@@ -59,13 +59,22 @@ def settings_of(profile: str, typed: Sequence[str] | None, adapters: Sequence[st
 
 
 def init_notes(request: DreamRequest, images: Mapping[str, bytes]) -> Iterator[str]:
-    """Notes about the init image: animation, cropping. Raises UnreadablePicture."""
+    """Notes about the init image and its mask: animation, cropping. Raises UnreadablePicture or InvalidRequest."""
     if request.init_image:
         size, moves = upright_size(images[request.init_image])
         if moves:
             yield ANIMATED
         if note := request.init_note(*size):
             yield note
+        if request.mask_image:
+            mask = open_mask(images[request.mask_image])
+            if mask.getbbox() is None:
+                raise InvalidRequest("The mask is completely black. Make the areas to repaint white or transparent.")
+            if abs(mask.width * size[1] - mask.height * size[0]) > max(size[1], size[0], *mask.size):
+                yield (
+                    f"The mask ({mask.width}×{mask.height}) has another shape than the picture ({size[0]}×{size[1]}), "
+                    "so it may not lie where it should."
+                )
 
 
 def choose_subject(

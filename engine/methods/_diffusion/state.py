@@ -15,6 +15,7 @@ from engine.diffusion.samplers import can_begin
 from engine.diffusion.schedules import RespacedSchedule, stack
 from engine.guidance.cutouts import CutRecipe
 from engine.guidance.objective import ClipTarget, Objective, Scales
+from engine.images.opening import open_mask
 from engine.images.tensors import noise, uniform
 from engine.methods._shared import signed_image
 from engine.protocol.replay_record import StepLog
@@ -47,7 +48,8 @@ def initial_latents(
     """One per picture. *images*: SHA-256 → bytes; *sides*: height and width at the net's own size."""
     how = request.options.init_fit
     init = signed_image(request.init_image, images, sides, device, how)
-    mask = signed_image(request.mask_image, images, sides, device, how, "white")  # what is padded is painted
+    # What is padded is painted.
+    mask = signed_image(request.mask_image, images, sides, device, how, "white", open_mask)
     painted = None if mask is None else (mask.mean(0, keepdim=True) + 1) / 2
     left_right, up_down = (torch.tensor([wanted]) for wanted in axes(options))
     found = []

@@ -150,6 +150,20 @@ def test_other_pictures_in_the_way_are_not_painted_over(shell: Shell, words: lis
 
 
 @pytest.mark.usefixtures("eye")
+def test_a_mask_that_paints_nothing_or_lies_elsewhere_is_said(shell: Shell) -> None:
+    Image.new("RGB", (64, 64), "green").save("photo.png")
+    Image.new("RGB", (64, 64), "black").save("black.png")
+    Image.new("RGB", (64, 16), "white").save("flat.png")
+
+    black, flat = (shell("dream", "owl", "--init", "photo.png", "--mask", f"{mask}.png") for mask in ("black", "flat"))
+
+    assert (2, "error: The mask is completely black. Make the areas to repaint white or transparent.\n") == (
+        black.status,
+        black.err,
+    )
+    assert "The mask (64×16) has another shape than the picture (64×64)" in flat.err
+
+
 def test_the_best_are_found_marked_and_enlarged(shell: Shell) -> None:
     said = shell(*MANY, "--best", 2, "--upscale-best", "--json")
 

@@ -210,6 +210,18 @@ def test_it_is_painted_only_where_the_mask_is_white(runtime: Runtime, settings: 
     assert np.abs(painted[:, :24] - before[:, :24]).mean() > 10
 
 
+def test_holes_of_a_mask_are_painted_whatever_its_colours(runtime: Runtime) -> None:
+    init, mask = two_halves("green", "orange"), two_halves("white", "white").convert("RGBA")
+    mask.paste((0, 0, 0, 0), (0, 0, 24, 48))
+    plain = png(two_halves("white", "black"))
+    found = [
+        alone(runtime, "", size=SMALL, init_image=png(init)[0], mask_image=one[0], images=dict((png(init), one)))
+        for one in (png(mask), plain)
+    ]
+
+    assert np.array_equal(*found)
+
+
 @pytest.mark.parametrize(("word", "flips"), [("vertical", (1,)), ("horizontal", (0,)), ("both", (0, 1))])
 def test_halves_mirror_each_other(runtime: Runtime, word: str, flips: tuple[int, ...]) -> None:
     picture = alone(runtime, f"symmetry={word}", size=SMALL)
