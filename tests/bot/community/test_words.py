@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import math
 from collections.abc import Sequence
@@ -58,6 +59,7 @@ class WordEngine:
         return Embeddings("1", found, perceptor, scale=20.0, pulls=tuple(1.0 + n for n, _ in enumerate(texts)))
 
 
+@functools.cache
 def picture(size: tuple[int, int] = (96, 64)) -> bytes:
     return to_png(Image.new("RGB", size, "teal"))
 

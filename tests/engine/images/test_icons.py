@@ -158,7 +158,7 @@ def test_a_noisy_icon_lets_clip_change_more() -> None:
     with Studio("cpu", 1) as studio:
         for noise in (0.0, 0.5):
             text = f"icon:fa-burger noise={noise} background_noise={noise}"
-            dream = studio.dream("a green dragon", method="pixels", init=text, seed=1, steps=20, size="192x192")
+            dream = studio.dream("a green dragon", method="pixels", init=text, seed=1, steps=12, size="192x192")
             before, after = (
                 np.asarray(image.convert("RGB").resize((12, 12), Image.Resampling.BOX), float)
                 for image in (draw_icon(read_icon(text), 192, 192), dream.image)

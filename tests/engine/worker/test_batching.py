@@ -38,7 +38,7 @@ def submit(
     method: str = "clip_diffusion",
     *,
     seed: int = 7,
-    steps: int = 8,
+    steps: int = 6,
     count: int = 1,
     size: str = "192x192",
 ) -> None:
@@ -123,11 +123,11 @@ def test_in_the_same_bucket_it_is_equal_to_the_bit() -> None:
 
 def crowded(shop: Workshop, size: str = "192x192") -> Picture:
     """A picture that is joined by one, then by two more, and is alone again at its end; PNG and all."""
-    submit(shop, "watched", steps=12, size=size)
+    submit(shop, "watched", steps=9, size=size)
     shop.run_until(lambda: steps_of(shop, "watched") >= 2)
-    submit(shop, "short", seed=50, steps=4, size=size)
+    submit(shop, "short", seed=50, steps=3, size=size)
     shop.run_until(lambda: steps_of(shop, "watched") >= 4)
-    submit(shop, "pair", seed=60, steps=5, count=2, size=size)
+    submit(shop, "pair", seed=60, steps=3, count=2, size=size)
     shop.run("watched", "short", "pair")
     return shop.pictures("watched")[0]
 
