@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, closing
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -314,6 +314,3 @@ async def _run_step(connection: aiosqlite.Connection, number: int, sql: str) -> 
             if connection.in_transaction:
                 await connection.execute_fetchall("ROLLBACK")
             raise
-
-
-Clock = Callable[[], float]

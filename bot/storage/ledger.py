@@ -23,7 +23,6 @@ class Charge:
     charged: int
     charged_credit: int
     reserved_at: float
-    closed_at: float | None
 
     @property
     def counted(self) -> int:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -229,12 +228,6 @@ class DecoderProcess:
         self._closed = True
         if self._child is not None:
             self._child.kill()
-
-
-def png_size(png: bytes) -> tuple[int, int]:
-    """Width and height by the header of a PNG."""
-    width, height = struct.unpack(">II", png[16:24])
-    return width, height
 
 
 def _judged(answer: bytes, end: End) -> CleanPicture:

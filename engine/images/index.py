@@ -109,7 +109,7 @@ class Album:
 
     def look(self) -> list[IndexedImage]:
         """Compare with the folder: remove entries of deleted or changed files, and return the new files."""
-        lines = _lines(self.root)
+        lines = scan(self.root)
         if self._is_equal_to(lines):
             return []
         there, known = _parsed(lines), self._read()
@@ -252,17 +252,12 @@ class Album:
         return f"The index cannot be written to {self._place}: {why}. Free space, or name another folder with --cache."
 
 
-def scan(root: Path) -> dict[str, tuple[int, int]]:
-    """Every image file below *root*: relative path → (mtime in ns, size), sorted.
+def scan(root: Path) -> list[str]:
+    """Every image file below *root*, sorted: relative path, mtime in ns and size with zero bytes between them.
 
     Skips hidden files and linked folders. Raises InvalidRequest for a folder that cannot be read. Paths are text,
     because a hundred thousand Path objects take longer than the search.
     """
-    return _parsed(_lines(root))
-
-
-def _lines(root: Path) -> list[str]:
-    """As `scan`, each file in one text: path, time and size with zero bytes between them."""
     if not root.is_dir():
         raise InvalidRequest(f"{root} is not a folder of pictures.")
     lines: list[str] = []
@@ -271,6 +266,7 @@ def _lines(root: Path) -> list[str]:
 
 
 def _parsed(lines: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Path → (mtime in ns, size)."""
     return {path: (int(mtime_ns), int(size)) for path, mtime_ns, size in (line.split("\0") for line in lines)}
 
 

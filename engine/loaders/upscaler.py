@@ -129,7 +129,7 @@ def blend_upscalers(names: tuple[str, str], share: float, device: torch.device, 
     if shapes[0] != shapes[1]:
         raise WeightsError(f"{names[0]} and {names[1]} are not of one shape, so they cannot be blended.")
     found.model.load_state_dict({key: torch.lerp(second[key], first[key], share) for key in first})
-    return _ready(found, device, dtype, "+".join(hashes))
+    return frozen_net(found, device, dtype, "+".join(hashes))
 
 
 def read_upscaler(entry: Entry, folder: Folder, device: torch.device, dtype: torch.dtype) -> UpscalerNet:
@@ -141,7 +141,7 @@ def read_upscaler(entry: Entry, folder: Folder, device: torch.device, dtype: tor
         raise ModelUnavailable(f"“{entry.name}” is no upscaler but a checkpoint of the kind {entry.kind.value}.")
     with folder.open(entry) as opened:
         found, _ = describe_file(opened)
-    return _ready(found, device, dtype, opened.sha256)
+    return frozen_net(found, device, dtype, opened.sha256)
 
 
 def describe_file(opened: HashedFile) -> tuple[Any, SelectedTensors]:
@@ -175,18 +175,7 @@ def _shapes(choice: SelectedTensors) -> dict[str, tuple[int, ...]]:
     return {name: stored.shape for name, stored in choice.tensors.items()}
 
 
-def recognise(
-    name: str, tensors: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype, sha256: str = ""
-) -> UpscalerNet:
-    """The net of *tensors*. Raises WeightsError that says what they are instead of an upscaler."""
-    check_layers(name, tensors)
-    found = describe(name, tensors)
-    if found is None:
-        raise WeightsError(f"“{name}” is no upscaler: its tensors belong to no net that is known here.")
-    return _ready(found, device, dtype, sha256)
-
-
-def _ready(found: Any, device: torch.device, dtype: torch.dtype, sha256: str) -> UpscalerNet:
+def frozen_net(found: Any, device: torch.device, dtype: torch.dtype, sha256: str = "") -> UpscalerNet:
     """spandrel's descriptor as a frozen net on its device."""
     best, autocast = _bearable(found, device, dtype)
     net = use_onednn(freeze(found.model, device, torch.float32 if autocast else best))

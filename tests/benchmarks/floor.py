@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from engine.catalogue.registry import PUBLISHED
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
-from engine.loaders.upscaler import recognise
+from engine.loaders.upscaler import describe, frozen_net
 from engine.nets import kernels as swift
 from engine.nets.adm import build_adm
 from engine.nets.kernels import use_onednn
@@ -159,7 +159,7 @@ def _primer_upscaler() -> Run:
 
 
 def _upscaler(name: str, side: int) -> Run:
-    net = recognise(name, published.tensors(published.FULL[name]), torch.device("cpu"), torch.float32)
+    net = frozen_net(describe(name, published.tensors(published.FULL[name])), torch.device("cpu"), torch.float32)
     return _enlarging(net.enlarge, 1, 3, side, side)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from engine.images.tensors import to_tensor
-from engine.loaders.upscaler import UpscalerNet, recognise
+from engine.loaders.upscaler import UpscalerNet, describe, frozen_net
 from engine.methods._base import Finished
 from engine.runtime.runtime import Runtime
 from engine.upscalers._net import NetUpscaler
@@ -21,7 +21,7 @@ def run() -> list[Figure]:
     """Each upscaler and size once: a pass takes up to half a minute."""
     figures = []
     for name, sides in SIDES.items():
-        net = recognise(name, tensors(FULL[name]), torch.device("cpu"), torch.float32)
+        net = frozen_net(describe(name, tensors(FULL[name])), torch.device("cpu"), torch.float32)
         for side in sides:
             whole, tiled = untiled_seconds(net, side), tiled_seconds(net, side)
             figures.append(Figure(f"{name}, {side}×{side}: tiles over untiled", tiled / whole, "×", "≤ 1.15"))

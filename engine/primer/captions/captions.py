@@ -21,13 +21,8 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
     return put(scene, plan(scene, rng))
 
 
-def hard_negative(scene: Scene, rng: np.random.Generator) -> str:
-    """Return what `caption` would say for the same generator state, made wrong in exactly one respect."""
-    return caption_pair(scene, rng)[1]
-
-
 def caption_pair(scene: Scene, rng: np.random.Generator) -> tuple[str, str]:
-    """Return a caption and its hard negative: the two colours swapped, or one told respect replaced."""
+    """Return what `caption` returns, and its hard negative: the two colours swapped, or one told respect replaced."""
     chosen = plan(scene, rng)
     return put(scene, chosen), put(contradict(scene, chosen, rng), chosen)
 

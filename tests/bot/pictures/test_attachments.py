@@ -21,7 +21,8 @@ from bot.pictures.attachments import (
     check_attachment,
 )
 from engine.errors import UnreadablePicture
-from engine.images.decoder import BUSY, CleanPicture, DecoderBusy, DecoderServer, png_size
+from engine.images.decoder import BUSY, CleanPicture, DecoderBusy, DecoderServer
+from engine.images.opening import open_own
 from engine.images.pictures import to_png
 
 PNG = to_png(Image.new("RGB", (64, 48), "orange"))
@@ -117,7 +118,7 @@ async def test_the_bytes_decide_what_it_is(kind: str | None) -> None:
 
     picture = await reader.read(attachment(content_type=kind), ANN)
 
-    assert ((64, 48), (64, 48)) == (picture.size, png_size(picture.png))
+    assert ((64, 48), (64, 48)) == (picture.size, open_own(picture.png).size)
     with pytest.raises(UnreadablePicture, match="not a picture that can be opened"):
         await reader.read(attachment(b"<html>", content_type=kind), ANN)
     await reader.close()

@@ -21,7 +21,7 @@ from PIL import Image, ImageChops, ImageCms, PngImagePlugin
 import engine
 from engine.errors import UnreadablePicture
 from engine.images import decoder, foreign
-from engine.images.decoder import CleanPicture, DecoderBusy, DecoderProcess, DecoderServer, png_size
+from engine.images.decoder import CleanPicture, DecoderBusy, DecoderProcess, DecoderServer
 from engine.images.decoder_server import Order
 from engine.images.foreign import clean
 from engine.images.opening import open_own
@@ -68,7 +68,7 @@ def test_a_photograph_becomes_a_small_clean_png(server: DecoderServer) -> None:
 
     picture = DecoderProcess(server).decode(data, pixels=600 * 400)
 
-    assert ((1600, 2400), (400, 600), "") == (picture.size, png_size(picture.png), picture.note)
+    assert ((1600, 2400), (400, 600), "") == (picture.size, opened(picture).size, picture.note)
     assert ("PNG", "RGB", {}) == (opened(picture).format, opened(picture).mode, opened(picture).info)
     top = opened(picture).getpixel((200, 20))
     assert isinstance(top, tuple) and all(abs(a - b) < 6 for a, b in zip(top, (200, 30, 20), strict=True))
@@ -133,7 +133,7 @@ def test_the_child_decodes_a_picture_with_a_workflow_of_megabytes(server: Decode
 def test_the_child_decodes_it_within_its_limits(name: str, server: DecoderServer) -> None:
     picture = DecoderProcess(server).decode(saved(two_halves().resize((1200, 800)), name))
 
-    assert ((1200, 800), (1200, 800)) == (picture.size, png_size(picture.png))
+    assert ((1200, 800), (1200, 800)) == (picture.size, opened(picture).size)
 
 
 def test_heic_is_decoded_where_its_package_is_installed(server: DecoderServer) -> None:
@@ -159,7 +159,8 @@ def test_what_is_within_the_limits_is_decoded(name: str, warm: DecoderServer, mo
     monkeypatch.setattr(decoder, "SECONDS", 100)  # the limit of CPU time holds, however busy the machine is
     picture = DecoderProcess(warm).decode(hostile.DECODED[name]())
 
-    assert png_size(picture.png)[0] * png_size(picture.png)[1] <= 1.01 * decoder.USUAL_PIXELS
+    width, height = opened(picture).size
+    assert width * height <= 1.01 * decoder.USUAL_PIXELS
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\nno", saved(two_halves(), "PNG")[:80], b"%PDF-1.7"])

@@ -7,7 +7,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from engine.primer.captions.captions import MAX_WORDS, caption, caption_pair, describe, hard_negative
+from engine.primer.captions.captions import MAX_WORDS, caption, caption_pair, describe
 from engine.primer.captions.contradictions import contradict
 from engine.primer.captions.wording import Plan, put
 from engine.primer.painter.scenes import Scene, Thing
@@ -77,11 +77,10 @@ def test_a_hard_negative_differs_in_exactly_one_respect(pairs: list[tuple[Scene,
 
 def test_a_colour_swap_keeps_every_word() -> None:
     scene = Scene((Thing("circle", "red"),), background=("blue",))
-    swaps = {hard_negative(scene, np.random.default_rng(i)) for i in range(80)}
+    swaps = {caption_pair(scene, np.random.default_rng(i))[1] for i in range(80)}
     assert "a blue circle on a red background" in swaps
 
 
-def test_the_negative_belongs_to_the_caption_of_the_same_generator_state() -> None:
+def test_the_first_of_a_pair_is_the_caption_of_the_same_generator_state() -> None:
     scene = scene_at(8, 1)
-    pair = caption_pair(scene, np.random.default_rng(4))
-    assert pair == (caption(scene, np.random.default_rng(4)), hard_negative(scene, np.random.default_rng(4)))
+    assert caption(scene, np.random.default_rng(4)) == caption_pair(scene, np.random.default_rng(4))[0]

@@ -19,7 +19,7 @@ from engine.images.opening import open_own
 from engine.images.pictures import to_png
 from engine.images.tensors import to_image, to_tensor
 from engine.loaders.meta_init import NoInit
-from engine.loaders.upscaler import UpscalerNet, describe, load_upscaler, recognise
+from engine.loaders.upscaler import UpscalerNet, describe, frozen_net, load_upscaler
 from engine.methods._base import Finished
 from engine.requests.upscaling import UpscaleRequest
 from engine.runtime.runtime import Runtime
@@ -39,7 +39,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def nets() -> dict[str, UpscalerNet]:
     torch.set_num_threads(1)
-    return {name: recognise(name, tensors(shapes), CPU, torch.float32) for name, shapes in TINY.items()}
+    return {name: frozen_net(describe(name, tensors(shapes)), CPU, torch.float32) for name, shapes in TINY.items()}
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ HALF_FACTOR = 4
 @pytest.mark.parametrize("name", TINY)
 def test_half_precision_is_near(nets: dict[str, UpscalerNet], name: str) -> None:
     """Each layer rounds its result once, by half of the format's epsilon; independent errors add up like a root."""
-    half, x = recognise(name, tensors(TINY[name]), CPU, torch.bfloat16), to_tensor(photo(16, 16))[None]
+    half, x = frozen_net(describe(name, tensors(TINY[name])), CPU, torch.bfloat16), to_tensor(photo(16, 16))[None]
     assert (torch.bfloat16, name.startswith("swinir")) == (half.dtype, half.autocast)
     layers = sum(isinstance(module, torch.nn.Conv2d | torch.nn.Linear) for module in nets[name].net.modules())
 
@@ -237,7 +237,8 @@ def test_a_blend_has_a_share_of_each_net(share: float, folder: Path, monkeypatch
     assert "download --trust realesr-general-wdn" in find_upscaler(name).missing()
     install(folder, monkeypatch, "realesr-general-wdn", saved(mild))
     upscaler, runtime = find_upscaler(name), Runtime.open("cpu")
-    wanted = recognise("x", {k: share * strong[k] + (1 - share) * mild[k] for k in strong}, CPU, torch.float32)
+    mixed = {k: share * strong[k] + (1 - share) * mild[k] for k in strong}
+    wanted = frozen_net(describe("x", mixed), CPU, torch.float32)
 
     upscaler.load(None, runtime)
     (step,) = upscaler.advance([upscaler.enlarge("a", 0, photo(20, 17), 4, runtime)], runtime)
