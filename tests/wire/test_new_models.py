@@ -26,8 +26,11 @@ def trained(tmp_path: Path) -> Path:
     return tmp_path / "weights" / "trained"
 
 
-@pytest.fixture(autouse=True)
-def _weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+pytestmark = pytest.mark.usefixtures("weights")
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DREAMBOT_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv(VARIABLE, "")
     with registrations_undone():

@@ -8,14 +8,17 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
-from tests.wire.looks import is_painting, is_result, whispered
+from tests.wire.looks import dreamt, is_painting, is_result, whispered
 from tests.wire.people import Person
+from tests.wire.test_new_models import MINE, offered, put, trained, until_known, weights
 from tests.wire.test_workers import all_up, charged_once, where, workers
 from tests.wire.world import World
 
+__all__ = ["trained", "weights"]
 STARTS = 180.0
 """Seconds within which a cluster and its workers start on a busy machine."""
 pytestmark = [
@@ -76,3 +79,14 @@ async def test_workers_of_the_cluster_restart_one_at_a_time_and_lose_no_job(
     await max_.wait_for(answer.message, is_result, seconds=60)
     [job] = await charged_once(world, max_)
     assert 0 == job.crash_count
+
+
+@pytest.mark.usefixtures("weights")
+async def test_a_model_trained_while_the_cluster_runs_is_offered_and_paints(
+    world: World, max_: Person, trained: Path
+) -> None:
+    await all_up(world, 2, STARTS)
+    put(trained, "mine", MINE)
+    await until_known(world, "mine")
+    assert ["mine – Mine, of ink, 256×256"] == await offered(max_, "model", model="mine")
+    assert "mine" in (await dreamt(max_, "a fox", model="mine")).text
