@@ -247,9 +247,10 @@ class Sample:
     @property
     def begins(self) -> bool:
         """Whether its next step is the improved Euler step with which PLMS begins."""
+        if self.options.sampler != "plms" or self.order == 1 or self.history:
+            return False
         here = self.schedule.at(self.stop)
-        able = bool(can_begin(torch.tensor(here.alpha_bar), torch.tensor(here.alpha_bar_prev)))
-        return self.options.sampler == "plms" and self.order > 1 and not self.history and able
+        return bool(can_begin(torch.tensor(here.alpha_bar), torch.tensor(here.alpha_bar_prev)))
 
     @property
     def margin(self) -> int:
