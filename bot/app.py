@@ -11,7 +11,7 @@ from pathlib import Path
 
 import discord
 
-from bot.bot import DreamBot, make_bot
+from bot.bot import DreamBot
 from bot.config.settings import Config
 from bot.errors import EXIT_FAILED, EXIT_UNUSABLE, ConfigError
 from bot.interactions.connector import connector_from_file, read_link
@@ -37,7 +37,7 @@ def launch(config: Config, link: str | None) -> int:
 async def _run(config: Config, token: str, link: str | None) -> int:
     """The cause of a failure is logged before anything is closed."""
     stop = asyncio.create_task(_stopped())
-    bot = make_bot(config, connector=connector_from_file(link) if link else None)
+    bot = DreamBot(config, connector=connector_from_file(link) if link else None)
     work = asyncio.create_task(_work(bot, token))
     try:
         await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)

@@ -59,7 +59,10 @@ SETTLE_SECONDS = 2.0
 
 
 class DreamBot(BotClient):
-    """The bot. `services` and `store` exist from `setup_hook` on."""
+    """The bot: `async with DreamBot(config) as bot: await bot.start(token)`.
+
+    `services` and `store` exist from `setup_hook` on.
+    """
 
     config: Config
     store: Store
@@ -258,14 +261,3 @@ class DreamBot(BotClient):
         await services.delivery.close()
         await services.batch_scorer.close()
         await services.timelapses.close()
-
-
-def make_bot(
-    config: Config,
-    *,
-    connector: aiohttp.BaseConnector | None = None,
-    engine: Engine | None = None,
-    clock: Callable[[], float] = time.time,
-) -> DreamBot:
-    """A bot that has not connected yet: `async with make_bot(config) as bot: await bot.start(token)`."""
-    return DreamBot(config, connector=connector, engine=engine, clock=clock)

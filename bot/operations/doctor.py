@@ -16,7 +16,7 @@ from typing import Any
 from bot.config.settings import Config
 from bot.operations.doctor_data import check_folder
 from bot.operations.doctor_discord import check_discord
-from bot.operations.doctor_report import Finding, Severity, bad, can_colour, good, note, render, summary
+from bot.operations.doctor_report import Finding, Severity, bad, good, note, render, summary
 from bot.operations.engine_process import local_engine
 from bot.text import count
 from engine.protocol.messages import STARTING, Ready
@@ -31,7 +31,7 @@ async def examine(config: Config) -> int:
     """Print each finding at once. Returns 1 if there is a problem, else 0."""
     findings = []
     async for finding in _findings(config):
-        print(render(finding, colour=can_colour()), flush=True)
+        print(render(finding, colour=sys.stdout.isatty()), flush=True)
         findings.append(finding)
     print(summary(findings))
     return int(any(finding.verdict is Severity.BAD for finding in findings))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -68,7 +67,3 @@ def summary(findings: Iterable[Finding]) -> str:
     if not problems:
         return "No problems found."
     return f"{count(problems, 'problem')} found; the fixes are listed above."
-
-
-def can_colour() -> bool:
-    return sys.stdout.isatty()

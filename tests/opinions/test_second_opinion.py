@@ -14,7 +14,7 @@ import aiohttp
 import discord
 import pytest
 
-from bot.bot import DreamBot, make_bot
+from bot.bot import DreamBot
 from bot.config.settings import Config
 from bot.playground.server.tls import Authority
 from engine.errors import DreamError
@@ -29,7 +29,7 @@ simcord_stage = pytest.importorskip("tests.opinions.simcord_stage", reason="need
 
 def bot_in(folder: Path, painter: Painter, **options: Any) -> DreamBot:
     config = Config.model_validate({**SETTINGS, "data": {"folder": str(folder)}})
-    bot = make_bot(config, engine=painter, **options)
+    bot = DreamBot(config, engine=painter, **options)
     bot.drain_seconds = 0.1
     return bot
 

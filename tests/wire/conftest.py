@@ -17,7 +17,7 @@ import aiohttp
 import discord
 import pytest
 
-from bot.bot import make_bot
+from bot.bot import DreamBot
 from bot.config.logging import RedactingFormatter, set_levels
 from bot.config.settings import Config
 from bot.playground.server.actions.interactions import ANSWER_SECONDS
@@ -108,7 +108,7 @@ def dreambot_maker(options: dict[str, Any]) -> MakeBot:
             variables=router_of(workers, ray=ray) if workers or ray else {},
         )
         prepare_database(world.folder)
-        bot = make_bot(config, connector=connector, engine=engine, clock=world.site.clock.now)
+        bot = DreamBot(config, connector=connector, engine=engine, clock=world.site.clock.now)
         bot.drain_seconds = DRAIN_SECONDS
         return bot
 

@@ -17,7 +17,7 @@ import discord
 import pytest
 
 from bot import retry as failpoints
-from bot.bot import make_bot
+from bot.bot import DreamBot
 from bot.config.settings import load_config
 from bot.models.job import JobRow, JobState
 from bot.playground.server.tls import Authority
@@ -91,7 +91,7 @@ def bot_of(path: Path) -> MakeBot:
 
     def make(world: World, connector: aiohttp.BaseConnector) -> discord.Client:
         config = load_config(path, {"DREAMBOT_DATA": str(world.folder)})
-        return make_bot(config, connector=connector, clock=world.site.clock.now)
+        return DreamBot(config, connector=connector, clock=world.site.clock.now)
 
     return make
 

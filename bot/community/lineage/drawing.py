@@ -37,10 +37,6 @@ WORDS: Mapping[str, str] = {
 SAYS: Mapping[str, str] = {"private": "private", "deleted": "deleted", "covered": "spoiler"}
 
 
-def relation_word(relation: str) -> str:
-    return WORDS.get(relation, relation)
-
-
 def family_tree(family: Family, pictures: Mapping[str, bytes], title: Mapping[str, str]) -> bytes:
     """The tree as PNG. *pictures*: key → small copy of the members shown; *title*: key → name of the author."""
     rows = list(family.generations.values())
@@ -96,7 +92,7 @@ def _caption(draw: ImageDraw.ImageDraw, at: tuple[int, int], number: int, name: 
     shift = length(numbered, NAME)
     draw_line(draw, (x, y), numbered, NAME, INK)
     draw_line(draw, (x + shift, y), fitting(name, NAME, SIDE - round(shift)), NAME, INK)
-    draw_line(draw, (x, y + NAME + 4), fitting(relation_word(relation), SMALL, SIDE), SMALL, SOFT)
+    draw_line(draw, (x, y + NAME + 4), fitting(WORDS.get(relation, relation), SMALL, SIDE), SMALL, SOFT)
 
 
 def _opened(png: bytes | None) -> Image.Image | None:

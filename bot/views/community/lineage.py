@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import discord
 
-from bot.community.lineage.drawing import family_tree, relation_word
+from bot.community.lineage.drawing import WORDS, family_tree
 from bot.community.lineage.family import Family, Relative
 from bot.errors import Refused
 from bot.interactions.handlers import Access
@@ -71,7 +71,7 @@ def _lines(family: Family, most: int, links: bool) -> Iterator[str]:
         words = show_prompts(request.prompts) if (request := _dream(member)) else ""
         shown = links and job.message_id and job.origin.guild_id
         name = f"**{number}.** {mention(job.origin.user_id)}"
-        how = f" · {relation_word(member.relation)}" if member.relation else ""
+        how = f" · {WORDS.get(member.relation, member.relation)}" if member.relation else ""
         where = f" · {link('open', message_link(job.origin.guild_id, job.origin.channel_id, job.message_id or 0))}"
         yield f"{name}{how}{where if shown else ''}{f' · {shorten(words, most)}' if words else ''}"
     hidden = sum(one.look == "private" for one in family.members)
