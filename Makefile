@@ -38,6 +38,11 @@ endif
 PYTEST := $(PY) -m pytest -n 2 --dist loadfile
 FAST := tests/bot tests/engine/catalogue tests/engine/client tests/engine/protocol tests/engine/requests \
 	tests/engine/images tests/test_architecture.py
+# The inner loop does without tests that import torch or start a process each.
+FAST += $(addprefix --ignore=tests/engine/,images/test_decoder.py images/test_icons.py images/test_tensors.py \
+	catalogue/test_models.py catalogue/test_registry.py requests/test_classes.py requests/test_options.py)
+FAST += $(addprefix --deselect=tests/bot/,views/test_edges.py::test_no_seam_is_painted \
+	embeds/test_job.py::test_words_that_a_server_always_avoids_are_not_told_to_be_unknown)
 
 .PHONY: play run test test-fast test-slow coverage pictures check bench format lock clean install install-dev
 

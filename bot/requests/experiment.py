@@ -12,6 +12,7 @@ import difflib
 import itertools
 import math
 import re
+from bisect import bisect
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -109,6 +110,7 @@ def read_template(source: str, brackets: Brackets = SQUARE, settings: Collection
 
 def _pieces(source: str, brackets: Brackets, settings: Collection[str]) -> Iterator[Words | ValueList]:
     start, at, ends = 0, 0, _ends(source, brackets)
+    bars = [bar.start() for bar in BAR.finditer(source)]
     while at < len(source):
         if source[at] == "\\" and at + 1 < len(source):
             if source[at + 1] in brackets:
@@ -118,7 +120,8 @@ def _pieces(source: str, brackets: Brackets, settings: Collection[str]) -> Itera
         elif source[at] == brackets[0]:
             name = _NAME.search(source, max(start, at - _LONGEST_NAME), at) if settings else None
             end = ends.get(at, -1)
-            found = _list(source, at, end, name[1] if name else "", brackets, settings)
+            barred = bisect(bars, at) < bisect(bars, end if end >= 0 else len(source))
+            found = _list(source, at, end, barred, name[1] if name else "", brackets, settings)
             if found is not None:
                 yield Words(source[start : name.start() if name else at], start)
                 yield found
@@ -143,11 +146,13 @@ def _ends(source: str, brackets: Brackets) -> dict[int, int]:
     return ends
 
 
-def _list(source: str, at: int, end: int, name: str, brackets: Brackets, settings: Collection[str]) -> ValueList | None:
-    """The list in the brackets, or None if they are words."""
+def _list(
+    source: str, at: int, end: int, barred: bool, name: str, brackets: Brackets, settings: Collection[str]
+) -> ValueList | None:
+    """The list in the brackets, or None if they are words. *barred*: they hold a bar."""
     opening, closing = brackets
-    inside = source[at + 1 : end if end >= 0 else len(source)]
-    is_list = bool(BAR.search(inside)) or bool(name and ("," in inside or ".." in inside))
+    inside = source[at + 1 : end if end >= 0 else len(source)] if barred or name else ""
+    is_list = barred or bool(name and ("," in inside or ".." in inside))
     if not is_list or _TIMELINE.match(inside):
         return None
     if end < 0:

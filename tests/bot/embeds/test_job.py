@@ -11,7 +11,6 @@ from bot.models.job import JobRow, JobState, Kind, Origin, QueuePosition, Update
 from bot.pictures.ranking import best
 from bot.policy.word_filter import enforced
 from engine.catalogue.models import MODELS
-from engine.perceptors.perceptor_loader import readable
 from engine.requests.request import build_request
 from tests.bot.samples import NOW, done, enlarged, job, picture, progress, running
 
@@ -163,6 +162,8 @@ def child(kind: Kind) -> JobRow:
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.DONE])
 @pytest.mark.parametrize("prompt", ["a dragn owl", "an owl"])
 def test_words_that_a_server_always_avoids_are_not_told_to_be_unknown(state: JobState, prompt: str) -> None:
+    from engine.perceptors.perceptor_loader import readable  # imports torch
+
     row = enforced(replace(done(prompt) if state is JobState.DONE else job(prompt)), "gorefest | splatter")
     heard = readable(row.request, MODELS[row.request.model])[1]  # type: ignore[union-attr, arg-type]
     if state is JobState.DONE:

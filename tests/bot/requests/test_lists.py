@@ -297,6 +297,7 @@ def test_hostile_lists_are_read_within_the_timeout() -> None:
         opening = brackets[0]
         read_template(opening * 30_000, brackets, SETTINGS)
         read_template(f"{opening}a " * 10_000, brackets, SETTINGS)
+        read_template(f" steps={opening}" * 3_000, brackets, SETTINGS)
     ranges = "|".join(f"{start}..{start + 99}" for start in range(0, 100_000, 100))
     [seeds] = read_template(f"seed=[{ranges}]", settings=SETTINGS).lists
     assert 100_000 == len(seeds.values)

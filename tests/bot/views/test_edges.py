@@ -19,7 +19,6 @@ from bot.views.community.edges import SIDES, ZOOM, can_outpaint, outpaint, plan,
 from engine.catalogue.models import MODELS
 from engine.images.pictures import to_png
 from engine.requests.request import build_request
-from engine.worker.in_process import InProcessEngine
 from tests.bot import samples
 
 PRIMER = MODELS["primer"]
@@ -134,6 +133,8 @@ def steps_across(picture: NDArray[np.int16], column: int) -> float:
 
 
 def test_no_seam_is_painted() -> None:
+    from engine.worker.in_process import InProcessEngine  # imports torch
+
     engine = InProcessEngine(device="cpu", threads="1")
     try:
         job = result(256, 192, steps=8)
