@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from engine.catalogue import models, registry
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -16,6 +19,11 @@ def registrations_undone() -> Iterator[None]:
         yield
     finally:
         models._known.now = now
-        for table, before in ((models._own, own), (registry._own, entries), (registry._trained, trained)):
-            table.clear()  # type: ignore[attr-defined]
-            table.update(before)  # type: ignore[attr-defined]
+        _restore(models._own, own)
+        _restore(registry._own, entries)
+        _restore(registry._trained, trained)
+
+
+def _restore(table: dict[str, T], before: dict[str, T]) -> None:
+    table.clear()
+    table.update(before)

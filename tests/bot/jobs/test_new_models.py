@@ -41,7 +41,7 @@ async def test_models_adapters_and_classes_come_and_go_as_the_engine_says(tmp_pa
         assert ("cat", "dog") == MODELS["mine"].class_names
         assert ["ink"] == [*known_adapters()]
         await tell(core, mine={**MINE, "classes": ["ape"]})
-        assert ("ape",) == MODELS["mine"].class_names
+        assert ["ape"] == [*MODELS["mine"].class_names]
         assert [] == [*known_adapters()]
         core.engine.tell_ready()  # an engine that does not say changes nothing
         await core.until(lambda: core.jobs._engine_loop._last is core.engine.ready)

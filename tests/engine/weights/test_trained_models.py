@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,17 +138,19 @@ def test_a_table_that_cannot_be_used_is_complained_about_once(
 def test_names_that_no_model_can_have_are_complained_about_once(
     trained: Path, environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in ("imagenet-256", "primer", "auto", "My Model", os.fsdecode(b"\xff")):
+    unprintable = [os.fsdecode(b"\xff")] if sys.platform == "linux" else []
+    for name in (*unprintable, "imagenet-256", "primer", "auto", "My Model"):
         put(trained, name, GOOD)
     put(trained, ".unfinished", GOOD)
     (trained / "notes.txt").write_text("")
     (trained / "empty").mkdir()
     for _ in range(3):
         assert {} == refresh_trained_models(environ, keep=())
-    assert 5 == len(caplog.records)
+    assert 4 + len(unprintable) == len(caplog.records)
     assert MODELS["imagenet-256"].title == PUBLISHED["imagenet-256"].title
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no named pipes in folders")
 def test_links_in_circles_and_pipes_are_left_out(
     trained: Path, environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -173,7 +176,7 @@ def test_a_folder_that_cannot_be_read_for_a_moment_forgets_nothing(
         raise OSError(116, "Stale file handle")
 
     with monkeypatch.context() as patch:
-        patch.setattr(trained_models.os, "scandir", stale)
+        patch.setattr("engine.weights.store.trained_models.os.scandir", stale)
         for _ in range(3):
             assert ["mine"] == [*refresh_trained_models(environ, keep=())]
     assert ["Stale" in record.getMessage() for record in caplog.records] == [True]
@@ -183,9 +186,13 @@ def test_only_changed_tables_are_read(trained: Path, environ: dict[str, str], mo
     for number in range(200):
         put(trained, f"m{number}", GOOD)
     assert 200 == len(refresh_trained_models(environ, keep=()))
-    read: list[Path] = []
-    table = trained_models._table
-    monkeypatch.setattr(trained_models, "_table", lambda path: (read.append(path), table(path))[1])
+    table, read = trained_models._table, list[Path]()
+
+    def reading(path: Path) -> str:
+        read.append(path)
+        return table(path)
+
+    monkeypatch.setattr(trained_models, "_table", reading)
     monkeypatch.setattr(trained_models, "read_custom_models", lambda tables: pytest.fail("it has not changed"))
     assert 200 == len(refresh_trained_models(environ, keep=()))
     assert [] == read
