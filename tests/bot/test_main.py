@@ -100,6 +100,7 @@ def test_ctrl_c_ends_a_command_in_words(monkeypatch: pytest.MonkeyPatch, capsys:
     def interrupted(*_: object) -> int:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(bot.__main__, "setup_logging", lambda *_: None)  # the levels of this process stay
     monkeypatch.setitem(bot.__main__._COMMANDS, "health", interrupted)
 
     assert (130, "Stopped.\n") == (bot.__main__.main(["health"]), capsys.readouterr().err)
