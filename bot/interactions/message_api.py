@@ -217,6 +217,17 @@ def asked_at(created_at: float, interaction_id: int | None) -> float:
     return min(created_at, discord.utils.snowflake_time(interaction_id).timestamp())
 
 
+@contextmanager
+def timed_429() -> Iterator[None]:
+    """Turn the KeyError with which discord.py misses `retry_after` in a 429 into RateLimited."""
+    try:
+        yield
+    except KeyError as error:
+        if error.args != ("retry_after",):
+            raise
+        raise discord.RateLimited(UNTOLD_SECONDS) from error
+
+
 def nonce(job_id: str, purpose: str) -> str:
     """At most 25 characters by which Discord recognises the same message sent twice within a few minutes."""
     return hashlib.blake2b(f"{job_id}:{purpose}".encode(), digest_size=12).hexdigest()
@@ -362,16 +373,11 @@ class Post:
     @contextmanager
     def _counting(self, what: str) -> Iterator[None]:
         try:
-            yield
+            with timed_429():
+                yield
         except FAILURES as error:
             self._counted(what, trouble_of(error).name.lower())
             raise
-        except KeyError as error:
-            if error.args != ("retry_after",):
-                raise
-            limited = discord.RateLimited(UNTOLD_SECONDS)  # discord.py misses `retry_after` in a 429
-            self._counted(what, trouble_of(limited).name.lower())
-            raise limited from error
         self._counted(what, "")
 
     def _is_ours(self, message: discord.Message) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 import discord
 
-from bot.interactions.message_api import FAILURES, EphemeralPayload, MessagePayload
+from bot.interactions.message_api import FAILURES, EphemeralPayload, MessagePayload, timed_429
 from bot.text import mention, message_link, shorten
 
 log = logging.getLogger(__name__)
@@ -103,17 +103,21 @@ class InteractionResponder:
         """Respond in public. Raises what Discord raises: too late, no permission."""
         async with self._lock:
             self._timer.cancel()
-            if _is_heavy(face.files):
-                await self._defer(private=False)
-            files, view = face.new_files(), face.new_view()
-            if self._deferred:
-                edited = await self._interaction.edit_original_response(embed=face.embed, attachments=files, view=view)
-                self._deferred = False  # “thinking …” is replaced, so a private response need not delete it
-                return edited.id
-            response = await self._interaction.response.send_message(
-                embed=face.embed, files=files, view=view or discord.utils.MISSING
-            )
-            return response.message_id
+            with timed_429():
+                return await self._send_public(face)
+
+    async def _send_public(self, face: MessagePayload) -> int | None:
+        if _is_heavy(face.files):
+            await self._defer(private=False)
+        files, view = face.new_files(), face.new_view()
+        if self._deferred:
+            edited = await self._interaction.edit_original_response(embed=face.embed, attachments=files, view=view)
+            self._deferred = False  # “thinking …” is replaced, so a private response need not delete it
+            return edited.id
+        response = await self._interaction.response.send_message(
+            embed=face.embed, files=files, view=view or discord.utils.MISSING
+        )
+        return response.message_id
 
     async def announce(self, words: str) -> None:
         async with self._lock:
@@ -141,7 +145,8 @@ class InteractionResponder:
         async with self._lock:
             self._timer.cancel()
             try:
-                await self._respond_privately(sheet)
+                with timed_429():
+                    await self._respond_privately(sheet)
             except UNSAID as error:
                 log.info("a response was too late or refused: %s", error)
 
@@ -213,7 +218,8 @@ class InteractionResponder:
         await asyncio.sleep(seconds)
         async with self._lock:
             try:
-                await self._defer(private=self._private)
+                with timed_429():
+                    await self._defer(private=self._private)
             except UNSAID as error:
                 log.info("an interaction could not be deferred: %s", error)
 

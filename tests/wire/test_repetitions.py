@@ -9,6 +9,7 @@ import pytest
 
 from bot.errors import Refused, StoreError
 from bot.interactions.connector import local_connector
+from bot.playground.server.rest.faults import Fault
 from bot.playground.server.world.events import Event
 from bot.storage.jobs import Jobs
 from tests.wire.looks import dreamt, is_result, whispered
@@ -92,6 +93,17 @@ async def test_an_answer_whose_response_got_lost_is_found_and_no_second_one_is_p
     await world.site.people.slash(max_.id, world.channel("studio").id, "dream", {"prompt": "an owl"}).outcome
 
     message = await max_.wait_for_message(is_result)
+    assert [message.id] == [shown.id for shown in max_.sees()]
+
+
+async def test_a_rate_limit_that_names_no_time_delays_the_message_and_nothing_else(world: World, max_: Person) -> None:
+    world.allow("429")  # no schema allows this answer
+    world.faults.add(Fault(r"POST .*/callback", 429, {"message": "You are being rate limited.", "code": 0}))
+
+    world.site.people.slash(max_.id, world.channel("studio").id, "dream", {"prompt": "an owl"})
+
+    message = await max_.wait_for_message(is_result)
+    assert 1 == world.faults.hits
     assert [message.id] == [shown.id for shown in max_.sees()]
 
 
