@@ -142,11 +142,11 @@ class Presses:
         self._database = database
 
     async def first(self, key: str, now: float, seconds: float, session: Session | None = None) -> bool:
-        """True exactly once per *key* within *seconds*."""
+        """True exactly once per *key* within *seconds*, before or after: the clock may have been set back meanwhile."""
         async with self._database.within(session) as own:
             row = await own.one(
                 "INSERT INTO presses VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET at = ?2"
-                " WHERE at <= ?2 - ?3 OR at > ?2 RETURNING key",
+                " WHERE abs(?2 - at) >= ?3 RETURNING key",
                 key,
                 now,
                 seconds,

@@ -237,6 +237,16 @@ async def test_settings_are_kept_by_scope_and_subject(core: Core) -> None:
     assert {"size": "256x256"} == await settings.all("person", "400")
 
 
+async def test_a_clock_that_is_set_back_repeats_no_reaction_and_blocks_no_button(core: Core) -> None:
+    presses, now, week = core.store.presses, core.clock(), 7 * 86_400.0
+    assert await presses.first("reaction:1:up:2", now, week)
+    assert await presses.first("up:a:0", now, 10.0)
+
+    assert not await presses.first("reaction:1:up:2", now - 3600, week)
+    assert await presses.first("up:a:0", now - 3600, 10.0)
+    assert not await presses.first("up:a:0", now - 3600, 10.0)
+
+
 async def test_the_audit_is_newest_first(core: Core) -> None:
     for action in ("pause", "resume"):
         await core.store.audit.add("discord:1", action, "queue", core.clock(), reason="maintenance")
