@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-EMPHASIS = re.compile(r"\(([^()|:]+):(\d+(?:\.\d+)?)\)")
-"""``(owl:1.3)`` of AUTOMATIC1111."""
-_FLAG = re.compile(r"(?<!\S)(?:--|—|–)([a-z]{1,12})(?:\s+([^\s|-][^\s|]*))?")
+EMPHASIS = re.compile(r"\(([^()|:]{1,80}):(\d{1,6}(?:\.\d{1,6})?)\)")
+"""``(owl:1.3)`` of AUTOMATIC1111. Every repetition here is bounded, so that no prompt takes long."""
+_FLAG = re.compile(r"(?<!\S)(?:--|—|–)([a-z]{1,12})(?:\s{1,9}([^\s|-][^\s|]{0,40}))?")
 _INSTEAD = {
     "ar": "the size is an option, as in 512x288",
     "aspect": "the size is an option, as in 512x288",
@@ -17,14 +17,17 @@ _INSTEAD = {
     "tile": "seamless is an option",
 }
 """Midjourney's flags → what says the same here."""
-_WEIGHT_WITHIN = r"[^\s|:\\\d]+\d*::?[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?=[\s;,]+[^\s;,|])"
-_DOUBLE_COLON = r"(\S*[^\s:\\])::(?=\s+[^\s|])"
-_BRACKETED_BAR = r"\[[^\[\]|]*(?<!\\)\|[^\[\]]*\]|\{[^{}|]*(?<!\\)\|[^{}]*\}|\([^()|]*(?<!\\)\|[^()]*\)"
-_STRESSED = r"\(\([^()|]*\)\)|\([^()|]+\)(?:\d+(?:\.\d+)?\b|\++|-+(?=[\s,]|$))"
-_EDITED = r"\[[^\[\]|:]*:[^\[\]|]*\d\](?=.*\S)"
-_NETWORK = r"<(?:lora|lyco|hypernet):[^<>|]*>"
-_ADDRESS = r"https?://[^\s|]+"
-_PHASE = r"^\s*0:(?=[^\s|:\d])(?=[^|]*\|)"
+_WEIGHT_WITHIN = r"[^\s|:\\\d]{1,40}\d{0,9}::?[+-]?(?:\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})(?=[\s;,]{1,9}[^\s;,|])"
+_DOUBLE_COLON = r"(\S{0,40}[^\s:\\])::(?=\s{1,9}[^\s|])"
+_BRACKETED_BAR = "|".join(
+    rf"\{opening}[^{signs}|]{{0,80}}(?<!\\)\|[^{signs}]{{0,80}}\{closing}"
+    for opening, closing, signs in (("[", "]", r"\[\]"), ("{", "}", "{}"), ("(", ")", "()"))
+)
+_STRESSED = r"\(\([^()|]{0,80}\)\)|\([^()|]{1,80}\)(?:\d{1,6}(?:\.\d{1,6})?\b|\+{1,9}|-{1,9}(?=[\s,]|$))"
+_EDITED = r"\[[^\[\]|:]{0,80}:[^\[\]|]{0,80}\d\](?!\s*$)"
+_NETWORK = r"<(?:lora|lyco|hypernet):[^<>|]{0,80}>"
+_ADDRESS = r"https?://[^\s|]{1,200}"
+_PHASE = r"^\s{0,9}0:(?=[^\s|:\d])(?=[^|]*\|)"
 _JOINED = re.compile(r"(?<=\s)(BREAK|AND)(?=\s)")
 _SENTENCES = (
     (EMPHASIS, "“{0}” was read as words. A weight ends a part: “{1}:{2} | …”."),
@@ -35,7 +38,7 @@ _SENTENCES = (
         "“{0}” was read as separate parts, because a bar separates them. “\\|” is a plain bar.",
     ),
     (re.compile(_STRESSED), "“{0}” was read as words. A weight ends a part, as in “owl:1.3 | …”."),
-    (re.compile(_EDITED, re.DOTALL), "“{0}” was read as words. A timeline says it so: “0: a seed | 40%: a tree”."),
+    (re.compile(_EDITED), "“{0}” was read as words. A timeline says it so: “0: a seed | 40%: a tree”."),
     (re.compile(_NETWORK, re.IGNORECASE), "“{0}” was read as words; the adapter is an option."),
     (re.compile(_ADDRESS), "“{0}” was read as words. A picture is given as init or target, not in the prompt."),
     (re.compile(_PHASE), "“0:” was read as words. In a timeline a blank follows it: “0: a seed | 10: a tree”."),

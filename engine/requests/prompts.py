@@ -186,7 +186,7 @@ _PLAIN = str.maketrans(dict.fromkeys(_MINUS, "-") | dict.fromkeys(_PLUS, "+") | 
 _NUMBERISH = re.compile(rf"[{_MINUS}{_PLUS}{_DOT}\d]")
 _BLANK = r"[\s\u200b\u200e\u200f\u2060\ufeff]"
 """Blanks, and signs without a shape that copied texts begin and end with."""
-_EDGES = re.compile(rf"^{_BLANK}+|{_BLANK}+$")
+_BLANKS = "".join(sign for sign in map(chr, range(0x3001)) if sign.isspace()) + "\u200b\u200e\u200f\u2060\ufeff"
 _WEIGHT = re.compile(
     rf"(?<!\\)(?::{{1,2}}{_BLANK}*(?P<any>[^:：|\s]*)|：{_BLANK}*(?P<wide>{_NUMBERISH.pattern}[^:：|\s]*))$"
 )
@@ -195,7 +195,7 @@ _WIDE_COLON = re.compile(rf"\\：|：{_BLANK}*{_NUMBERISH.pattern}")
 _SIGN = re.compile(r"\\([|｜￨:：])")
 _SIGNED = rf"[{_MINUS}{_PLUS}]?[\d{_DOT}]+"
 _STOP = re.compile(rf"(?<![\\\d:]):\s*({_SIGNED}):({_SIGNED})$")
-_CLOCK = re.compile(r"(\d+(?:[:：]\d+)*)[:：](\d+)\s*$")
+_CLOCK = re.compile(r"(\d{1,9}(?:[:：]\d{1,9}){0,9})[:：](\d{1,9})$")
 """A time, a ratio, a verse."""
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)$")
 
@@ -250,7 +250,7 @@ def parse_prompts(source: str) -> tuple[Prompt, ...]:
 
 def read_prompts(source: str) -> Reading:
     """As `parse_prompts`, with notes on what may be meant otherwise."""
-    if not _EDGES.sub("", source):
+    if not source.strip(_BLANKS):
         raise PromptError("The prompt is empty: say what to paint.", source, 0)
     try:
         source.encode()
@@ -344,7 +344,7 @@ def _format(prompt: Prompt, begins: bool = False) -> str:
 
 def _parse_part(source: str, segment: Segment, notes: list[str]) -> Prompt:
     start, part = segment.start, segment.text
-    words = _EDGES.sub("", part)
+    words = part.strip(_BLANKS)
     if not words:
         raise PromptError("There is nothing between these bars.", source, min(start, len(source) - 1))
     start, part = start + part.index(words), words
@@ -373,7 +373,7 @@ def _parse_part(source: str, segment: Segment, notes: list[str]) -> Prompt:
             raise PromptError(f"“{raw}” is not a number; a weight looks like 2 or -0.5.", source, at)
         if abs(weight) > MAX_WEIGHT:
             raise PromptError(f"The weight {raw} is too large; the limit is ±{MAX_WEIGHT:g}.", source, at)
-    text = _EDGES.sub("", _SIGN.sub(r"\1", text))
+    text = _SIGN.sub(r"\1", text).strip(_BLANKS)
     if len(text) > MAX_PROMPT:
         raise PromptError(f"The prompt has {len(text)} characters; the limit is {MAX_PROMPT}.", source, MAX_PROMPT)
     if not text:

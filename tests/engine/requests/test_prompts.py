@@ -268,7 +268,12 @@ def test_spellings_of_other_programs_are_pointed_out(source: str, said: str) -> 
 
 @pytest.mark.parametrize(
     "source",
-    [" ".join(f"owl{n}:1" for n in range(110)) + " x", "https://a.b/" + "x" * 900, "--ab " * 190, f"[{'a' * 500}|b]"],
+    [
+        " ".join(f"owl{number}:1" for number in range(110)) + " tree",
+        "https://a.b/" + "x" * 900,
+        "--ab " * 190,
+        f"[{'a' * 70}|{'b' * 70}]",
+    ],
 )
 def test_notes_stay_few_and_short(source: str) -> None:
     notes = read_prompts(source).notes
