@@ -113,10 +113,9 @@ class Training:
         facts |= {"Time": f"{made.minutes:g} minutes", "Learning rate": options.lr}
         facts |= {"Decay of the averages": options.ema_rate, "Prompts": "; ".join(showing.texts)}
         if scores := self.tuner.scores:
-            best = min(scores, key=scores.__getitem__)
-            facts["Held-out loss"] = (
-                f"{[*scores.values()][-1]:.4g} at the end, lowest {scores[best]:.4g} at step {best:,}"
-            )
+            best, last = min(scores, key=scores.__getitem__), max(scores)
+            lowest = "the lowest" if best == last else f"lowest {scores[best]:.4g} at step {best:,}"
+            facts["Held-out loss"] = f"{scores[last]:.4g} at the end, {lowest}"
         if showing.model and showing.texts:
             facts["Guided by"] = showing.settings.get("perceptors") or MODELS[self.name].perceptor
         return {key: value for key, value in facts.items() if value != ""}
