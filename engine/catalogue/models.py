@@ -7,7 +7,7 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Va
 from engine.catalogue.model_builder import build_model, paints
 from engine.catalogue.registry import PUBLISHED, Model
 
-__all__ = ["DEFAULT_MODEL", "MODELS", "Model", "add_models", "set_trained_models"]
+__all__ = ["DEFAULT_MODEL", "MODELS", "PUBLISHED_MODELS", "Model", "add_models", "set_trained_models"]
 
 DEFAULT_MODEL = "primer"
 
@@ -42,7 +42,7 @@ PRIMER = Model(
     },
 )
 
-_published = {PRIMER.name: PRIMER} | {e.name: build_model(e) for e in PUBLISHED.values() if paints(e.kind)}
+PUBLISHED_MODELS = {PRIMER.name: PRIMER} | {e.name: build_model(e) for e in PUBLISHED.values() if paints(e.kind)}
 _own: dict[str, Model] = {}
 
 
@@ -71,7 +71,7 @@ class KnownModels(Mapping[str, Model]):
         return self.now.items()
 
 
-_known = KnownModels(_published)
+_known = KnownModels(PUBLISHED_MODELS)
 MODELS: Mapping[str, Model] = _known
 """Includes models whose weights are not downloaded."""
 
@@ -84,4 +84,4 @@ def add_models(own: Iterable[Model]) -> None:
 
 def set_trained_models(trained: Iterable[Model]) -> None:
     """Register models that were trained here, in place of those of the last call. One of the host's own hides them."""
-    _known.now = {**_published, **{model.name: model for model in trained}, **_own}
+    _known.now = {**PUBLISHED_MODELS, **{model.name: model for model in trained}, **_own}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from engine.catalogue.models import PUBLISHED_MODELS
 from engine.errors import InvalidRequest, ModelUnavailable, OutOfMemory, WeightsError
 from engine.memory_planning.plan import MemoryEstimate, MemoryPlan, plan_memory
 from engine.methods import Method
@@ -105,7 +106,9 @@ def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method:
 
 def _check_model(request: DreamRequest) -> None:
     """Raises InvalidRequest for a model, an adapter or a class that is no longer here. Finds what was just trained."""
-    refresh_trained_models()
+    adapters = getattr(request.options, "adapters", ())
+    if adapters or request.model not in PUBLISHED_MODELS:
+        refresh_trained_models()
     request.options.check_model(find_model(request.model), ())
 
 
