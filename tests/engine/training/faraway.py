@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 GPU = torch.device("lazy:0")
 """The one kind of device that every PyTorch knows and that needs nothing to be there."""
@@ -41,16 +41,33 @@ class FarAway(TorchDispatchMode):
 
 def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """What *func* gives on the CPU: on GPU again if anything came from there, unless it is told where to."""
-    tensors = [value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
+    tensors = list(_tensors((args, tuple(kwargs.values()))))
     far = any(isinstance(tensor, Far) for tensor in tensors)
     if far and func not in _MOVES and any(tensor.ndim and not isinstance(tensor, Far) for tensor in tensors):
         raise RuntimeError(f"{func} of tensors on {GPU} and on the CPU")
     goal = kwargs.get("device")
     if goal is not None:
         far, kwargs = torch.device(goal) == GPU, {**kwargs, "device": torch.device("cpu")}
-    near = func(*tree_map(_near, args), **tree_map(_near, kwargs))
-    return tree_map(lambda value: Far(value) if far and isinstance(value, Tensor) else value, near)
+    near = func(*map(_near, args), **{name: _near(value) for name, value in kwargs.items()})
+    return _far(near) if far else near
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Those in nested tuples and lists; much faster than PyTorch's trees."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _tensors(part)
 
 
 def _near(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return type(value)(map(_near, value))
     return value.near if isinstance(value, Far) else value
+
+
+def _far(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return type(value)(map(_far, value))
+    return Far(value) if isinstance(value, Tensor) else value

@@ -57,7 +57,7 @@ TASKS: dict[str, Callable[[Rendered], Task]] = {
     "diffusion": lambda painted: diffusion(painted, tuning=False),
     "tuned diffusion": lambda painted: diffusion(painted, tuning=True),
     "upscaler": upscaler,
-    "vqgan": lambda painted: VqganTask(painted, painted, guide().image),
+    "vqgan": lambda painted: VqganTask([painted], {"old": painted}, guide().image),
 }
 
 
