@@ -94,6 +94,7 @@ def test_batches_take_turns() -> None:
     shop = Workshop()
 
     shop.submit("a", steps=300)  # more than it takes while b is being admitted, on a busy machine too
+    shop.run_until_step("a", 1)
     shop.submit("b", "other", steps=10)
     shop.run("b")
 
