@@ -8,12 +8,14 @@ import io
 import json
 import logging
 import os
+import signal
 import stat
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.console import Console
@@ -47,6 +49,7 @@ def speaking() -> Iterator[None]:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what the terminal's encoding lacks becomes “?”
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    before = _end_in_order()
     try:
         yield
     except DreamError as error:
@@ -66,6 +69,19 @@ def speaking() -> Iterator[None]:
         sys.exit(INTERRUPTED)
     finally:
         _release()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_in_order() -> dict[signal.Signals, Any]:
+    """Let SIGTERM and a closed terminal raise SystemExit; the handlers before. Only the main thread has handlers."""
+    found = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal.Signals, name, None))]
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    usual = {number: signal.getsignal(number) for number in found if signal.getsignal(number) is signal.SIG_DFL}
+    for number in usual:
+        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
+    return usual
 
 
 _reserved: set[Path] = set()

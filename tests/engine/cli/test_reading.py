@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.cli.console import read_file, speaking, write_file
 from engine.errors import InvalidRequest
 from tests.engine.shell import Shell
 
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has neither named pipes nor these devices")
 
 
@@ -53,6 +55,23 @@ def test_of_two_commands_at_once_each_has_a_name(tmp_path: Path) -> None:
 
     assert ["dream-7.png", "dream-7.2.png", "dream-7.3.png"] == [place.name for place in places]
     assert ["dream-7.2.png"] == [path.name for path in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_command_that_is_ended_leaves_no_empty_file(tmp_path: Path, name: str) -> None:
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom engine.cli.console import speaking\n"
+        "from engine.cli._dream.order import unused\n"
+        "with speaking():\n    unused(Path(sys.argv[1]))\n    print('there', flush=True)\n    time.sleep(60)"
+    )
+    place = tmp_path / "dream-7.png"
+    with subprocess.Popen([sys.executable, "-c", code, str(place)], stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert place.exists()
+        process.send_signal(signal.Signals[name])
+
+    assert (128 + signal.Signals[name], False) == (process.returncode, place.exists())
 
 
 def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
