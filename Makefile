@@ -4,7 +4,7 @@
 #   make test        all tests but the slow ones     make test-fast   the inner loop: under a minute
 #   make test-slow   the slow tests                  make coverage    all tests, with branch coverage
 #   make check       format, lint, types, layers     make bench       speed and memory, side by side
-#   make pictures    renew the pictures of docs/playground.md (needs Chromium)
+#   make pictures    renew the pictures of docs/playground.md (needs Chromium and an emoji font)
 #   make lock        renew the hashes in .packaging/locks
 #   make clean       remove .venv and caches
 #

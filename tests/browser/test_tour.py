@@ -61,9 +61,12 @@ async def menu_and_form(page: Page) -> None:
 async def paint(page: Page) -> None:
     """A result and its earlier states."""
     await page.locator(".command-name").click()
-    await send(page, f"/dream {PROMPT} seed:7")
+    async with page.expect_response(lambda response: ".png" in response.url) as finished:
+        await send(page, f"/dream {PROMPT} seed:7")
+    await (await finished.value).finished()  # previews are WebP
     message = await latest(page, PROMPT)
     await expect(message.locator(".button", has_text="Remix")).to_be_visible()
+    await expect(message.locator(".picture img")).to_have_count(1)
     await shot(page, "result")
     await message.locator(".picture").click()
     await expect(page.locator(".thumbnail").nth(1)).to_be_visible()
