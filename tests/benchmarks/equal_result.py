@@ -22,7 +22,7 @@ CAPTIONS = 24
 CLIP_ALONE = {"cfg_scale": "0", "clip_guidance_scale": "5000", "clamp_max": "0", "shift_max": "0.25"}
 REFERENCE = {**CLIP_ALONE, "sampler": "ddpm", "steps": "250", "cutouts": "16"}
 FEWER_STEPS = {**REFERENCE, "steps": "60"}
-OURS = {**CLIP_ALONE, "steps": "15", "cutouts": "2"}
+OURS = {**CLIP_ALONE, "shift_max": "0.4", "steps": "15", "cutouts": "2"}
 """What is enough: the gradient of few views is rough, but every step takes others."""
 TOGETHER = 8
 

@@ -81,6 +81,7 @@ async def fault_in_the_dark(page: Page) -> None:
     await page.locator("#faults summary").click()
     for fault in ("slow", "disk"):
         await page.locator(f"[data-fault={fault}]").check()
+    await expect(page.locator("#fault-count")).to_have_text("2 on")
     await shot(page, "faults")
     for fault in ("slow", "disk"):
         await page.locator(f"[data-fault={fault}]").uncheck()
