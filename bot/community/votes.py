@@ -137,18 +137,13 @@ class Votes:
             vote = Vote(
                 id=new_job_id(),
                 where=where,
-                message_id=None,
                 starter_id=starter_id,
                 title=title,
                 others_only=others_only,
                 spoiler=spoiler,
                 mature=mature,
-                is_open=True,
                 created_at=now,
                 ends_at=now + seconds,
-                revision=1,
-                shown=0,
-                tries=0,
                 candidates=lettered,
             )
             await rows.insert(session, vote)

@@ -52,9 +52,6 @@ class Challenge:
     id: str
     server_id: int
     channel_id: int
-    message_id: int | None
-    """The announcement in the channel; None until Discord has it."""
-    thread_id: int | None
     host_id: int
     """0: forgotten."""
     theme: str
@@ -62,21 +59,24 @@ class Challenge:
     vote_seconds: float
     prize: float
     """Units, shared by all winners."""
-    state: ChallengeState
-    vote_id: str
-    """The vote; empty before it starts."""
     created_at: float
     deadline: float
-    ended_at: float | None
-    reason: str
+    message_id: int | None = None
+    """The announcement in the channel; None until Discord has it."""
+    thread_id: int | None = None
+    state: ChallengeState = ChallengeState.OPEN
+    vote_id: str = ""
+    """The vote; empty before it starts."""
+    ended_at: float | None = None
+    reason: str = ""
     """Why it ended without a winner."""
-    result_id: int | None
+    result_id: int | None = None
     """The message that names the winners; None until Discord has it."""
-    pinned: bool
-    revision: int
+    pinned: bool = False
+    revision: int = 1
     """Number of the newest change that the announcement has to show."""
-    shown: int
-    tries: int
+    shown: int = 0
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

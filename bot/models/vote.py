@@ -59,7 +59,6 @@ class Vote:
 
     id: str
     where: VotePlace
-    message_id: int | None
     starter_id: int
     title: str
     others_only: bool
@@ -67,15 +66,16 @@ class Vote:
     spoiler: bool
     mature: bool
     """A candidate has mature words, so the results are shown in age-restricted channels only."""
-    is_open: bool
     created_at: float
     ends_at: float
-    revision: int
-    """Number of the newest change that the message has to show."""
-    shown: int
-    """Number of the change that the message shows."""
-    tries: int
     candidates: tuple[Candidate, ...]
+    message_id: int | None = None
+    is_open: bool = True
+    revision: int = 1
+    """Number of the newest change that the message has to show."""
+    shown: int = 0
+    """Number of the change that the message shows."""
+    tries: int = 0
     counts: Mapping[int, int] = field(default_factory=dict)
     """Place → ballots; empty while the vote is open, so that counts stay hidden."""
 

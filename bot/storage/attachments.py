@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from bot.storage import files
-from bot.storage.database import Database, Session
+from bot.storage.database import Database, Session, Table
 
 FOLDER = "inputs"
 _BATCH = 50
@@ -16,11 +16,11 @@ _BATCH = 50
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class Attachments:
+class Attachments(Table):
     """The tables `inputs`, `job_inputs` and `question_inputs`, and their folder."""
 
     def __init__(self, database: Database, data: Path) -> None:
-        self._database = database
+        super().__init__(database)
         self._data = data
 
     async def keep(self, session: Session, job_id: str, sha256: str, data: bytes, now: float) -> None:
@@ -43,15 +43,14 @@ class Attachments:
         await session.run("INSERT OR IGNORE INTO inputs VALUES (?, ?, ?)", sha256, len(data), now)
 
     async def has(self, session: Session, sha256: str) -> bool:
-        return await session.one("SELECT 1 FROM inputs WHERE sha256 = ?", sha256) is not None
+        return await session.any("SELECT 1 FROM inputs WHERE sha256 = ?", sha256)
 
     async def read(self, sha256: str) -> bytes | None:
         """The attachment's bytes, or None. Raises StoreError."""
         return await files.read(self._path(sha256))
 
     async def kept_bytes(self) -> int:
-        row = await self._database.one("SELECT coalesce(sum(size), 0) FROM inputs")
-        return 0 if row is None else int(row[0])
+        return await self.database.number("SELECT coalesce(sum(size), 0) FROM inputs")
 
     async def let_go(self, before: float, most_bytes: float = math.inf) -> int:
         """Delete attachments older than *before* (unix seconds) that no question, unfinished or starred job needs.
@@ -59,7 +58,7 @@ class Attachments:
         Oldest first, until *most_bytes* are free; returns the bytes freed.
         """
         freed = 0
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             rows = await session.all(
                 "SELECT sha256, size FROM inputs WHERE created_at < ? AND NOT EXISTS ("
                 " SELECT 1 FROM job_inputs JOIN jobs ON jobs.id = job_id WHERE job_inputs.sha256 = inputs.sha256"
@@ -79,19 +78,19 @@ class Attachments:
         return freed
 
     async def drop_unneeded(self) -> None:
-        async with self._database.transaction() as session:
-            rows = await session.all(
+        async with self.database.transaction() as session:
+            hashes = await session.column(
                 "DELETE FROM inputs WHERE sha256 NOT IN (SELECT sha256 FROM job_inputs)"
                 " AND sha256 NOT IN (SELECT sha256 FROM question_inputs) RETURNING sha256"
             )
-            for row in rows:
+            for sha256 in hashes:
                 # Inside the transaction, so that no submission of the same picture comes between row and file.
-                await files.remove(self._path(row[0]))
+                await files.remove(self._path(sha256))
 
     async def sweep(self) -> None:
         """Delete files without a row, which a crash during a submission leaves. Raises StoreError."""
         found = await asyncio.to_thread(self._files)
-        known = {row[0] for row in await self._database.all("SELECT sha256 FROM inputs")}
+        known = set(await self.database.column("SELECT sha256 FROM inputs"))
         await files.remove(*(path for path in found if path.name not in known))
 
     def _files(self) -> list[Path]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
 from bot.models.job import Applied, JobRequest, Kind, job_request_from_json, job_request_to_json
-from bot.storage.database import Database, Session
+from bot.storage.database import Session, Table
 from engine.errors import InvalidRequest
 
 Reply: TypeAlias = Literal["", "yes", "no"]
@@ -33,11 +33,8 @@ class Confirmation:
     applied: tuple[Applied, ...] = ()
 
 
-class Confirmations:
+class Confirmations(Table):
     """The table `questions`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def ask(self, session: Session, question: Confirmation) -> None:
         """Store a question. Of the owner's others only the newest `MOST_OPEN` − 1 stay."""
@@ -47,44 +44,43 @@ class Confirmations:
             question.owner,
             MOST_OPEN - 1,
         )
-        await session.run(
-            "INSERT INTO questions (id, owner, kind, parent_job, parent_index, request, asked_at, applied)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            question.id,
-            question.owner,
-            question.kind,
-            question.parent_job,
-            question.parent_index,
-            job_request_to_json(question.request),
-            question.asked_at,
-            json.dumps(question.applied, ensure_ascii=False),
+        await session.insert(
+            "questions",
+            id=question.id,
+            owner=question.owner,
+            kind=question.kind,
+            parent_job=question.parent_job,
+            parent_index=question.parent_index,
+            request=job_request_to_json(question.request),
+            asked_at=question.asked_at,
+            applied=json.dumps(question.applied, ensure_ascii=False),
         )
 
     async def find(self, question_id: str) -> Confirmation | None:
         """The question, answered or not; None if it does not exist or this version cannot read it."""
-        row = await self._database.one("SELECT * FROM questions WHERE id = ?", question_id)
+        row = await self.database.one("SELECT * FROM questions WHERE id = ?", question_id)
         return None if row is None else _question(row)
 
     async def of_owner(self, owner: str) -> list[Confirmation]:
         """Questions of one person, oldest first."""
-        rows = await self._database.all("SELECT * FROM questions WHERE owner = ? ORDER BY asked_at, id", owner)
+        rows = await self.database.all("SELECT * FROM questions WHERE owner = ? ORDER BY asked_at, id", owner)
         return [question for row in rows if (question := _question(row)) is not None]
 
     async def answer(self, session: Session, question_id: str, owner: str, answer: Reply) -> bool:
         """Answer an open question of that person; False if it is not open."""
-        row = await session.one(
+        known = await session.any(
             "UPDATE questions SET answer = ? WHERE id = ? AND owner = ? AND answer = '' RETURNING id",
             answer,
             question_id,
             owner,
         )
-        if row is not None:
+        if known:
             await session.run("DELETE FROM question_inputs WHERE question_id = ?", question_id)
-        return row is not None
+        return known
 
     async def forget(self, session: Session, before: float) -> bool:
         """Delete questions asked before *before* (unix seconds); returns whether there were any."""
-        return bool(await session.all("DELETE FROM questions WHERE asked_at < ? RETURNING id", before))
+        return await session.any("DELETE FROM questions WHERE asked_at < ? RETURNING id", before)
 
 
 def _question(row: sqlite3.Row) -> Confirmation | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, closing
 from importlib.resources import files
@@ -78,28 +79,53 @@ PRAGMA trusted_schema = OFF;
 """
 
 
-class Session:
-    """Runs statements while the connection is held. `Database` makes sessions. Methods raise StoreError."""
+class Queries(ABC):
+    """Statements of SQL, each with values for its parameters. Methods raise StoreError."""
+
+    @abstractmethod
+    async def all(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Run one statement and return its rows (of a change: those of its RETURNING clause)."""
+
+    async def one(self, sql: str, *values: object) -> sqlite3.Row | None:
+        """The first row, or None."""
+        rows = await self.all(sql, *values)
+        return rows[0] if rows else None
+
+    async def any(self, sql: str, *values: object) -> bool:
+        """Whether there is a row."""
+        return bool(await self.all(sql, *values))
+
+    async def column(self, sql: str, *values: object) -> list[Any]:
+        """The first value of each row."""
+        return [row[0] for row in await self.all(sql, *values)]
+
+    async def number(self, sql: str, *values: object) -> int:
+        """The whole number that a query computes."""
+        [row] = await self.all(sql, *values)
+        return int(row[0])
+
+
+class Session(Queries):
+    """Runs statements while the connection is held. `Database` makes sessions."""
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
 
     async def all(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        """Run one statement and return its rows (of a change: those of its RETURNING clause)."""
         with _in_words():
             return list(await self._connection.execute_fetchall(sql, values))
-
-    async def one(self, sql: str, *values: object) -> sqlite3.Row | None:
-        """Run one statement and return its first row, or None."""
-        rows = await self.all(sql, *values)
-        return rows[0] if rows else None
 
     async def run(self, sql: str, *values: object) -> None:
         """Run one statement and drop its rows."""
         await self.all(sql, *values)
 
+    async def insert(self, table: str, **row: object) -> None:
+        """Insert one row. *table* and the columns are part of the statement: never take them from outside."""
+        places = ", ".join("?" * len(row))
+        await self.all(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", *row.values())  # noqa: S608
 
-class Database:
+
+class Database(Queries):
     """The connection, and the lock that gives it to one task at a time. Made by `open`."""
 
     def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
@@ -184,15 +210,9 @@ class Database:
                     await unbroken(self._session.run("ROLLBACK"))
                 raise
 
-    async def all(self, sql: str, *values: object, session: Session | None = None) -> list[sqlite3.Row]:
-        """The rows of one query, in the caller's *session* if there is one. Raises StoreError."""
-        async with self.reading(session) as own:
-            return await own.all(sql, *values)
-
-    async def one(self, sql: str, *values: object, session: Session | None = None) -> sqlite3.Row | None:
-        """The first row of one query, or None, in the caller's *session* if there is one. Raises StoreError."""
-        async with self.reading(session) as own:
-            return await own.one(sql, *values)
+    async def all(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        async with self.reading() as session:
+            return await session.all(sql, *values)
 
     async def run(self, sql: str, *values: object) -> None:
         """Run one statement in a transaction of its own. Raises StoreError; RuntimeError inside another transaction."""
@@ -230,6 +250,13 @@ class Database:
                 yield
             finally:
                 self._holder = None
+
+
+class Table:
+    """The queries of one or more tables. Methods raise StoreError."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
 
 async def unbroken(work: Awaitable[T]) -> T:

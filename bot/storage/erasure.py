@@ -7,23 +7,23 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from bot.storage.database import Database, Session
+from bot.storage.database import Database, Session, Table
 from bot.storage.pictures import frames_path
 
 FORGOTTEN = "forgotten"
 """Owner of the charges of forgotten people."""
 
 
-class Erasure:
+class Erasure(Table):
     """The tables `forgetting`, `forgotten` and `removals`. Jobs are deleted here only."""
 
     def __init__(self, database: Database, data: Path) -> None:
-        self._database = database
+        super().__init__(database)
         self._data = data
 
     async def counts(self, owner: str) -> tuple[int, int, int]:
         """(jobs, pictures on disk, unfinished jobs) of one person."""
-        row = await self._database.one(
+        row = await self.database.one(
             "SELECT count(*), total(state IN ('queued', 'running')),"
             " (SELECT count(*) FROM pictures JOIN jobs ON jobs.id = job_id WHERE owner = ?1 AND path IS NOT NULL)"
             " FROM jobs WHERE owner = ?1",
@@ -34,7 +34,7 @@ class Erasure:
 
     async def rows(self, owner: str) -> tuple[list[sqlite3.Row], list[sqlite3.Row], list[sqlite3.Row]]:
         """(jobs, pictures of these jobs, open questions) of one person, newest jobs first. Three queries."""
-        async with self._database.reading() as session:
+        async with self.database.reading() as session:
             jobs = await session.all("SELECT * FROM jobs WHERE owner = ? ORDER BY created_at DESC, rowid DESC", owner)
             pictures = await session.all(
                 "SELECT job_id, path, facts FROM pictures JOIN jobs ON jobs.id = job_id WHERE owner = ?"
@@ -48,35 +48,34 @@ class Erasure:
 
     async def begin(self, owner: str, user_id: int, now: float) -> None:
         """Note that everything of this person is to be deleted; from now on they get no new job."""
-        await self._database.run("INSERT OR IGNORE INTO forgetting VALUES (?, ?, ?)", owner, user_id, now)
+        await self.database.run("INSERT OR IGNORE INTO forgetting VALUES (?, ?, ?)", owner, user_id, now)
 
     async def begun(self) -> list[tuple[str, int]]:
         """(owner, user id) of all people whose data is not deleted yet."""
-        return [(row[0], row[1]) for row in await self._database.all("SELECT owner, user_id FROM forgetting")]
+        return [(row[0], row[1]) for row in await self.database.all("SELECT owner, user_id FROM forgetting")]
 
     async def is_begun(self, session: Session, owner: str) -> bool:
-        return await session.one("SELECT 1 FROM forgetting WHERE owner = ?", owner) is not None
+        return await session.any("SELECT 1 FROM forgetting WHERE owner = ?", owner)
 
     async def next_jobs(self, owner: str, limit: int) -> tuple[list[str], list[Path]]:
         """Ids of up to *limit* finished jobs of one person, and the paths of their pictures and frames."""
-        async with self._database.reading() as session:
-            rows = await session.all(
+        async with self.database.reading() as session:
+            ids = await session.column(
                 "SELECT id FROM jobs WHERE owner = ? AND state NOT IN ('queued', 'running')"
                 " ORDER BY created_at LIMIT ?",
                 owner,
                 limit,
             )
-            ids = [row[0] for row in rows]
-            pictures = await session.all(
+            pictures = await session.column(
                 "SELECT path FROM pictures WHERE job_id IN (SELECT value FROM json_each(?)) AND path IS NOT NULL",
                 json.dumps(ids),
             )
-        return ids, [*(self._data / row[0] for row in pictures), *(frames_path(self._data, one) for one in ids)]
+        return ids, [*(self._data / path for path in pictures), *(frames_path(self._data, one) for one in ids)]
 
     async def delete_jobs(self, job_ids: Sequence[str]) -> None:
         """Delete these jobs with all dependent rows, and queue their messages for deletion."""
         ids = "SELECT value FROM json_each(?1)"
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await session.run(
                 "INSERT OR IGNORE INTO removals"  # noqa: S608 - a constant
                 f" SELECT channel_id, message_id FROM messages WHERE job_id IN ({ids})"
@@ -88,19 +87,18 @@ class Erasure:
 
     async def delete_stars(self, user_id: int, limit: int) -> bool:
         """Remove up to *limit* stars of one person; False if there was none."""
-        async with self._database.transaction() as session:
-            row = await session.one(
+        async with self.database.transaction() as session:
+            return await session.any(
                 "DELETE FROM stars WHERE (job_id, idx, user_id) IN"
                 " (SELECT job_id, idx, user_id FROM stars WHERE user_id = ? LIMIT ?) RETURNING 1",
                 user_id,
                 limit,
             )
-        return row is not None
 
     async def unname_charges(self, owner: str, since: float, limit: int) -> bool:
         """Remove the name from up to *limit* charges before *since* (unix seconds); False if there was none."""
-        async with self._database.transaction() as session:
-            row = await session.one(
+        async with self.database.transaction() as session:
+            return await session.any(
                 "UPDATE charges SET owner = ? WHERE job_id IN"
                 " (SELECT job_id FROM charges WHERE owner = ? AND reserved_at < ? LIMIT ?) RETURNING 1",
                 FORGOTTEN,
@@ -108,10 +106,9 @@ class Erasure:
                 since,
                 limit,
             )
-        return row is not None
 
     async def has_jobs(self, session: Session, owner: str) -> bool:
-        return await session.one("SELECT 1 FROM jobs WHERE owner = ?", owner) is not None
+        return await session.any("SELECT 1 FROM jobs WHERE owner = ?", owner)
 
     async def forget(self, session: Session, owner: str, user_id: int, since: float, now: float) -> None:
         """Delete what is left of a person without jobs: settings, stars, searches, votes, the name in the ledger.
@@ -141,7 +138,7 @@ class Erasure:
 
     async def erase_names(self, before: float) -> None:
         """Remove the names of forgotten people from charges before *before* (unix seconds), which no longer count."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await session.run(
                 "UPDATE charges SET owner = ? WHERE owner IN (SELECT owner FROM forgotten)"
                 " AND reserved_at < ? AND state <> 'reserved'"
@@ -161,7 +158,7 @@ class Erasure:
 
     async def to_remove(self, limit: int) -> list[tuple[int, int]]:
         """(channel id, message id) of up to *limit* messages that must still be deleted on Discord."""
-        rows = await self._database.all("SELECT channel_id, message_id FROM removals LIMIT ?", limit)
+        rows = await self.database.all("SELECT channel_id, message_id FROM removals LIMIT ?", limit)
         return [(row[0], row[1]) for row in rows]
 
     async def remove_later(self, session: Session, channel_id: int, message_id: int) -> None:
@@ -169,4 +166,4 @@ class Erasure:
 
     async def removed(self, channel_id: int, message_id: int) -> None:
         """Take the message off the queue: it is deleted, or cannot be."""
-        await self._database.run("DELETE FROM removals WHERE channel_id = ? AND message_id = ?", channel_id, message_id)
+        await self.database.run("DELETE FROM removals WHERE channel_id = ? AND message_id = ?", channel_id, message_id)

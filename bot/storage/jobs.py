@@ -26,7 +26,7 @@ from bot.models.job import (
     job_request_to_json,
     parts_of,
 )
-from bot.storage.database import Database, Session
+from bot.storage.database import Database, Session, Table
 from bot.storage.pictures import Pictures
 from engine.errors import InvalidRequest
 from engine.requests.request import DreamRequest
@@ -56,44 +56,41 @@ def pixel_steps(units: float) -> int:
     return round(units * STEPS_PER_UNIT)
 
 
-class Jobs:
+class Jobs(Table):
     """Queries of the table `jobs`. Methods raise StoreError; lists include each job's pictures."""
 
     def __init__(self, database: Database, pictures: Pictures) -> None:
-        self._database = database
+        super().__init__(database)
         self._pictures = pictures
 
     async def insert(self, session: Session, job: JobRow) -> None:
         """Insert *job*; `Interactions` stores its interaction token."""
         origin = job.origin
-        await session.run(
-            "INSERT INTO jobs (id, attempt, deaths, owner, kind, user_id, user_name, guild_id, channel_id,"
-            " interaction_id, parent_job, parent_index, priority, running_limit, request, cost, state, created_at,"
-            " server_id, spoiler, thread_of, guest, applied)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            job.id,
-            job.attempt,
-            job.crash_count,
-            job.owner,
-            origin.kind,
-            origin.user_id,
-            origin.user_name,
-            origin.guild_id,
-            origin.channel_id,
-            origin.interaction_id,
-            origin.parent_job,
-            origin.parent_index,
-            int(job.priority),
-            job.running_limit,
-            job_request_to_json(job.request),
-            pixel_steps(job.cost),
-            job.state.value,
-            job.created_at,
-            origin.server_id,
-            int(origin.spoiler),
-            origin.thread_of,
-            int(origin.guest),
-            json.dumps(origin.applied, ensure_ascii=False),
+        await session.insert(
+            "jobs",
+            id=job.id,
+            attempt=job.attempt,
+            deaths=job.crash_count,
+            owner=job.owner,
+            kind=origin.kind,
+            user_id=origin.user_id,
+            user_name=origin.user_name,
+            guild_id=origin.guild_id,
+            channel_id=origin.channel_id,
+            interaction_id=origin.interaction_id,
+            parent_job=origin.parent_job,
+            parent_index=origin.parent_index,
+            priority=job.priority,
+            running_limit=job.running_limit,
+            request=job_request_to_json(job.request),
+            cost=pixel_steps(job.cost),
+            state=job.state,
+            created_at=job.created_at,
+            server_id=origin.server_id,
+            spoiler=origin.spoiler,
+            thread_of=origin.thread_of,
+            guest=origin.guest,
+            applied=json.dumps(origin.applied, ensure_ascii=False),
         )
 
     async def find(self, job_id: str, session: Session | None = None) -> JobRow | None:
@@ -106,7 +103,7 @@ class Jobs:
 
     async def unreadable(self) -> list[tuple[str, int]]:
         """(id, attempt) of unfinished jobs whose request this version cannot read."""
-        rows = await self._database.all(f"SELECT id, attempt, request FROM jobs WHERE {_ALIVE}")  # noqa: S608 - ours
+        rows = await self.database.all(f"SELECT id, attempt, request FROM jobs WHERE {_ALIVE}")  # noqa: S608 - ours
         return [(row["id"], row["attempt"]) for row in rows if _request(row) is None]
 
     async def of_owner(self, owner: str, limit: int, before: float | None = None) -> list[JobRow]:
@@ -127,11 +124,10 @@ class Jobs:
         return rows if older else rows[::-1]
 
     async def ids(self) -> frozenset[str]:
-        return frozenset([row[0] for row in await self._database.all("SELECT id FROM jobs")])
+        return frozenset(await self.database.column("SELECT id FROM jobs"))
 
     async def count_of(self, owner: str) -> int:
-        row = await self._database.one("SELECT count(*) FROM jobs WHERE owner = ?", owner)
-        return 0 if row is None else int(row[0])
+        return await self.database.number("SELECT count(*) FROM jobs WHERE owner = ?", owner)
 
     async def children(self, job_id: str) -> list[JobRow]:
         """Jobs that were started from this one by buttons and reactions, oldest first."""
@@ -162,14 +158,14 @@ class Jobs:
 
     async def costs_since(self, since: float) -> dict[str, float]:
         """Owner → units of the jobs that were started after *since*."""
-        rows = await self._database.all(
+        rows = await self.database.all(
             "SELECT owner, sum(cost) FROM jobs WHERE started_at >= ? AND state <> 'queued' GROUP BY owner", since
         )
         return {row[0]: row[1] / STEPS_PER_UNIT for row in rows}
 
     async def start(self, session: Session, job_id: str, attempt: int, now: float) -> bool:
         """queued → running; False if the job is no longer queued in this attempt."""
-        row = await session.one(
+        return await session.any(
             "UPDATE jobs SET state = 'running', started_at ="
             " iif(EXISTS (SELECT 1 FROM pictures WHERE job_id = jobs.id), coalesce(started_at, ?), ?)"
             " WHERE id = ? AND attempt = ? AND state = 'queued' RETURNING id",
@@ -178,7 +174,6 @@ class Jobs:
             job_id,
             attempt,
         )
-        return row is not None
 
     async def cover(self, session: Session, job_id: str) -> None:
         await session.run("UPDATE jobs SET spoiler = 1 WHERE id = ?", job_id)
@@ -187,7 +182,7 @@ class Jobs:
         self, session: Session, job_id: str, attempt: int, crash_count: int, seconds: Mapping[str, float]
     ) -> bool:
         """running → queued with the next attempt; False if this attempt has ended."""
-        row = await session.one(
+        return await session.any(
             "UPDATE jobs SET state = 'queued', attempt = attempt + 1, deaths = ?, seconds = ?"
             " WHERE id = ? AND attempt = ? AND state = 'running' RETURNING id",
             crash_count,
@@ -195,7 +190,6 @@ class Jobs:
             job_id,
             attempt,
         )
-        return row is not None
 
     async def end(
         self,
@@ -210,7 +204,7 @@ class Jobs:
         seconds: Mapping[str, float] | None = None,
     ) -> bool:
         """queued or running → *state*; False if it had ended, or is in another *attempt* (None = any)."""
-        row = await session.one(
+        return await session.any(
             "UPDATE jobs SET state = ?, finished_at = ?, error_code = ?, error_text = ?, seconds = ?"
             " WHERE id = ? AND attempt = coalesce(?, attempt) AND state IN ('queued', 'running') RETURNING id",
             state.value,
@@ -221,10 +215,9 @@ class Jobs:
             job_id,
             attempt,
         )
-        return row is not None
 
     async def _rows(self, where: str, *values: object, session: Session | None = None) -> list[JobRow]:
-        async with self._database.reading(session) as own:
+        async with self.database.reading(session) as own:
             rows = await own.all(_SELECT + where, *values)
             pictures = await self._pictures.rows_of([row["id"] for row in rows], own)
         if len(rows) <= _INLINE:
@@ -303,10 +296,7 @@ class Descent:
     relation: str
 
 
-class Ancestry:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class Ancestry(Table):
     async def insert(self, session: Session, job: JobRow) -> None:
         """Note the parents of a new job: the one that its button names, and those whose pictures its request names."""
         origin = job.origin
@@ -339,7 +329,7 @@ class Ancestry:
 
     async def remixes(self, job_id: str) -> tuple[int, int]:
         """(finished jobs made from this one, people who asked for them); shown-again pictures do not count."""
-        row = await self._database.one(
+        row = await self.database.one(
             "SELECT count(DISTINCT jobs.id), count(DISTINCT jobs.owner) FROM ancestry JOIN jobs ON jobs.id = job_id"
             " WHERE ancestry.parent_job = ? AND relation <> 'pick' AND state = 'done'",
             job_id,
@@ -354,7 +344,7 @@ class Ancestry:
 
     async def _rows(self, where: str, value: str | Sequence[str]) -> list[Descent]:
         bound = value if isinstance(value, str) else json.dumps(list(value))
-        rows: list[sqlite3.Row] = await self._database.all(
+        rows: list[sqlite3.Row] = await self.database.all(
             f"SELECT a.job_id, parent_job, parent_index, relation FROM ancestry a WHERE {where}",  # noqa: S608 - ours
             bound,
         )

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.storage.database import Database, Session
+from bot.storage.database import Session, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,8 @@ class Totals:
     """Unix seconds of the oldest charge in the window, or None."""
 
 
-class LedgerRows:
+class LedgerRows(Table):
     """The tables `charges` and `credits`."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
 
     async def totals(self, session: Session, owner: str, since: float) -> Totals:
         """Sums since *since* (unix seconds)."""
@@ -58,42 +55,41 @@ class LedgerRows:
             owner,
             since,
         )
-        credit = await session.one(
+        credit = await session.number(
             "SELECT (SELECT coalesce(sum(amount), 0) FROM credits WHERE owner = ?1)"
             " - (SELECT coalesce(sum(iif(state = 'reserved', from_credit, charged_credit)), 0)"
             "    FROM charges WHERE owner = ?1 AND from_credit > 0)",
             owner,
         )
-        assert window is not None and credit is not None
-        return Totals(used=window[0], held=window[1], oldest=window[2], credit=credit[0])
+        assert window is not None
+        return Totals(used=window[0], held=window[1], oldest=window[2], credit=credit)
 
     async def of_server(self, session: Session, server_id: int, since: float) -> int:
         """Pixel steps that all members of a server used or hold since *since*, credit included."""
-        row = await session.one(
+        return await session.number(
             "SELECT coalesce(sum(iif(state = 'reserved', reserved, charged)), 0)"
             " FROM charges WHERE guild_id = ? AND reserved_at >= ?",
             server_id,
             since,
         )
-        return 0 if row is None else int(row[0])
 
     async def free_since(self, session: Session, owner: str, since: float) -> int:
         """Number of jobs since *since* that cost nothing; those that failed or never began are left out."""
-        row = await session.one(
+        return await session.number(
             "SELECT count(*) FROM charges LEFT JOIN jobs ON jobs.id = job_id"
             " WHERE charges.owner = ? AND reserved_at >= ? AND reserved = 0 AND (jobs.id IS NULL"
             " OR (jobs.state <> 'failed' AND (jobs.state <> 'cancelled' OR started_at IS NOT NULL)))",
             owner,
             since,
         )
-        return 0 if row is None else int(row[0])
 
     async def servers_since(self, session: Session, owner: str, since: float) -> set[int | None]:
         """The servers where that person has asked for jobs since *since*; None stands for other places."""
-        rows = await session.all(
-            "SELECT DISTINCT guild_id FROM charges WHERE owner = ? AND reserved_at >= ?", owner, since
+        return set(
+            await session.column(
+                "SELECT DISTINCT guild_id FROM charges WHERE owner = ? AND reserved_at >= ?", owner, since
+            )
         )
-        return {row[0] for row in rows}
 
     async def calendars(self, session: Session, servers: Collection[int] | None = None) -> dict[int, dict[str, object]]:
         """Server → its settings of the time zone, for *servers* (None: all) that have some."""
@@ -128,15 +124,15 @@ class LedgerRows:
     async def reserve(
         self, session: Session, job_id: str, owner: str, guild_id: int | None, amount: int, from_credit: int, now: float
     ) -> None:
-        await session.run(
-            "INSERT INTO charges (job_id, owner, guild_id, state, reserved, from_credit, reserved_at)"
-            " VALUES (?, ?, ?, 'reserved', ?, ?, ?)",
-            job_id,
-            owner,
-            guild_id,
-            amount,
-            from_credit,
-            now,
+        await session.insert(
+            "charges",
+            job_id=job_id,
+            owner=owner,
+            guild_id=guild_id,
+            state="reserved",
+            reserved=amount,
+            from_credit=from_credit,
+            reserved_at=now,
         )
 
     async def close(self, session: Session, job_id: str, now: float, charged: int = 0, charged_credit: int = 0) -> None:
@@ -162,15 +158,7 @@ class LedgerRows:
         why: str,
     ) -> None:
         """Note *amount* pixel steps at *now* (unix seconds); 0 for a reset. What jobs use of them is in `charges`."""
-        await session.run(
-            "INSERT INTO credits (owner, kind, amount, at, by, reason) VALUES (?, ?, ?, ?, ?, ?)",
-            owner,
-            kind,
-            amount,
-            now,
-            by,
-            why,
-        )
+        await session.insert("credits", owner=owner, kind=kind, amount=amount, at=now, by=by, reason=why)
 
     async def lines(self, session: Session, owner: str, limit: int) -> list[sqlite3.Row]:
         """Newest rows of both tables: at, kind, amount, job_id, note."""

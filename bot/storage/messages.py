@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
 
 from bot.models.job import Origin
-from bot.storage.database import Database, Session
+from bot.storage.database import Session, Table
 
 TOKEN_SECONDS = 15 * 60.0
 
@@ -21,40 +21,29 @@ class InteractionToken:
     expires_at: float
 
 
-class InteractionTokens:
+class InteractionTokens(Table):
     """The table `interactions`, the only place of tokens; they are erased after delivery or 15 minutes."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def insert(self, session: Session, job_id: str, origin: Origin, now: float) -> None:
         if origin.interaction_id is not None and origin.interaction_token:
-            await session.run(
-                "INSERT INTO interactions VALUES (?, ?, ?, ?)",
-                job_id,
-                origin.interaction_id,
-                origin.interaction_token,
-                now + TOKEN_SECONDS,
-            )
+            token = InteractionToken(job_id, origin.interaction_id, origin.interaction_token, now + TOKEN_SECONDS)
+            await session.insert("interactions", **asdict(token))
 
     async def find(self, job_id: str, now: float) -> InteractionToken | None:
         """The job's interaction if its token is still valid at *now*, else None."""
-        row = await self._database.one("SELECT * FROM interactions WHERE job_id = ? AND expires_at > ?", job_id, now)
+        row = await self.database.one("SELECT * FROM interactions WHERE job_id = ? AND expires_at > ?", job_id, now)
         return None if row is None else InteractionToken(*row)
 
     async def erase_expired(self, now: float) -> None:
-        await self._database.run("DELETE FROM interactions WHERE expires_at <= ?", now)
+        await self.database.run("DELETE FROM interactions WHERE expires_at <= ?", now)
 
 
-class JobMessages:
+class JobMessages(Table):
     """The table `messages`: message id ↔ job id. A job's current message is its newest one in its channel."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def link(self, job_id: str, channel_id: int, message_id: int, now: float) -> None:
         """Note that a message shows a job; if the job is forgotten, queue the message for deletion. Idempotent."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             if await _is_known(session, job_id, channel_id, message_id):
                 await session.run(
                     "INSERT INTO messages VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -65,21 +54,21 @@ class JobMessages:
                 )
 
     async def job_id(self, channel_id: int, message_id: int) -> str | None:
-        row = await self._database.one(
+        row = await self.database.one(
             "SELECT job_id FROM messages WHERE channel_id = ? AND message_id = ?", channel_id, message_id
         )
         return None if row is None else str(row[0])
 
     async def of_job(self, job_id: str) -> list[tuple[int, int]]:
         """(channel id, message id) of all messages that show the job, oldest first."""
-        rows = await self._database.all(
+        rows = await self.database.all(
             "SELECT channel_id, message_id FROM messages WHERE job_id = ? ORDER BY created_at, message_id", job_id
         )
         return [(row[0], row[1]) for row in rows]
 
     async def recent(self, since: float, limit: int) -> list[tuple[int, int, str]]:
         """(channel id, message id, job id) of messages posted after *since* (unix seconds), newest first."""
-        rows = await self._database.all(
+        rows = await self.database.all(
             "SELECT channel_id, message_id, job_id FROM messages WHERE created_at > ?"
             " ORDER BY created_at DESC, message_id DESC LIMIT ?",
             since,
@@ -88,7 +77,7 @@ class JobMessages:
         return [(row[0], row[1], row[2]) for row in rows]
 
     async def left(self, session: Session, job_id: str) -> bool:
-        return await session.one("SELECT 1 FROM messages WHERE job_id = ? LIMIT 1", job_id) is not None
+        return await session.any("SELECT 1 FROM messages WHERE job_id = ? LIMIT 1", job_id)
 
     async def forget(self, session: Session, channel_id: int, message_id: int) -> None:
         """Forget a message that is deleted, or will be."""
@@ -105,21 +94,18 @@ class JobMessages:
         await session.run("DELETE FROM messages WHERE job_id = ?", job_id)
 
 
-class Pings:
+class Pings(Table):
     """The table `calls`: short replies that pinged an owner after a long wait."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def note(self, job_id: str, channel_id: int, message_id: int) -> None:
         """Note a ping of the job's owner; if the job is forgotten, queue the message for deletion."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             if await _is_known(session, job_id, channel_id, message_id):
                 await session.run("INSERT OR IGNORE INTO calls VALUES (?, ?, ?)", channel_id, message_id, job_id)
 
     async def take(self, job_id: str) -> list[tuple[int, int]]:
         """Take the job's pings: (channel id, message id), for deletion."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await session.run(
                 "INSERT OR IGNORE INTO removals SELECT channel_id, message_id FROM calls WHERE job_id = ?", job_id
             )
@@ -129,36 +115,32 @@ class Pings:
 
 async def _is_known(session: Session, job_id: str, channel_id: int, message_id: int) -> bool:
     """Whether the job exists; if not, its message is queued for deletion."""
-    known = await session.one("SELECT 1 FROM jobs WHERE id = ?", job_id) is not None
+    known = await session.any("SELECT 1 FROM jobs WHERE id = ?", job_id)
     if not known:
         await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", channel_id, message_id)
     return known
 
 
-class Presses:
+class Presses(Table):
     """The table `presses`: makes repeated button presses and reactions act once."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def first(self, key: str, now: float, seconds: float, session: Session | None = None) -> bool:
         """True exactly once per *key* within *seconds*, before or after: the clock may have been set back meanwhile."""
-        async with self._database.within(session) as own:
-            row = await own.one(
+        async with self.database.within(session) as own:
+            return await own.any(
                 "INSERT INTO presses VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET at = ?2"
                 " WHERE abs(?2 - at) >= ?3 RETURNING key",
                 key,
                 now,
                 seconds,
             )
-        return row is not None
 
     async def release(self, key: str) -> None:
         """Forget a press whose action failed, so that it can be repeated."""
-        await self._database.run("DELETE FROM presses WHERE key = ?", key)
+        await self.database.run("DELETE FROM presses WHERE key = ?", key)
 
     async def forget(self, before: float) -> None:
-        await self._database.run("DELETE FROM presses WHERE at < ?", before)
+        await self.database.run("DELETE FROM presses WHERE at < ?", before)
 
 
 Purpose: TypeAlias = Literal["result", "ping"]
@@ -181,11 +163,8 @@ class OutboxEntry:
     closed_at: float | None
 
 
-class Deliveries:
+class Deliveries(Table):
     """The table `deliveries`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def add(self, session: Session, job_id: str, purpose: Purpose, now: float) -> None:
         """Add a row, once per job and purpose."""
@@ -199,13 +178,13 @@ class Deliveries:
 
     async def pending(self) -> list[OutboxEntry]:
         """Open rows, oldest first; results before pings of the same time."""
-        rows = await self._database.all(
+        rows = await self.database.all(
             "SELECT * FROM deliveries WHERE state = 'pending' ORDER BY created_at, purpose DESC, job_id"
         )
         return [OutboxEntry(*row) for row in rows]
 
     async def find(self, job_id: str, purpose: Purpose = "result") -> OutboxEntry | None:
-        row = await self._database.one("SELECT * FROM deliveries WHERE job_id = ? AND purpose = ?", job_id, purpose)
+        row = await self.database.one("SELECT * FROM deliveries WHERE job_id = ? AND purpose = ?", job_id, purpose)
         return None if row is None else OutboxEntry(*row)
 
     async def close(self, job_id: str, purpose: Purpose, now: float, error: str = "") -> None:
@@ -213,7 +192,7 @@ class Deliveries:
 
         *error*: why Discord does not have it; the picture stays in its owner's history.
         """
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await session.run(
                 "UPDATE deliveries SET state = ?, error = ?, closed_at = ?"
                 " WHERE job_id = ? AND purpose = ? AND state = 'pending'",
@@ -227,7 +206,7 @@ class Deliveries:
 
     async def shown(self, job_id: str, now: float) -> None:
         """Mark an undeliverable result as delivered, because its owner saw it in the history."""
-        await self._database.run(
+        await self.database.run(
             "UPDATE deliveries SET state = 'delivered', closed_at = ?"
             " WHERE job_id = ? AND purpose = 'result' AND state = 'undeliverable'",
             now,

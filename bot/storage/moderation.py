@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Literal, TypeAlias
 
 from bot.models.audit import AuditEntry, AuditFilter
-from bot.storage.database import Database, Session
+from bot.storage.database import Session, Table
 
 EVERYWHERE = 0
 """The server id of a block in all servers."""
@@ -28,47 +28,34 @@ class Block:
     until: float | None
 
 
-class Blocks:
+class Blocks(Table):
     """The table `blocks`."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
     async def put(self, session: Session, block: Block) -> None:
-        await session.run(
-            "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?)",
-            block.server_id,
-            block.user_id,
-            block.actor,
-            block.reason,
-            block.at,
-            block.until,
-        )
+        await session.run("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?)", *astuple(block))
 
     async def lift(self, session: Session, server_id: int, user_id: int) -> bool:
         """Delete a block; False if none exists."""
-        row = await session.one(
+        return await session.any(
             "DELETE FROM blocks WHERE server_id = ? AND user_id = ? RETURNING 1", server_id, user_id
         )
-        return row is not None
 
     async def find(
         self, user_id: int, server_id: int | None, now: float, session: Session | None = None
     ) -> Block | None:
         """The block that applies to this person there at *now*; a block in all servers goes first."""
-        row = await self._database.one(
+        row = await (session or self.database).one(
             "SELECT * FROM blocks WHERE user_id = ? AND server_id IN (0, ?)"
             " AND (until IS NULL OR until > ?) ORDER BY server_id",
             user_id,
             server_id or EVERYWHERE,
             now,
-            session=session,
         )
         return None if row is None else Block(*row)
 
     async def of_server(self, server_id: int, now: float) -> list[Block]:
         """Blocks of that server at *now*, newest first."""
-        rows = await self._database.all(
+        rows = await self.database.all(
             "SELECT * FROM blocks WHERE server_id = ? AND (until IS NULL OR until > ?) ORDER BY at DESC",
             server_id,
             now,
@@ -99,15 +86,12 @@ class Report:
     voices: tuple[Voice, ...] = ()
 
 
-class Reports:
+class Reports(Table):
     """The tables `reports` and `report_voices`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def find(self, job_id: str, session: Session | None = None) -> Report | None:
         """The report of a job with its voices, oldest first; None without a report."""
-        async with self._database.reading(session) as own:
+        async with self.database.reading(session) as own:
             row = await own.one("SELECT * FROM reports WHERE job_id = ?", job_id)
             rows = await own.all(
                 "SELECT user_id, reason, at FROM report_voices WHERE job_id = ? ORDER BY at, user_id", job_id
@@ -131,18 +115,17 @@ class Reports:
 
     async def add_voice(self, session: Session, job_id: str, voice: Voice) -> bool:
         """Add a person's report; False if they have reported the job before."""
-        row = await session.one(
+        return await session.any(
             "INSERT INTO report_voices VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1",
             job_id,
             voice.user_id,
             voice.reason,
             voice.at,
         )
-        return row is not None
 
     async def drop_voice(self, job_id: str, user_id: int) -> None:
         """Delete a voice, and the report if that was its last one: the moderators could not be told."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await session.run("DELETE FROM report_voices WHERE job_id = ? AND user_id = ?", job_id, user_id)
             await session.run(
                 "DELETE FROM reports WHERE job_id = ?1 AND NOT EXISTS (SELECT 1 FROM report_voices WHERE job_id = ?1)",
@@ -151,23 +134,22 @@ class Reports:
 
     async def voices_since(self, session: Session, user_id: int, since: float) -> int:
         """Number of reports by this person since *since* (unix seconds)."""
-        row = await session.one("SELECT count(*) FROM report_voices WHERE user_id = ? AND at > ?", user_id, since)
-        return 0 if row is None else int(row[0])
+        return await session.number("SELECT count(*) FROM report_voices WHERE user_id = ? AND at > ?", user_id, since)
 
     async def posted(self, job_id: str, channel_id: int, message_id: int) -> None:
-        async with self._database.transaction() as session:
-            known = await session.one(
+        async with self.database.transaction() as session:
+            known = await session.any(
                 "UPDATE reports SET channel_id = ?, message_id = ? WHERE job_id = ? RETURNING 1",
                 channel_id,
                 message_id,
                 job_id,
             )
-            if known is None:
+            if not known:
                 await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", channel_id, message_id)
 
     async def close(self, session: Session, job_id: str, state: ReportState, by: str, now: float) -> bool:
         """Close an open report; False if it was closed before."""
-        row = await session.one(
+        return await session.any(
             "UPDATE reports SET state = ?, closed_by = ?, closed_at = ?"
             " WHERE job_id = ? AND state = 'open' RETURNING 1",
             state,
@@ -175,21 +157,17 @@ class Reports:
             now,
             job_id,
         )
-        return row is not None
 
 
 Scope: TypeAlias = Literal["bot", "server", "channel", "person"]
 
 
-class SettingsTable:
+class SettingsTable(Table):
     """The table `settings`: JSON values by scope, subject (the id of a server, channel or person) and key."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
     async def all(self, scope: Scope, subject: str = "", session: Session | None = None) -> dict[str, object]:
-        rows = await self._database.all(
-            "SELECT key, value FROM settings WHERE scope = ? AND subject = ?", scope, subject, session=session
+        rows = await (session or self.database).all(
+            "SELECT key, value FROM settings WHERE scope = ? AND subject = ?", scope, subject
         )
         return {row["key"]: json.loads(row["value"]) for row in rows}
 
@@ -197,11 +175,10 @@ class SettingsTable:
         self, subjects: Sequence[tuple[Scope, str]], session: Session | None = None
     ) -> list[dict[str, object]]:
         """What `all` returns for each (scope, subject), by one query."""
-        rows = await self._database.all(
+        rows = await (session or self.database).all(
             "SELECT settings.* FROM settings JOIN json_each(?)"
             " ON scope = json_extract(json_each.value, '$[0]') AND subject = json_extract(json_each.value, '$[1]')",
             json.dumps(subjects),
-            session=session,
         )
         found = {subject: dict[str, object]() for subject in subjects}
         for row in rows:
@@ -210,12 +187,12 @@ class SettingsTable:
 
     async def everywhere(self, scope: Scope, key: str) -> dict[str, object]:
         """Subject → value of one key, for subjects that set it."""
-        rows = await self._database.all("SELECT subject, value FROM settings WHERE scope = ? AND key = ?", scope, key)
+        rows = await self.database.all("SELECT subject, value FROM settings WHERE scope = ? AND key = ?", scope, key)
         return {row["subject"]: json.loads(row["value"]) for row in rows}
 
     async def put(self, scope: Scope, subject: str, key: str, value: object, session: Session | None = None) -> None:
         """Set one value; None deletes it."""
-        async with self._database.within(session) as own:
+        async with self.database.within(session) as own:
             if value is None:
                 await own.run("DELETE FROM settings WHERE scope = ? AND subject = ? AND key = ?", scope, subject, key)
             else:
@@ -224,15 +201,12 @@ class SettingsTable:
                 )
 
     async def clear(self, scope: Scope, subject: str, session: Session | None = None) -> None:
-        async with self._database.within(session) as own:
+        async with self.database.within(session) as own:
             await own.run("DELETE FROM settings WHERE scope = ? AND subject = ?", scope, subject)
 
 
-class Audit:
+class Audit(Table):
     """The table `audit`. Rows are only added."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def add(
         self,
@@ -246,15 +220,10 @@ class Audit:
         **details: object,
     ) -> None:
         """Record that *actor* did *action* to *subject*, in a server or (None) as a host in all servers."""
-        async with self._database.within(session) as own:
-            await own.run(
-                "INSERT INTO audit (at, actor, action, subject, details, server_id) VALUES (?, ?, ?, ?, ?, ?)",
-                now,
-                actor,
-                action,
-                subject,
-                json.dumps(details, ensure_ascii=False),
-                server_id,
+        async with self.database.within(session) as own:
+            noted = json.dumps(details, ensure_ascii=False)
+            await own.insert(
+                "audit", at=now, actor=actor, action=action, subject=subject, details=noted, server_id=server_id
             )
 
     async def newest(self, limit: int = 50, *, server_id: int | None = None) -> list[AuditEntry]:
@@ -267,7 +236,7 @@ class Audit:
         """Entries that match *wanted*, newest first: the last ones, or those next to the entry *beside*."""
         beyond = "" if beside is None else f"AND id {'<' if older else '>'} ?4"
         order = "DESC" if older or beside is None else ""
-        rows = await self._database.all(
+        rows = await self.database.all(
             f"{_AUDIT} {beyond} ORDER BY id {order} LIMIT ?5",
             *wanted.values,
             beside,
@@ -277,8 +246,7 @@ class Audit:
         return found if order else found[::-1]
 
     async def count(self, wanted: AuditFilter) -> int:
-        row = await self._database.one(f"SELECT count(*) FROM ({_AUDIT})", *wanted.values)  # noqa: S608 - a constant
-        return 0 if row is None else int(row[0])
+        return await self.database.number(f"SELECT count(*) FROM ({_AUDIT})", *wanted.values)  # noqa: S608 - a constant
 
 
 _AUDIT = """

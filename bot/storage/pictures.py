@@ -23,7 +23,7 @@ from typing import TypeAlias
 from bot.errors import PictureGone
 from bot.models.job import JobRow, PictureRow
 from bot.storage import files
-from bot.storage.database import Database, Session
+from bot.storage.database import Database, Session, Table
 from engine.protocol.messages import Picture
 
 FRAMES_FOLDER = "frames"
@@ -142,11 +142,11 @@ _USED = """
 _BY_WORTH = (f"NOT kept AND NOT {_USED}", f"NOT kept AND {_USED}", "kept")
 
 
-class Pictures:
+class Pictures(Table):
     """The table `pictures` and its folder."""
 
     def __init__(self, database: Database, data: Path) -> None:
-        self._database = database
+        super().__init__(database)
         self._data = data
 
     async def keep(self, job: JobRow, picture: Picture) -> Path:
@@ -192,7 +192,7 @@ class Pictures:
         )
 
     async def find(self, job_id: str, index: int) -> PictureRow | None:
-        row = await self._database.one("SELECT * FROM pictures WHERE job_id = ? AND idx = ?", job_id, index)
+        row = await self.database.one("SELECT * FROM pictures WHERE job_id = ? AND idx = ?", job_id, index)
         return None if row is None else self.parse(row)
 
     async def png(self, job_id: str, index: int) -> bytes:
@@ -205,14 +205,14 @@ class Pictures:
 
     async def by_sha(self, sha256: str, session: Session | None = None) -> PictureRow | None:
         """A picture on disk whose file has this hash, or None."""
-        row = await self._database.one(
-            "SELECT * FROM pictures WHERE sha256 = ? AND path IS NOT NULL LIMIT 1", sha256, session=session
+        row = await (session or self.database).one(
+            "SELECT * FROM pictures WHERE sha256 = ? AND path IS NOT NULL LIMIT 1", sha256
         )
         return None if row is None else self.parse(row)
 
     async def embedding(self, job_id: str, index: int) -> tuple[str, tuple[float, ...]] | None:
         """(CLIP name, vector in half precision) of one picture, or None."""
-        row = await self._database.one(
+        row = await self.database.one(
             "SELECT perceptor, embedding FROM pictures WHERE job_id = ? AND idx = ?", job_id, index
         )
         if row is None or row["embedding"] is None:
@@ -221,7 +221,7 @@ class Pictures:
 
     async def learn(self, job_id: str, facts: Mapping[int, Mapping[str, object]]) -> None:
         """Merge *facts* (index → facts) into the pictures of a job; unknown indices are ignored."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             for index, more in facts.items():
                 await session.run(
                     "UPDATE pictures SET facts = json_patch(facts, ?) WHERE job_id = ? AND idx = ?",
@@ -251,8 +251,8 @@ class Pictures:
         return [(self.parse(row), bool(row["kept"])) for row in rows]
 
     async def _idle(self, where: str, *values: object) -> list[sqlite3.Row]:
-        async with self._database.reading() as session:
-            named = {name for row in await session.all(_NAMED) for name in _HASH.findall(row["request"])}
+        async with self.database.reading() as session:
+            named = {name for request in await session.column(_NAMED) for name in _HASH.findall(request)}
             return await session.all(_IDLE + where, json.dumps(sorted(named)), *values)
 
     async def sweep(self) -> None:
@@ -261,9 +261,9 @@ class Pictures:
         Files of unknown jobs stay. Raises StoreError.
         """
         paths = await asyncio.to_thread(self._files)
-        async with self._database.reading() as session:
-            rows = {row[0] for row in await session.all("SELECT path FROM pictures WHERE path IS NOT NULL")}
-            over = {row[0] for row in await session.all("SELECT id FROM jobs WHERE state NOT IN ('queued', 'running')")}
+        async with self.database.reading() as session:
+            rows = set(await session.column("SELECT path FROM pictures WHERE path IS NOT NULL"))
+            over = set(await session.column("SELECT id FROM jobs WHERE state NOT IN ('queued', 'running')"))
         await files.remove(
             *(
                 path
@@ -278,15 +278,14 @@ class Pictures:
             return sorted(folder.glob("*/*.png")) if folder.is_dir() else []
 
     async def kept_bytes(self) -> int:
-        row = await self._database.one("SELECT coalesce(sum(size), 0) FROM pictures WHERE path IS NOT NULL")
-        return 0 if row is None else int(row[0])
+        return await self.database.number("SELECT coalesce(sum(size), 0) FROM pictures WHERE path IS NOT NULL")
 
     async def let_go(self, picture: PictureRow) -> None:
         """Delete the file, then clear the path. A crash between the two leaves the path of a missing file."""
         if picture.path is not None:
             await files.remove(picture.path)
             await files.remove(frames_path(self._data, picture.job_id))
-        await self._database.run(
+        await self.database.run(
             "UPDATE pictures SET path = NULL WHERE job_id = ? AND idx = ?", picture.job_id, picture.index
         )
 

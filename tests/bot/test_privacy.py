@@ -19,6 +19,7 @@ from bot.errors import CoolingDown, Refused, StoreError
 from bot.jobs.admission import Submission
 from bot.models.job import JobState, owner_of
 from bot.retry import install
+from bot.storage.community.stars import Star
 from bot.storage.database import Session
 from tests.bot.core import ANN, BOB, Core, count, dream, origin, running_core
 
@@ -174,7 +175,7 @@ async def test_a_deletion_that_a_crash_interrupts_is_finished_at_the_next_start(
         jobs = await core.store.jobs.of_owner(owner_of(ANN), 5)
         async with core.store.transaction() as session:
             for job in jobs:
-                await core.store.stars.put(session, job.id, 0, ANN, None, False, 1.0)
+                await core.store.stars.put(session, Star(job.id, 0, ANN, None, False, 1.0))
         passed = 0
 
         def die(name: str) -> None:

@@ -11,6 +11,7 @@ from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState
 from bot.pictures.ranking import best
 from bot.storage import Store
+from bot.storage.community.stars import Star
 from bot.storage.database import Session
 from bot.text import count
 
@@ -49,9 +50,8 @@ class Favorites:
                 self._check_own_room(mine, len(new))
             server_id = caller.guild_id if caller.resident else None
             for index in sorted(wanted):
-                await self._store.stars.put(
-                    session, job.id, index, caller.user_id, server_id, by_reaction, self._clock()
-                )
+                star = Star(job.id, index, caller.user_id, server_id, by_reaction, self._clock())
+                await self._store.stars.put(session, star)
             if wanted - {star.index for star in before}:
                 self._check_room(await self._store.stars.bytes(session))
         self._changed()

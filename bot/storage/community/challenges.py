@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from bot.models.challenge import Challenge, ChallengeEntry, ChallengeState, Rank, Winner
-from bot.storage.database import Database, Session
+from bot.storage.database import Session, Table
 from bot.storage.jobs import STEPS_PER_UNIT, pixel_steps
 
 _ALIVE = "state IN ('open', 'voting')"
@@ -20,55 +20,39 @@ HIDDEN = "IN (SELECT job_id FROM blind_jobs)"
 """The condition for SQL that a job is hidden by a vote."""
 
 
-class ChallengeRows:
+class ChallengeRows(Table):
     """The tables `challenges`, `challenge_entries`, `challenge_winners` and `leaderboard`. Methods raise StoreError."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def insert(self, session: Session, challenge: Challenge) -> None:
         """Insert an open challenge; its announcement is owed."""
-        await session.run(
-            "INSERT INTO challenges (id, server_id, channel_id, host_id, theme, entries_each, vote_seconds, prize,"
-            " state, created_at, deadline) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?)",
-            challenge.id,
-            challenge.server_id,
-            challenge.channel_id,
-            challenge.host_id,
-            challenge.theme,
-            challenge.entries_each,
-            challenge.vote_seconds,
-            pixel_steps(challenge.prize),
-            challenge.created_at,
-            challenge.deadline,
-        )
+        await session.insert("challenges", **{**asdict(challenge), "prize": pixel_steps(challenge.prize)})
 
     async def find(self, challenge_id: str, session: Session | None = None) -> Challenge | None:
-        row = await self._database.one("SELECT * FROM challenges WHERE id = ?", challenge_id, session=session)
+        row = await (session or self.database).one("SELECT * FROM challenges WHERE id = ?", challenge_id)
         return None if row is None else _challenge(row)
 
     async def open_in(self, server_id: int, session: Session | None = None) -> Challenge | None:
         """The challenge of a server that takes entries, or None."""
-        row = await self._database.one(
-            "SELECT * FROM challenges WHERE server_id = ? AND state = 'open'", server_id, session=session
+        row = await (session or self.database).one(
+            "SELECT * FROM challenges WHERE server_id = ? AND state = 'open'", server_id
         )
         return None if row is None else _challenge(row)
 
     async def of_server(self, server_id: int, limit: int) -> list[Challenge]:
         """The latest challenges of a server, newest first."""
-        rows = await self._database.all(
+        rows = await self.database.all(
             "SELECT * FROM challenges WHERE server_id = ? ORDER BY created_at DESC LIMIT ?", server_id, limit
         )
         return [_challenge(row) for row in rows]
 
     async def running(self) -> list[Challenge]:
         """Challenges that take entries or votes, the first deadline first."""
-        rows = await self._database.all(f"SELECT * FROM challenges WHERE {_ALIVE} ORDER BY deadline")  # noqa: S608 - ours
+        rows = await self.database.all(f"SELECT * FROM challenges WHERE {_ALIVE} ORDER BY deadline")  # noqa: S608 - ours
         return [_challenge(row) for row in rows]
 
     async def owed(self, now: float) -> list[Challenge]:
         """Challenges whose messages are to be sent or edited now."""
-        rows = await self._database.all(
+        rows = await self.database.all(
             "SELECT * FROM challenges WHERE shown < revision AND not_before <= ? ORDER BY not_before", now
         )
         return [_challenge(row) for row in rows]
@@ -89,14 +73,13 @@ class ChallengeRows:
 
     async def withdraw(self, session: Session, challenge_id: str, job_id: str, index: int) -> bool:
         """Take an entry out; False if it is not in."""
-        row = await session.one(
+        return await session.any(
             "UPDATE challenge_entries SET withdrawn = 1"
             " WHERE challenge_id = ? AND job_id = ? AND idx = ? AND withdrawn = 0 RETURNING 1",
             challenge_id,
             job_id,
             index,
         )
-        return row is not None
 
     async def withdraw_job(self, session: Session, job_id: str) -> None:
         """Take all pictures of a job, whose messages were deleted, out of challenges that take entries, and of results.
@@ -116,41 +99,38 @@ class ChallengeRows:
 
     async def entries(self, challenge_id: str, session: Session | None = None) -> list[ChallengeEntry]:
         """The entries whose job was neither cancelled nor failed, oldest first."""
-        rows = await self._database.all(
+        rows = await (session or self.database).all(
             "SELECT e.* FROM challenge_entries AS e JOIN jobs ON jobs.id = job_id"
             " WHERE challenge_id = ? AND withdrawn = 0 AND state NOT IN ('failed', 'cancelled')"
             " ORDER BY at, job_id",
             challenge_id,
-            session=session,
         )
         return [ChallengeEntry(row["job_id"], row["idx"], row["user_id"], bool(row["painted"])) for row in rows]
 
     async def painted_by(self, session: Session, challenge_id: str, user_id: int) -> int:
         """How many pictures were painted for this person: all that the engine began and did not fail at."""
-        row = await session.one(
+        return await session.number(
             "SELECT count(*) FROM challenge_entries JOIN jobs ON jobs.id = job_id"
             " WHERE challenge_id = ? AND challenge_entries.user_id = ? AND painted = 1"
             " AND state <> 'failed' AND (state <> 'cancelled' OR started_at IS NOT NULL)",
             challenge_id,
             user_id,
         )
-        return 0 if row is None else int(row[0])
 
     async def start_vote(self, session: Session, challenge_id: str, vote_id: str) -> bool:
         """open → voting; False if it is not open."""
-        row = await session.one(
+        return await session.any(
             "UPDATE challenges SET state = 'voting', vote_id = ?, revision = revision + 1, tries = 0, not_before = 0"
             " WHERE id = ? AND state = 'open' RETURNING 1",
             vote_id,
             challenge_id,
         )
-        return row is not None
 
     async def end(
         self, session: Session, challenge_id: str, state: ChallengeState, now: float, reason: str = ""
     ) -> bool:
         """open or voting → *state*; False if it was over."""
-        row = await session.one(
+        return await session.any(
             f"UPDATE challenges SET state = ?, ended_at = ?, reason = ?, revision = revision + 1, tries = 0,"  # noqa: S608
             f" not_before = 0 WHERE id = ? AND {_ALIVE} RETURNING 1",
             state.value,
@@ -158,7 +138,6 @@ class ChallengeRows:
             reason,
             challenge_id,
         )
-        return row is not None
 
     async def add_winners(self, session: Session, challenge_id: str, winners: Iterable[Winner]) -> None:
         for one in winners:
@@ -173,7 +152,7 @@ class ChallengeRows:
             )
 
     async def winners(self, challenge_id: str) -> list[Winner]:
-        rows = await self._database.all("SELECT * FROM challenge_winners WHERE challenge_id = ?", challenge_id)
+        rows = await self.database.all("SELECT * FROM challenge_winners WHERE challenge_id = ?", challenge_id)
         return [
             Winner(row["user_id"], row["job_id"], row["idx"], row["votes"], row["prize"] / STEPS_PER_UNIT)
             for row in rows
@@ -181,7 +160,7 @@ class ChallengeRows:
 
     async def themes_won(self, server_id: int, job_ids: Collection[str]) -> dict[tuple[str, int], str]:
         """(job id, index) → theme of the last challenge of this server that the picture has won, of those jobs."""
-        rows = await self._database.all(
+        rows = await self.database.all(
             "SELECT job_id, idx, theme FROM json_each(?1) JOIN challenge_winners ON job_id = json_each.value"
             " JOIN challenges ON challenges.id = challenge_id WHERE server_id = ?2 ORDER BY ended_at",
             json.dumps(list(job_ids)),
@@ -191,57 +170,55 @@ class ChallengeRows:
 
     async def posted(self, challenge_id: str, message_id: int) -> None:
         """Note the announcement's message, of which a thread is to be made."""
-        await self._database.run("UPDATE challenges SET message_id = ? WHERE id = ?", message_id, challenge_id)
+        await self.database.run("UPDATE challenges SET message_id = ? WHERE id = ?", message_id, challenge_id)
 
     async def threaded(self, challenge_id: str, thread_id: int) -> None:
-        await self._database.run("UPDATE challenges SET thread_id = ? WHERE id = ?", thread_id, challenge_id)
+        await self.database.run("UPDATE challenges SET thread_id = ? WHERE id = ?", thread_id, challenge_id)
 
     async def result_posted(self, challenge_id: str, message_id: int) -> None:
-        await self._database.run("UPDATE challenges SET result_id = ? WHERE id = ?", message_id, challenge_id)
+        await self.database.run("UPDATE challenges SET result_id = ? WHERE id = ?", message_id, challenge_id)
 
     async def result_moved(self, challenge: Challenge, place: int, message_id: int) -> None:
         """Note the message that replaces the result, and queue the former one for deletion."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await session.run("UPDATE challenges SET result_id = ?, pinned = 0 WHERE id = ?", message_id, challenge.id)
             await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", place, challenge.result_id)
 
     async def result_pinned(self, challenge_id: str) -> None:
-        await self._database.run("UPDATE challenges SET pinned = 1 WHERE id = ?", challenge_id)
+        await self.database.run("UPDATE challenges SET pinned = 1 WHERE id = ?", challenge_id)
 
     async def shown(self, challenge_id: str, revision: int) -> None:
         """Note that the messages show that revision."""
-        await self._database.run("UPDATE challenges SET shown = ?, tries = 0 WHERE id = ?", revision, challenge_id)
+        await self.database.run("UPDATE challenges SET shown = ?, tries = 0 WHERE id = ?", revision, challenge_id)
 
     async def retry(self, challenge_id: str, not_before: float) -> None:
-        await self._database.run(
+        await self.database.run(
             "UPDATE challenges SET tries = tries + 1, not_before = ? WHERE id = ?", not_before, challenge_id
         )
 
     async def in_place(self, channel_id: int) -> list[str]:
         """Ids of running challenges in a channel or thread."""
-        rows = await self._database.all(
+        return await self.database.column(
             f"SELECT id FROM challenges WHERE {_ALIVE} AND ? IN (channel_id, thread_id)",  # noqa: S608 - ours
             channel_id,
         )
-        return [row[0] for row in rows]
 
     async def join(self, server_id: int, user_id: int, *, listed: bool) -> None:
         """List a person on the leaderboard of a server, or take them off."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await session.run("DELETE FROM leaderboard WHERE server_id = ? AND user_id = ?", server_id, user_id)
             if listed:
                 await session.run("INSERT INTO leaderboard VALUES (?, ?)", server_id, user_id)
 
     async def is_listed(self, server_id: int, user_id: int) -> bool:
         """Whether a person is on the leaderboard of a server."""
-        row = await self._database.one(
+        return await self.database.any(
             "SELECT 1 FROM leaderboard WHERE server_id = ? AND user_id = ?", server_id, user_id
         )
-        return row is not None
 
     async def ranks(self, server_id: int, limit: int) -> list[Rank]:
         """Wins, stars of others and entries of the people on the leaderboard of a server, the most wins first."""
-        rows = await self._database.all(
+        rows = await self.database.all(
             "SELECT user_id, sum(won), sum(starred), sum(entered) FROM ("
             " SELECT user_id, 0 AS won, 0 AS starred, 0 AS entered FROM leaderboard WHERE server_id = ?1"
             " UNION ALL SELECT user_id, count(DISTINCT challenge_id), 0, 0 FROM challenges"
@@ -262,7 +239,7 @@ class ChallengeRows:
 
     async def of_person(self, user_id: int) -> dict[str, list[dict[str, object]]]:
         """What `/mydata` shows: challenges that the person hosted, their entries, wins and leaderboards."""
-        async with self._database.reading() as session:
+        async with self.database.reading() as session:
             hosted = await session.all("SELECT id, server_id, theme FROM challenges WHERE host_id = ?", user_id)
             entries = await session.all(
                 "SELECT challenge_id, theme, job_id, idx, painted, withdrawn FROM challenge_entries"
@@ -305,14 +282,11 @@ class BlindEntry:
     numbers: dict[int, int]
 
 
-class BlindPictures:
+class BlindPictures(Table):
     """The views `blind_jobs` and `blind_entries`: whose prompt, labels and author are hidden while a vote is open.
 
     Lists, lineage, buttons, reactions and the starboard all ask here. Methods raise StoreError.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def until(self, job_id: str, session: Session | None = None) -> float | None:
         """When the pictures of that job are revealed, at the earliest (unix seconds); None if they are not hidden."""
@@ -320,16 +294,15 @@ class BlindPictures:
 
     async def among(self, job_ids: Collection[str], session: Session | None = None) -> dict[str, float]:
         """Those of the jobs that are hidden, with the time of `until`."""
-        rows = await self._database.all(
+        rows = await (session or self.database).all(
             "SELECT job_id, ends_at FROM blind_jobs WHERE job_id IN (SELECT value FROM json_each(?))",
             json.dumps(list(job_ids)),
-            session=session,
         )
         return {row[0]: row[1] for row in rows}
 
     async def entry(self, job_id: str) -> BlindEntry | None:
         """What the messages of that job say instead of author and prompt; None if they show both."""
-        rows = await self._database.all("SELECT * FROM blind_entries WHERE job_id = ? ORDER BY number", job_id)
+        rows = await self.database.all("SELECT * FROM blind_entries WHERE job_id = ? ORDER BY number", job_id)
         if not rows:
             return None
         return BlindEntry(rows[0]["theme"], bool(rows[0]["takes_entries"]), {row["idx"]: row["number"] for row in rows})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.storage.database import Database
+from bot.storage.database import Table
 
 _VOTES = "SELECT job_id FROM vote_candidates JOIN votes ON votes.id = vote_id WHERE state = 'open' AND NOT others_only"
 _ENTRIES = "SELECT job_id FROM blind_entries"
@@ -23,15 +23,12 @@ class SheetChange:
     tries: int
 
 
-class CoveredSheetRows:
+class CoveredSheetRows(Table):
     """A row is inserted before its message is edited, so that a crash cannot leave it hidden."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def due(self, now: float) -> list[SheetChange]:
         """The messages to be edited now: of jobs in a posted open vote, and of rows without an open vote."""
-        rows = await self._database.all(
+        rows = await self.database.all(
             "SELECT m.channel_id, m.message_id, m.job_id, 1, coalesce(s.tries, 0) FROM messages m"  # noqa: S608
             " LEFT JOIN covered_sheets s USING (channel_id, message_id)"
             f" WHERE m.job_id IN ({_VOTES} AND votes.message_id IS NOT NULL UNION ALL {_ENTRIES})"
@@ -44,7 +41,7 @@ class CoveredSheetRows:
 
     async def begin(self, change: SheetChange) -> None:
         """Note that the message is about to be covered."""
-        await self._database.run(
+        await self.database.run(
             "INSERT OR IGNORE INTO covered_sheets (channel_id, message_id, job_id)"
             " SELECT channel_id, message_id, job_id FROM messages WHERE channel_id = ? AND message_id = ?",
             change.channel_id,
@@ -54,7 +51,7 @@ class CoveredSheetRows:
     async def done(self, change: SheetChange, state: str = "covered") -> None:
         """The message is covered or cannot be edited (*state*), or it shows everything again."""
         if change.cover:
-            await self._database.run(
+            await self.database.run(
                 "UPDATE covered_sheets SET state = ?, tries = 0, not_before = 0"
                 " WHERE channel_id = ? AND message_id = ?",
                 state,
@@ -62,14 +59,14 @@ class CoveredSheetRows:
                 change.message_id,
             )
         else:
-            await self._database.run(
+            await self.database.run(
                 "DELETE FROM covered_sheets WHERE channel_id = ? AND message_id = ?",
                 change.channel_id,
                 change.message_id,
             )
 
     async def retry(self, change: SheetChange, not_before: float) -> None:
-        await self._database.run(
+        await self.database.run(
             "UPDATE covered_sheets SET tries = tries + 1, not_before = ? WHERE channel_id = ? AND message_id = ?",
             not_before,
             change.channel_id,

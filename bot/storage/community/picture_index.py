@@ -20,7 +20,7 @@ from bot.models.gallery import IndexedPicture, Order, Viewer
 from bot.storage.community.challenges import HIDDEN
 from bot.storage.community.searches import Place
 from bot.storage.community.vector_table import VectorRow
-from bot.storage.database import Database, Session
+from bot.storage.database import Database, Session, Table
 
 MOST_WORDS = 12
 """Words of a query that count."""
@@ -77,21 +77,20 @@ class IndexEntry:
     words: str
 
 
-class PictureIndex:
+class PictureIndex(Table):
     """Queries of the index. Methods raise StoreError."""
 
     def __init__(self, database: Database, data: Path) -> None:
-        self._database = database
+        super().__init__(database)
         self._data = data
 
     async def unindexed(self, limit: int) -> list[str]:
         """Ids of finished jobs that are not in the index yet, oldest first."""
-        rows = await self._database.all("SELECT job_id FROM unindexed ORDER BY rowid LIMIT ?", limit)
-        return [row[0] for row in rows]
+        return await self.database.column("SELECT job_id FROM unindexed ORDER BY rowid LIMIT ?", limit)
 
     async def waits(self, session: Session, job_id: str) -> bool:
         """Whether this job is finished but not indexed yet."""
-        return await session.one("SELECT 1 FROM unindexed WHERE job_id = ?", job_id) is not None
+        return await session.any("SELECT 1 FROM unindexed WHERE job_id = ?", job_id)
 
     async def add(self, session: Session, job_id: str, entries: Sequence[IndexEntry]) -> None:
         """Index the pictures of a finished job, and take it off the queue. Idempotent."""
@@ -125,9 +124,8 @@ class PictureIndex:
         """
         last = 0
         while True:
-            async with self._database.transaction() as session:
-                rows = await session.all("SELECT id FROM unlisted WHERE id > ? ORDER BY id LIMIT ?", last, ERASED)
-                ids = [row[0] for row in rows]
+            async with self.database.transaction() as session:
+                ids = await session.column("SELECT id FROM unlisted WHERE id > ? ORDER BY id LIMIT ?", last, ERASED)
                 await session.run(
                     "DELETE FROM picture_words WHERE rowid IN (SELECT value FROM json_each(?))", json.dumps(ids)
                 )
@@ -136,24 +134,24 @@ class PictureIndex:
             last = ids[-1]
         pages, merges = -MERGED, last > 0
         while merges:
-            async with self._database.transaction() as session:
-                before = await session.one("SELECT total_changes()")
+            async with self.database.transaction() as session:
+                before = await session.number("SELECT total_changes()")
                 await session.run("INSERT INTO picture_words (picture_words, rank) VALUES ('merge', ?)", pages)
-                after = await session.one("SELECT total_changes()")
-            pages, merges = MERGED, before is not None and after is not None and after[0] - before[0] >= 2
+                after = await session.number("SELECT total_changes()")
+            pages, merges = MERGED, after - before >= 2
 
     async def removed(self) -> list[int]:
         """Ids of pictures that were removed from the index since the last `clear_removed`."""
-        return [row[0] for row in await self._database.all("SELECT id FROM unlisted")]
+        return await self.database.column("SELECT id FROM unlisted")
 
     async def clear_removed(self, ids: Sequence[int]) -> None:
         """Remove the words of these pictures, then forget their ids: they are removed everywhere."""
         await self.erase_words()
-        await self._database.run("DELETE FROM unlisted WHERE id IN (SELECT value FROM json_each(?))", json.dumps(ids))
+        await self.database.run("DELETE FROM unlisted WHERE id IN (SELECT value FROM json_each(?))", json.dumps(ids))
 
     async def of_owner(self, user_id: int) -> list[sqlite3.Row]:
         """job_id, idx, words, mature, perceptor and vector of this person's pictures."""
-        return await self._database.all(
+        return await self.database.all(
             "SELECT job_id, idx, words, mature, perceptor, vector FROM picture_index WHERE owner = ? ORDER BY id",
             user_id,
         )
@@ -168,7 +166,7 @@ class PictureIndex:
 
     async def set_perceptor(self, perceptor: str) -> None:
         """From now on only vectors of this perceptor count; pictures with others are due."""
-        await self._database.run(
+        await self.database.run(
             "UPDATE picture_index SET perceptor = '', vector = NULL, due = EXISTS (SELECT 1 FROM pictures f"
             " WHERE f.job_id = picture_index.job_id AND f.idx = picture_index.idx AND f.path IS NOT NULL)"
             " WHERE perceptor <> ?",
@@ -177,25 +175,23 @@ class PictureIndex:
 
     async def embedded(self, picture_id: int, perceptor: str, vector: bytes | None) -> bool:
         """Store a vector (None: the picture cannot be read); False if the picture is gone."""
-        async with self._database.transaction() as session:
-            row = await session.one(
+        async with self.database.transaction() as session:
+            return await session.any(
                 "UPDATE picture_index SET due = 0, perceptor = ?, vector = ? WHERE id = ? RETURNING id",
                 perceptor,
                 vector,
                 picture_id,
             )
-        return row is not None
 
     async def embedded_ids(self, perceptor: str) -> list[int]:
         """Ids of all pictures that this perceptor has embedded."""
-        rows = await self._database.all(
+        return await self.database.column(
             "SELECT id FROM picture_index WHERE perceptor = ? AND vector IS NOT NULL ORDER BY id", perceptor
         )
-        return [row[0] for row in rows]
 
     async def vectors(self, picture_ids: Sequence[int]) -> list[VectorRow]:
         """The stored vectors of these pictures."""
-        rows = await self._database.all(
+        rows = await self.database.all(
             "SELECT id, server_id, owner, vector FROM picture_index"
             " WHERE id IN (SELECT value FROM json_each(?)) AND vector IS NOT NULL",
             json.dumps(picture_ids),
@@ -204,23 +200,21 @@ class PictureIndex:
 
     async def starred(self, user_id: int) -> list[int]:
         """Ids of the pictures that this person starred."""
-        rows = await self._database.all(
+        return await self.database.column(
             "SELECT id FROM stars JOIN picture_index USING (job_id, idx) WHERE user_id = ?", user_id
         )
-        return [row[0] for row in rows]
 
     async def match(self, viewer: Viewer, place: Place, words: str, every: bool, limit: int) -> list[int]:
         """Ids of pictures whose prompt has these words (*every*: all of them), newest first."""
         me, here = _owner_word(viewer.user_id), _server_word(viewer.server_id)
         places = {"all": (me, here), "mine": (me,), "server": (here,), "favorites": ()}[place]
-        rows = await self._database.all(
+        return await self.database.column(
             f"SELECT p.id FROM picture_words w JOIN picture_index p ON p.id = w.rowid {_JOINED}"
             f" WHERE w.picture_words MATCH ?5 AND ({_WHERE[place]}) ORDER BY w.rowid DESC LIMIT ?6",
             *_values(viewer),
             _match(words, *places, every=every),
             limit,
         )
-        return [row[0] for row in rows]
 
     async def among(self, viewer: Viewer, place: Place, picture_ids: Sequence[int]) -> dict[int, IndexedPicture]:
         """Those of the pictures that the viewer may see there, by id."""
@@ -243,19 +237,18 @@ class PictureIndex:
         self, job_id: str, index: int, session: Session | None = None, *, on_disk: bool = True
     ) -> IndexedPicture | None:
         """One picture without a check of its viewer; None if it is not indexed, or (*on_disk*) if its file is gone."""
-        row = await self._database.one(
+        row = await (session or self.database).one(
             f"SELECT {_COLUMNS} FROM picture_index p {_JOINED}"
             " WHERE p.job_id = ? AND p.idx = ? AND (f.path IS NOT NULL OR NOT ?)",
             job_id,
             index,
             int(on_disk),
-            session=session,
         )
         return None if row is None else self._parse(row)
 
     async def channels(self, server_id: int) -> list[tuple[int, int | None]]:
         """(channel id, its parent if it is a thread) of all channels of a server that have pictures."""
-        rows = await self._database.all(
+        rows = await self.database.all(
             "SELECT channel_id, (SELECT thread_of FROM picture_index q JOIN jobs ON jobs.id = q.job_id"
             " WHERE q.server_id = p.server_id AND q.channel_id = p.channel_id LIMIT 1)"
             " FROM picture_index p WHERE server_id = ? GROUP BY channel_id",
@@ -304,7 +297,7 @@ class PictureIndex:
         )
 
     async def _all(self, sql: str, *values: object, reader: int | None = None) -> list[IndexedPicture]:
-        found = [self._parse(row) for row in await self._database.all(sql, *values)]
+        found = [self._parse(row) for row in await self.database.all(sql, *values)]
         return found if reader is None else [picture.seen_by(reader) for picture in found]
 
     def _parse(self, row: sqlite3.Row) -> IndexedPicture:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
-from bot.storage.database import Database
+from bot.storage.database import Table
 
 Place: TypeAlias = Literal["all", "mine", "server", "favorites"]
 """Where a search looks: one's own pictures and the server's, one of them, or what one starred."""
@@ -27,40 +27,27 @@ class Search:
     at: float
 
 
-class Searches:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class Searches(Table):
     async def put(self, search: Search) -> None:
         """Store a search; of each person, the latest `MOST_KEPT` stay."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await session.run(
                 "DELETE FROM searches WHERE id IN (SELECT id FROM searches WHERE user_id = ? ORDER BY at DESC, id"
                 " LIMIT -1 OFFSET ?)",
                 search.user_id,
                 MOST_KEPT - 1,
             )
-            await session.run(
-                "INSERT INTO searches VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                search.id,
-                search.user_id,
-                search.place,
-                search.words,
-                search.like_id,
-                search.perceptor,
-                search.vector,
-                search.at,
-            )
+            await session.insert("searches", **asdict(search))
 
     async def find(self, search_id: str) -> Search | None:
-        row = await self._database.one("SELECT * FROM searches WHERE id = ?", search_id)
+        row = await self.database.one("SELECT * FROM searches WHERE id = ?", search_id)
         return None if row is None else Search(*row)
 
     async def of_person(self, user_id: int) -> list[Search]:
         """This person's searches, oldest first."""
-        rows = await self._database.all("SELECT * FROM searches WHERE user_id = ? ORDER BY at", user_id)
+        rows = await self.database.all("SELECT * FROM searches WHERE user_id = ? ORDER BY at", user_id)
         return [Search(*row) for row in rows]
 
     async def expire(self, before: float) -> None:
         """Delete searches older than *before* (unix seconds)."""
-        await self._database.run("DELETE FROM searches WHERE at < ?", before)
+        await self.database.run("DELETE FROM searches WHERE at < ?", before)

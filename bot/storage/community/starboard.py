@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
-from bot.storage.database import Database, Session
+from bot.storage.database import Session, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +25,12 @@ class StarboardEntry:
     created_at: float
 
 
-class StarboardRows:
+class StarboardRows(Table):
     """Queries of both tables. Triggers add a change for every star, and a removal for every deleted entry."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def resume(self) -> None:
         """Queue every entry that an earlier run left unposted or with another number of stars."""
-        await self._database.run(
+        await self.database.run(
             "INSERT OR IGNORE INTO star_changes SELECT job_id, idx FROM starboard JOIN picture_index p"
             " USING (job_id, idx) WHERE NOT closed AND (message_id IS NULL OR starboard.stars <> ("
             " SELECT count(*) FROM stars WHERE stars.job_id = starboard.job_id AND stars.idx = starboard.idx"
@@ -42,7 +39,7 @@ class StarboardRows:
 
     async def changes(self, limit: int) -> list[tuple[str, int]]:
         """(job id, index) of pictures whose entry may have to change."""
-        rows = await self._database.all("SELECT job_id, idx FROM star_changes LIMIT ?", limit)
+        rows = await self.database.all("SELECT job_id, idx FROM star_changes LIMIT ?", limit)
         return [(row[0], row[1]) for row in rows]
 
     async def claim(self, session: Session, job_id: str, index: int) -> None:
@@ -51,7 +48,7 @@ class StarboardRows:
 
     async def queue(self, job_id: str, index: int) -> None:
         """Put a change back, because Discord could not be reached."""
-        await self._database.run("INSERT OR IGNORE INTO star_changes VALUES (?, ?)", job_id, index)
+        await self.database.run("INSERT OR IGNORE INTO star_changes VALUES (?, ?)", job_id, index)
 
     async def entry(self, session: Session, job_id: str, index: int) -> StarboardEntry | None:
         row = await session.one("SELECT * FROM starboard WHERE job_id = ? AND idx = ?", job_id, index)
@@ -59,15 +56,7 @@ class StarboardRows:
 
     async def add(self, session: Session, entry: StarboardEntry) -> None:
         """Reserve the only entry of a picture, before its message is posted."""
-        await session.run(
-            "INSERT INTO starboard (job_id, idx, server_id, channel_id, stars, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-            entry.job_id,
-            entry.index,
-            entry.server_id,
-            entry.channel_id,
-            entry.stars,
-            entry.created_at,
-        )
+        await session.run("INSERT INTO starboard VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *astuple(entry))
 
     async def remove(self, session: Session, job_id: str, index: int) -> None:
         """Delete an entry; its message is queued for deletion."""
@@ -75,7 +64,7 @@ class StarboardRows:
 
     async def posted(self, entry: StarboardEntry) -> None:
         """Store the message of an entry; if the entry is gone by now, queue the message for deletion."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             row = await session.one(
                 "UPDATE starboard SET message_id = ?, file = ?, stars = ? WHERE job_id = ? AND idx = ? RETURNING idx",
                 entry.message_id,
@@ -92,17 +81,17 @@ class StarboardRows:
         await session.run("UPDATE starboard SET stars = -1 WHERE job_id = ? AND idx = ?", job_id, index)
 
     async def shown(self, job_id: str, index: int, stars: int) -> None:
-        await self._database.run("UPDATE starboard SET stars = ? WHERE job_id = ? AND idx = ?", stars, job_id, index)
+        await self.database.run("UPDATE starboard SET stars = ? WHERE job_id = ? AND idx = ?", stars, job_id, index)
 
     async def close(self, job_id: str, index: int) -> None:
         """The message was deleted on Discord: never post or edit this entry again."""
-        await self._database.run(
+        await self.database.run(
             "UPDATE starboard SET closed = 1, message_id = NULL WHERE job_id = ? AND idx = ?", job_id, index
         )
 
     async def next_entry(self, job_id: str, index: int) -> tuple[str, int] | None:
         """(job id, index) of the posted entry after this one, in the order of their ids; None after the last."""
-        row = await self._database.one(
+        row = await self.database.one(
             "SELECT job_id, idx FROM starboard WHERE (job_id, idx) > (?, ?) AND message_id IS NOT NULL"
             " ORDER BY job_id, idx LIMIT 1",
             job_id,
@@ -112,16 +101,15 @@ class StarboardRows:
 
     async def find_message(self, channel_id: int, message_id: int) -> tuple[str, int] | None:
         """(job id, index) of the picture that a message of a starboard shows, or None."""
-        row = await self._database.one(
+        row = await self.database.one(
             "SELECT job_id, idx FROM starboard WHERE channel_id = ? AND message_id = ?", channel_id, message_id
         )
         return None if row is None else (row[0], row[1])
 
     async def is_in(self, job_id: str, channel_id: int) -> bool:
         """Whether a picture of the job has an entry in that channel."""
-        row = await self._database.one(
+        return await self.database.any(
             "SELECT 1 FROM starboard WHERE job_id = ? AND channel_id = ? AND message_id IS NOT NULL",
             job_id,
             channel_id,
         )
-        return row is not None

@@ -6,7 +6,7 @@ import json
 import sqlite3
 
 from bot.models.style import Style
-from bot.storage.database import Database, Session
+from bot.storage.database import Session, Table
 
 _SELECT = """
     SELECT styles.*,
@@ -16,44 +16,40 @@ _SELECT = """
 """
 
 
-class StyleRows:
+class StyleRows(Table):
     """The tables `styles`, `style_uses` and `style_stars`. *name* is a folded name: `Style.key`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def insert(self, session: Session, server_id: int, style: Style) -> None:
         """Raises sqlite3.IntegrityError if the server has a style with the same key."""
-        await session.run(
-            "INSERT INTO styles (id, server_id, key, name, template, negative, options, author, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            style.id,
-            server_id,
-            style.key,
-            style.name,
-            style.template,
-            style.negative,
-            json.dumps(dict(style.options), ensure_ascii=False),
-            style.author,
-            style.created_at,
+        await session.insert(
+            "styles",
+            id=style.id,
+            server_id=server_id,
+            key=style.key,
+            name=style.name,
+            template=style.template,
+            negative=style.negative,
+            options=json.dumps(dict(style.options), ensure_ascii=False),
+            author=style.author,
+            created_at=style.created_at,
         )
 
     async def find(self, server_id: int, name: str, session: Session | None = None) -> Style | None:
-        row = await self._database.one(f"{_SELECT} WHERE server_id = ? AND key = ?", server_id, name, session=session)
+        row = await (session or self.database).one(f"{_SELECT} WHERE server_id = ? AND key = ?", server_id, name)
         return None if row is None else _style(row)
 
     async def by_id(self, server_id: int, style_id: str) -> Style | None:
-        row = await self._database.one(f"{_SELECT} WHERE server_id = ? AND id = ?", server_id, style_id)
+        row = await self.database.one(f"{_SELECT} WHERE server_id = ? AND id = ?", server_id, style_id)
         return None if row is None else _style(row)
 
     async def of_server(self, server_id: int, session: Session | None = None) -> list[Style]:
         """All saved styles of a server, by name."""
-        rows = await self._database.all(f"{_SELECT} WHERE server_id = ? ORDER BY key", server_id, session=session)
+        rows = await (session or self.database).all(f"{_SELECT} WHERE server_id = ? ORDER BY key", server_id)
         return [_style(row) for row in rows]
 
     async def counts(self, server_id: int) -> tuple[dict[str, int], dict[str, int]]:
         """(uses, stars) of a server by name, those of shipped styles too."""
-        async with self._database.reading() as session:
+        async with self.database.reading() as session:
             uses = await session.all("SELECT name, uses FROM style_uses WHERE server_id = ?", server_id)
             stars = await session.all(
                 "SELECT name, count(*) FROM style_stars WHERE server_id = ? GROUP BY name", server_id
@@ -62,11 +58,11 @@ class StyleRows:
 
     async def delete(self, session: Session, server_id: int, name: str) -> bool:
         """Delete a style with its stars and uses; False if it does not exist."""
-        row = await session.one("DELETE FROM styles WHERE server_id = ? AND key = ? RETURNING id", server_id, name)
-        if row is not None:
-            await session.run("DELETE FROM style_uses WHERE server_id = ? AND name = ?", server_id, name)
-            await session.run("DELETE FROM style_stars WHERE server_id = ? AND name = ?", server_id, name)
-        return row is not None
+        if not await session.any("DELETE FROM styles WHERE server_id = ? AND key = ? RETURNING id", server_id, name):
+            return False
+        await session.run("DELETE FROM style_uses WHERE server_id = ? AND name = ?", server_id, name)
+        await session.run("DELETE FROM style_stars WHERE server_id = ? AND name = ?", server_id, name)
+        return True
 
     async def used(self, session: Session, server_id: int, name: str) -> None:
         await session.run(
@@ -87,7 +83,7 @@ class StyleRows:
 
     async def of_person(self, user_id: int) -> dict[str, list[dict[str, object]]]:
         """What `/mydata` shows: the person's styles and stars."""
-        async with self._database.reading() as session:
+        async with self.database.reading() as session:
             styles = await session.all("SELECT * FROM styles WHERE author = ? ORDER BY server_id, key", user_id)
             stars = await session.all("SELECT server_id, name FROM style_stars WHERE user_id = ?", user_id)
         return {

@@ -5,34 +5,29 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from bot.models.vote import Candidate, Vote, VotePlace
-from bot.storage.database import Database, Session
+from bot.storage.database import Session, Table
 
 
-class VoteRows:
+class VoteRows(Table):
     """The tables `votes`, `vote_candidates` and `ballots`. Methods raise StoreError."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def insert(self, session: Session, vote: Vote) -> None:
         """Insert an open vote with its candidates; its message is owed."""
-        where = vote.where
-        await session.run(
-            "INSERT INTO votes (id, server_id, channel_id, thread_of, starter_id, title, others_only, spoiler, mature,"
-            " state, created_at, ends_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?)",
-            vote.id,
-            where.server_id,
-            where.channel_id,
-            where.thread_of,
-            vote.starter_id,
-            vote.title,
-            int(vote.others_only),
-            int(vote.spoiler),
-            int(vote.mature),
-            vote.created_at,
-            vote.ends_at,
+        await session.insert(
+            "votes",
+            id=vote.id,
+            **asdict(vote.where),
+            starter_id=vote.starter_id,
+            title=vote.title,
+            others_only=vote.others_only,
+            spoiler=vote.spoiler,
+            mature=vote.mature,
+            state="open",
+            created_at=vote.created_at,
+            ends_at=vote.ends_at,
         )
         for one in vote.candidates:
             await session.run(
@@ -48,24 +43,23 @@ class VoteRows:
 
     async def find(self, vote_id: str, session: Session | None = None) -> Vote | None:
         """The vote with its candidates in the order of their letters; the counts of an open vote are left out."""
-        async with self._database.reading(session) as own:
+        async with self.database.reading(session) as own:
             row = await own.one("SELECT * FROM votes WHERE id = ?", vote_id)
             return None if row is None else (await _complete(own, [row]))[0]
 
     async def open_over(self, job_id: str, channel_id: int, session: Session | None = None) -> str | None:
         """Id of an open vote over pictures of that job in that channel, or None."""
-        row = await self._database.one(
+        row = await (session or self.database).one(
             "SELECT id FROM votes WHERE state = 'open' AND channel_id = ?"
             " AND id IN (SELECT vote_id FROM vote_candidates WHERE job_id = ?) LIMIT 1",
             channel_id,
             job_id,
-            session=session,
         )
         return None if row is None else str(row[0])
 
     async def blind_over(self, job_id: str) -> Vote | None:
         """The posted open vote over pictures of that job, other than a challenge's; None without one."""
-        async with self._database.reading() as session:
+        async with self.database.reading() as session:
             row = await session.one(
                 "SELECT * FROM votes WHERE state = 'open' AND NOT others_only AND message_id IS NOT NULL"
                 " AND id IN (SELECT vote_id FROM vote_candidates WHERE job_id = ?) ORDER BY ends_at DESC LIMIT 1",
@@ -75,7 +69,7 @@ class VoteRows:
 
     async def next_open(self, after: str) -> Vote | None:
         """The posted open vote with the next id after this one; None after the last."""
-        async with self._database.reading() as session:
+        async with self.database.reading() as session:
             row = await session.one(
                 "SELECT * FROM votes WHERE state = 'open' AND message_id IS NOT NULL AND id > ? ORDER BY id LIMIT 1",
                 after,
@@ -84,12 +78,11 @@ class VoteRows:
 
     async def count_open(self, session: Session, user_id: int) -> int:
         """Number of open votes that this person has started."""
-        row = await session.one("SELECT count(*) FROM votes WHERE starter_id = ? AND state = 'open'", user_id)
-        return 0 if row is None else int(row[0])
+        return await session.number("SELECT count(*) FROM votes WHERE starter_id = ? AND state = 'open'", user_id)
 
     async def cast(self, session: Session, vote_id: str, user_id: int, place: int, now: float) -> bool:
         """Store or change a person's ballot; False if the vote has ended or has no such candidate."""
-        row = await session.one(
+        return await session.any(
             "INSERT INTO ballots SELECT vote_id, ?2, place, ?4 FROM vote_candidates JOIN votes ON votes.id = vote_id"
             " WHERE vote_id = ?1 AND place = ?3 AND state = 'open' AND ends_at > ?4"
             " ON CONFLICT (vote_id, user_id) DO UPDATE SET place = ?3, at = ?4 RETURNING 1",
@@ -98,51 +91,48 @@ class VoteRows:
             place,
             now,
         )
-        return row is not None
 
     async def close_due(self, now: float) -> list[str]:
         """Close all votes that have ended, each of them once; returns their ids."""
-        async with self._database.transaction() as session:
-            rows = await session.all(
+        async with self.database.transaction() as session:
+            return await session.column(
                 "UPDATE votes SET state = 'closed', revision = revision + 1, tries = 0, not_before = 0"
                 " WHERE state = 'open' AND ends_at <= ? RETURNING id",
                 now,
             )
-        return [row[0] for row in rows]
 
     async def owed(self, now: float) -> list[str]:
         """Ids of votes whose message is to be sent or edited now, oldest attempt first."""
-        rows = await self._database.all(
+        return await self.database.column(
             "SELECT id FROM votes WHERE shown < revision AND not_before <= ? ORDER BY not_before", now
         )
-        return [row[0] for row in rows]
 
     async def posted(self, vote: Vote, message_id: int) -> bool:
         """Note that this message shows this revision; if the vote is gone by now, queue the message for deletion.
 
         Returns whether the vote is there.
         """
-        async with self._database.transaction() as session:
-            row = await session.one(
+        async with self.database.transaction() as session:
+            known = await session.any(
                 "UPDATE votes SET message_id = ?, shown = ?, tries = 0 WHERE id = ? RETURNING 1",
                 message_id,
                 vote.revision,
                 vote.id,
             )
-            if row is None:
+            if not known:
                 await session.run("INSERT OR IGNORE INTO removals VALUES (?, ?)", vote.where.channel_id, message_id)
-        return row is not None
+        return known
 
     async def retry(self, vote_id: str, not_before: float) -> None:
-        await self._database.run("UPDATE votes SET tries = tries + 1, not_before = ? WHERE id = ?", not_before, vote_id)
+        await self.database.run("UPDATE votes SET tries = tries + 1, not_before = ? WHERE id = ?", not_before, vote_id)
 
     async def give_up(self, vote_id: str) -> None:
         """Close the vote without its message, which is gone."""
-        await self._database.run("UPDATE votes SET state = 'closed', shown = revision WHERE id = ?", vote_id)
+        await self.database.run("UPDATE votes SET state = 'closed', shown = revision WHERE id = ?", vote_id)
 
     async def delete(self, vote_id: str) -> None:
         """Delete the vote with its ballots, and queue its message for deletion."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             await session.run(
                 "INSERT OR IGNORE INTO removals"
                 " SELECT channel_id, message_id FROM votes WHERE id = ? AND message_id IS NOT NULL",
@@ -159,7 +149,7 @@ class VoteRows:
 
         Votes with a private picture, or with one of another server, are left out.
         """
-        async with self._database.reading() as session:
+        async with self.database.reading() as session:
             rows = await session.all(
                 "SELECT * FROM votes WHERE server_id = ?1 AND state = 'closed' AND NOT EXISTS ("
                 " SELECT 1 FROM vote_candidates JOIN jobs ON jobs.id = job_id"
@@ -171,7 +161,7 @@ class VoteRows:
 
     async def of_person(self, user_id: int) -> list[sqlite3.Row]:
         """A person's ballots (vote, server, title, place, at, started), and the votes that they started."""
-        return await self._database.all(
+        return await self.database.all(
             "SELECT votes.id, server_id, title, ends_at, starter_id = ?1 AS started, place, at"
             " FROM votes LEFT JOIN ballots ON vote_id = votes.id AND user_id = ?1"
             " WHERE votes.id IN (SELECT vote_id FROM ballots WHERE user_id = ?1"

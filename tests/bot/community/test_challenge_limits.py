@@ -14,6 +14,7 @@ from bot.models.challenge import Rank
 from bot.models.job import JobRow, JobState, owner_of
 from bot.models.vote import Candidate, Vote, VotePlace
 from bot.policy.quota import DAY, FREE_JOBS
+from bot.storage.community.stars import Star
 from tests.bot.community.test_server_borders import two_challenges
 from tests.bot.core import ANN, BOB, CID, MOD, Core, config, count, dream, forgotten, origin, running_core
 
@@ -68,18 +69,13 @@ async def open_vote(core: Core, *jobs: JobRow) -> Vote:
     vote = Vote(
         id="vote000001",
         where=VotePlace(400, 500),
-        message_id=None,
         starter_id=0,
         title="owls",
         others_only=True,
         spoiler=False,
         mature=False,
-        is_open=True,
         created_at=core.clock(),
         ends_at=core.clock() + 60,
-        revision=1,
-        shown=0,
-        tries=0,
         candidates=tuple(
             Candidate(job.id, 0, job.origin.user_id, "a fox", (), place) for place, job in enumerate(jobs)
         ),
@@ -126,7 +122,7 @@ async def test_a_leaderboard_counts_wins_stars_of_others_and_entries_of_its_own_
                     withdrawn,
                 )
             for job, giver, server in ((ann, BOB, 400), (ann, CID, 401), (bob, BOB, 400), (bob, CID, 400)):
-                await core.store.stars.put(session, job.id, 0, giver, server, False, 1.0)
+                await core.store.stars.put(session, Star(job.id, 0, giver, server, False, 1.0))
         for user in (ANN, BOB, CID, MOD):
             await core.store.challenges.join(400, user, listed=user != MOD)
 
@@ -170,7 +166,7 @@ def test_the_result_of_the_largest_vote_fits_into_an_embed(authors: int, winners
     candidates = tuple(Candidate("j", 0, user, "*" * 200, (), place) for place, user in enumerate(people))
     counts = {place: 99_999 if place < winners else 99_998 for place in range(25)}
     where = VotePlace(400, 500)
-    vote = Vote("v", where, 1, 0, "*" * 400, True, False, False, False, 0.0, 1e10, 1, 0, 0, candidates, counts)
+    vote = Vote("v", where, 0, "*" * 400, True, False, False, 0.0, 1e10, candidates, is_open=False, counts=counts)
 
     assert len(vote_embed(vote).description or "") <= 4096
     assert len(vote_embed(replace(vote, is_open=True)).description or "") <= 4096

@@ -15,7 +15,7 @@ def vote(*candidates: tuple[tuple[Trait, ...], int]) -> Vote:
     """A closed vote of (traits, ballots)."""
     stood = tuple(Candidate("job", i, 1, "", traits, i) for i, (traits, _) in enumerate(candidates))
     counts = {i: ballots for i, (_, ballots) in enumerate(candidates)}
-    return Vote("v", VotePlace(1, 2), 3, 4, "", False, False, False, False, 0, 0, 2, 2, 0, stood, counts)
+    return Vote("v", VotePlace(1, 2), 4, "", False, False, False, 0, 0, stood, is_open=False, counts=counts)
 
 
 def test_two_values_that_differ_in_nothing_else_are_compared() -> None:

@@ -77,7 +77,7 @@ async def stored(store: Store, number: int, case: Case) -> None:
     row = replace(job(), id=f"job{number}", origin=origin)
     stand = tuple(Candidate(row.id, i, 30, "", (("style", f"{number}{'ab'[i]}"),), i) for i in (0, 1))
     where = VotePlace(case.server, case.channel)
-    vote = Vote(f"vote{number}", where, 1, 30, "", False, False, case.mature, True, NOW, NOW, 1, 1, 0, stand)
+    vote = Vote(f"vote{number}", where, 30, "", False, False, case.mature, NOW, NOW, stand)
     async with store.transaction() as session:
         await store.jobs.insert(session, row)
         await store.votes.insert(session, vote)

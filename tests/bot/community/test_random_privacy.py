@@ -36,6 +36,7 @@ from bot.models.job import JobRow, JobState, Origin, Priority, new_job_id, owner
 from bot.storage import Store
 from bot.storage.community.searches import Search
 from bot.storage.community.starboard import StarboardEntry
+from bot.storage.community.stars import Star
 from engine.protocol.messages import Picture
 from tests.bot.core import dream, forgotten
 from tests.prepared_database import open_store
@@ -227,7 +228,7 @@ class History:
             place = places[spot % len(places)]
             server = None if place.guest else place.server
             async with self.store.transaction() as session:
-                await self.store.stars.put(session, one.job_id, 0, person, server, False, self.now)
+                await self.store.stars.put(session, Star(one.job_id, 0, person, server, False, self.now))
             one.stars[person] = server if server is not None else one.stars.get(person)
 
     async def unstar(self, number: int, person: int) -> None:

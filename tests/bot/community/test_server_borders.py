@@ -15,7 +15,7 @@ from bot.community.challenges.course import Challenges
 from bot.community.styles.library import Styles
 from bot.community.styles.starters import STARTERS
 from bot.jobs.admission import Submission
-from bot.models.challenge import Challenge, ChallengeState
+from bot.models.challenge import Challenge
 from bot.models.job import JobState
 from engine.errors import DreamError
 from tests.bot.core import ANN, BOB, CID, Core, dream, invocation, origin, running_core
@@ -102,24 +102,14 @@ async def two_challenges(core: Core) -> Challenges:
             id=f"challenge{server}",
             server_id=server,
             channel_id=500,
-            message_id=None,
-            thread_id=None,
             host_id=CID,
             theme="owls",
             entries_each=10,
             vote_seconds=60.0,
             prize=0.0,
-            state=ChallengeState.OPEN,
-            vote_id="",
             created_at=now,
             deadline=now + 3600,
-            ended_at=None,
-            reason="",
-            result_id=None,
-            pinned=False,
-            revision=1,
             shown=1,
-            tries=0,
         )
         async with core.store.transaction() as session:
             await core.store.challenges.insert(session, challenge)

@@ -23,6 +23,7 @@ from bot.errors import (
 from bot.jobs.admission import Submission
 from bot.models.job import JobRow, JobState, Priority, Update
 from bot.storage import Store
+from bot.storage.community.stars import Star
 from engine.errors import EngineUnusable, InvalidRequest, ModelUnavailable
 from engine.requests.request import UpscaleRequest, build_request
 from tests.bot.core import ANN, BOB, CID, MOD, Core, config, count, dream, history, origin, running_core, upscale_of
@@ -455,7 +456,7 @@ async def test_one_message_taken_down_leaves_the_others_and_what_people_keep(tmp
             await core.jobs.link_message(job.id, channel, 9001)
         job = await core.until_state(job.id, JobState.DONE)
         async with core.store.transaction() as session:
-            await core.store.stars.put(session, job.id, 0, BOB, None, False, core.clock())
+            await core.store.stars.put(session, Star(job.id, 0, BOB, None, False, core.clock()))
 
         assert not await core.jobs.takedowns.taken_down(job, 600, 9001, MOD, 401)
 

@@ -30,6 +30,7 @@ from bot.storage.community.covered_sheets import SheetChange
 from bot.storage.community.picture_index import IndexEntry
 from bot.storage.community.searches import Search
 from bot.storage.community.starboard import StarboardEntry
+from bot.storage.community.stars import Star
 from bot.storage.confirmations import Confirmation
 from bot.storage.database import Database, Session
 from bot.storage.moderation import Block, Voice
@@ -83,10 +84,7 @@ WHOLE_INDEXES = {
 }
 """Indexes that may be read from end to end, for they are short or hold all that is wanted."""
 NOW, ATTACHED = 1_800_000_000.0, b"attached"
-CHALLENGE = Challenge(
-    "cccccccccc", 500, 500, None, None, ANN, "owls", 1, 60.0, 0.0, ChallengeState.OPEN, "", NOW, NOW, None, "", None,
-    False, 1, 0, 0,
-)  # fmt: skip
+CHALLENGE = Challenge("cccccccccc", 500, 500, ANN, "owls", 1, 60.0, 0.0, NOW, NOW)
 SHA = hashlib.sha256(ATTACHED).hexdigest()
 Values = Mapping[str, tuple[Any, ...]]
 
@@ -201,12 +199,10 @@ async def arguments(core: Core) -> Values:
     owner = job.owner
     question = Confirmation("qqqqqqqqqq", owner, "dream", job.id, 0, job.request, NOW)
     candidate = Candidate(job.id, 0, ANN, "ink")
-    vote = Vote(
-        "vvvvvvvvvv", VotePlace(500, 500), 1, ANN, "", False, False, False, True, NOW, NOW, 1, 0, 0, (candidate,)
-    )
+    vote = Vote("vvvvvvvvvv", VotePlace(500, 500), ANN, "", False, False, False, NOW, NOW, (candidate,))
     async with core.store.transaction() as session:
         await core.store.votes.insert(session, vote)
-        await core.store.stars.put(session, job.id, 0, ANN, 400, False, NOW)
+        await core.store.stars.put(session, Star(job.id, 0, ANN, 400, False, NOW))
         await core.store.reports.open(session, job.id, 400, 500, "here", NOW)
         await core.store.confirmations.ask(session, question)
         await core.store.challenges.insert(session, CHALLENGE)
@@ -258,6 +254,7 @@ async def arguments(core: Core) -> Values:
         "search_id": ("ssssssssss",),
         "PictureIndex.among.place": ("all", "mine", "server", "favorites"),
         "PictureIndex.match.place": ("all", "mine", "server", "favorites"),
+        "star": (Star(job.id, 0, ANN, 400, True, NOW),),
         "stars": (2,),
         "entries": ([IndexEntry(job.id, 0, ANN, 400, 500, False, "a fox")],),
         "offset": (0,),
