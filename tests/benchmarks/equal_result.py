@@ -1,9 +1,8 @@
-"""The CPU seconds of a picture that fits its words as well as the reference's does: one net, one set of captions and
-seeds, a judge that guides nobody.
+"""CPU seconds of a picture that fits its caption as well as the reference method's, by a CLIP that never guides.
 
-The reference's way is that of the notebooks: the net without the prompt, CLIP alone, at every one of many ancestral
-steps, many views, one picture at a time. It runs through our own step, which is faster than the notebooks' already
-(`reference_loop`), with the limits and scale that served it best; those of both ways were chosen on other captions.
+The reference method is that of the notebooks: a net without the prompt, CLIP guidance at each of 250 ancestral steps,
+16 cutouts, one picture at a time. It runs through this engine's step, which is faster than the notebooks'
+(`reference_loop`). Scale and limits of both methods were chosen on other captions.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ CLIP_ALONE = {"cfg_scale": "0", "clip_guidance_scale": "5000", "clamp_max": "0",
 REFERENCE = {**CLIP_ALONE, "sampler": "ddpm", "steps": "250", "cutouts": "16"}
 FEWER_STEPS = {**REFERENCE, "steps": "60"}
 OURS = {**CLIP_ALONE, "shift_max": "0.4", "steps": "15", "cutouts": "2"}
-"""What is enough: the gradient of few views is rough, but every step takes others."""
+"""Two cutouts give a rough gradient, but each step draws new ones."""
 TOGETHER = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How one way of painting did: how well each picture fits its caption [N], and the CPU seconds of one."""
+    """Cosines of pictures and their captions [N], and the CPU seconds of one picture."""
 
     fits: Tensor
     seconds: float
 
 
 def run() -> list[Figure]:
-    """Both ways, ours alone and in a batch, and what people get, whose net reads the prompt besides."""
+    """Compare the reference, this engine alone and in a batch, and the usual settings (the net reads the prompt)."""
     runtime = Runtime.open("cpu")
     judges = Judges(runtime)
     captions = [question.text for question in questions(AMONG)][:CAPTIONS]
@@ -47,21 +46,21 @@ def run() -> list[Figure]:
     batched = _painted(captions, OURS, TOGETHER, runtime, judges)
     usual = _painted(captions, {}, TOGETHER, runtime, judges)
     return [
-        *_of("the reference's way", theirs),
-        *_of("the same in 60 steps instead of 250", fewer),
-        *_of("ours, one at a time", alone),
-        _gain("ours over the reference's", alone, theirs),
+        *_of("reference, 250 steps", theirs),
+        *_of("reference, 60 steps", fewer),
+        *_of("dreambot, one at a time", alone),
+        _gain("dreambot − reference", alone, theirs),
         Figure("speed-up at an equal result", theirs.seconds / alone.seconds, "×", "≥ 3"),
-        *_of(f"ours, {TOGETHER} together", batched),
-        Figure("speed-up", theirs.seconds / batched.seconds, "×"),
-        *_of(f"the usual settings, the net reads the prompt, {TOGETHER} together", usual),
-        _gain("the usual over the reference's", usual, theirs),
-        Figure("speed-up", theirs.seconds / usual.seconds, "×"),
+        *_of(f"dreambot, {TOGETHER} together", batched),
+        Figure(f"speed-up, {TOGETHER} together", theirs.seconds / batched.seconds, "×"),
+        *_of(f"usual settings, {TOGETHER} together", usual),
+        _gain("usual settings − reference", usual, theirs),
+        Figure("speed-up, usual settings", theirs.seconds / usual.seconds, "×"),
     ]
 
 
 def _painted(captions: Sequence[str], settings: Mapping[str, str], batch: int, runtime: Runtime, judges: Judges) -> Way:
-    """Every caption with a seed of its own, the same in every way."""
+    """Paint each caption with its own seed, the same for all methods."""
     images = []
     seconds = cpu_seconds(lambda: images.extend(dream(captions, runtime, settings, batch=batch)))
     fits = (judges.images(images) * judges.texts(captions)).sum(dim=1)
@@ -73,9 +72,9 @@ def _of(what: str, way: Way) -> list[Figure]:
 
 
 def _gain(what: str, way: Way, other: Way) -> Figure:
-    """Of each caption's two pictures: how much better one way fits than the other."""
+    """Mean difference of the cosines of each caption's two pictures."""
     return _cosine(what, mean(way.fits - other.fits), "≥ 0 within its interval")
 
 
 def _cosine(what: str, found: Mean, aim: str = "") -> Figure:
-    return Figure(f"{what}, the judge's cosine", found.value, f"± {found.error:.3f}", aim)
+    return Figure(f"{what}, cosine", found.value, f"± {found.error:.3f}", aim)
