@@ -63,17 +63,14 @@ class MemoryRules:
 
     @property
     def variables(self) -> dict[str, str]:
-        """For the environment of a child."""
         return dict(zip(MEMORY_VARIABLES, (str(self.nets_megabytes), str(self.idle_minutes)), strict=True))
 
     @property
     def nets_bytes(self) -> int:
-        """The budget of nets."""
         return self.nets_megabytes * 2**20
 
     @property
     def idle_seconds(self) -> float:
-        """The patience."""
         return self.idle_minutes * 60
 
 

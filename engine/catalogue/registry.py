@@ -164,7 +164,6 @@ _trained: dict[str, Entry] = {}
 
 
 def entries() -> Mapping[str, Entry]:
-    """Every entry by name, as it is now."""
     return {**PUBLISHED, **_trained, **_own}
 
 
@@ -174,7 +173,6 @@ def add_entries(own: Iterable[Entry]) -> None:
 
 
 def is_configured(name: str) -> bool:
-    """Whether `add_entries` has registered that name."""
     return name in _own
 
 

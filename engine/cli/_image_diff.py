@@ -41,7 +41,6 @@ class Likeness:
 
     @property
     def equal(self) -> bool:
-        """Whether every pixel is the same."""
         return not self.differing
 
     def __str__(self) -> str:

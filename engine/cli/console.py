@@ -125,12 +125,10 @@ class PhaseTimer:
         self.start = 0.0
 
     def begin(self) -> None:
-        """Marks the end of the start phase."""
         self.start = self.seconds
 
     @property
     def seconds(self) -> float:
-        """So far."""
         return time.monotonic() - self._made
 
 
@@ -158,15 +156,12 @@ class Bar:
         self._bar.stop()
 
     def say(self, doing: str) -> None:
-        """What it waits for now."""
         self._bar.update(self._task, description=doing)
 
     def count(self, doing: str, done: int, of: int) -> None:
-        """Show *done* of *of*."""
         self._bar.update(self._task, description=doing, completed=done, total=of)
 
     def move(self, progress: Step) -> None:
-        """So far."""
         done = progress.step >= progress.steps
         doing = "Finishing" if done else "Painting"
         self._bar.update(self._task, description=doing, completed=progress.step, total=progress.steps)

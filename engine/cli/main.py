@@ -47,13 +47,11 @@ app.add_typer(gallery, name="gallery")
 
 
 def commands() -> set[str]:
-    """The names of all commands and groups."""
     named = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     return named | {group.name for group in app.registered_groups if group.name}
 
 
 def main() -> None:
-    """Run a command; errors become words."""
     with speaking():
         share_custom_models(find_custom_models(os.environ), os.environ)
         app()

@@ -208,7 +208,6 @@ class LocalEngine:
 
     @property
     def pulse(self) -> Pulse:
-        """The state of the process."""
         supervisor = self._supervisor
         return Pulse(supervisor.ends, supervisor.rest, supervisor.last_words, supervisor.stalled)
 
@@ -334,7 +333,6 @@ class LocalEngine:
                 raise WireError(f"An engine does not send {type(message).__name__}.")
 
     def died(self) -> None:
-        """Ends all attempts and questions of the process."""
         self.ready = None
         for run in list(self._runs.values()):
             failure = Failure(run.job.id, run.job.attempt, EngineRestarting.__name__, RESTARTING)

@@ -67,21 +67,17 @@ class EngineProcess:
 
     @property
     def pid(self) -> int:
-        """Of the process; it may have ended."""
         return self.process.pid
 
     async def read(self, budget: Budget) -> Message | None:
-        """The next message, None at the end; raises WireError, OSError. *budget*: see `read_message`."""
         return await read_message(self.streams[0], budget)
 
     def write(self, command: Command) -> None:
-        """Hand *command* over; raises ConnectionError when the child is gone, WireError for what cannot travel."""
         if self.streams[1].is_closing() or self.process.returncode is not None:
             raise ConnectionResetError("the engine has ended")
         write_message(self.streams[1], command)
 
     def kill(self) -> None:
-        """End it now; `read` then returns or raises."""
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
 
@@ -243,7 +239,6 @@ class Supervisor:
         self._heard = time.monotonic()
 
     async def run(self) -> None:
-        """Starts one process after the other."""
         failures, (pause, longest) = 0, self._timeouts.backoff
         while not self._stopping:
             started = time.monotonic()

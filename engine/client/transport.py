@@ -35,17 +35,14 @@ class SocketPair:
 
     @classmethod
     async def make(cls) -> SocketPair:
-        """A fresh pair."""
         return cls(*socket.socketpair())
 
     @property
     def environ(self) -> dict[str, str]:
-        """What the child has to be told."""
         return {FD: str(self.far.fileno())}
 
     @property
     def handles(self) -> tuple[int, ...]:
-        """The descriptors that the child inherits."""
         return (self.far.fileno(),)
 
     async def accept(self) -> Streams:
@@ -54,7 +51,6 @@ class SocketPair:
         return await asyncio.open_connection(sock=self.near, limit=BUFFER)
 
     def close(self) -> None:
-        """Give up before `accept`."""
         self.near.close()
         self.far.close()
 
@@ -69,7 +65,6 @@ class Loopback:
 
     @classmethod
     async def make(cls) -> Loopback:
-        """Open a listening port with a new secret."""
         secret, joined = secrets.token_hex(32), asyncio.get_running_loop().create_future()
 
         async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -82,12 +77,10 @@ class Loopback:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What the child has to be told."""
         return {PORT: str(self._server.sockets[0].getsockname()[1]), SECRET: self.secret}
 
     @property
     def handles(self) -> tuple[int, ...]:
-        """Nothing is inherited."""
         return ()
 
     async def accept(self) -> Streams:
@@ -98,7 +91,6 @@ class Loopback:
             self._server.close()
 
     def close(self) -> None:
-        """Give up before `accept`."""
         self._server.close()
 
 

@@ -114,7 +114,6 @@ def respaced_schedule(alphas_cumprod: Tensor, spec: str, rescale_timesteps: bool
 
 
 def stack(coefficients: Sequence[StepCoefficients]) -> BatchCoefficients:
-    """Batches the coefficients of N samples."""
     rows = torch.tensor([astuple(m) for m in coefficients], dtype=torch.float64)
     return BatchCoefficients(rows[:, 0].float(), *(per_sample(column) for column in rows[:, 1:].unbind(1)))
 

@@ -25,7 +25,6 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Lower and upper bound."""
         if not self.total:
             return 0.0, 1.0
         n, p, z = self.total, self.value, _Z95

@@ -143,7 +143,6 @@ class Judges:
         self.classes = self._classifier.classes
 
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """Embed texts: [N, D] unit vectors."""
         return self._grader.encode_text(texts).cpu()
 
     @torch.no_grad()
@@ -183,7 +182,6 @@ class Verdict:
 
 
 def verdict(asked: Sequence[Question], images: Sequence[Image.Image], judges: Judges) -> Verdict:
-    """Judge one picture per question."""
     seen, texts = judges.images(images), judges.texts([question.text for question in asked])
     single = [i for i, question in enumerate(asked) if question.kind]
     answers = judges.answers([images[i] for i in single])

@@ -71,7 +71,6 @@ def _found(fits: Callable[[Scene], bool], count: int) -> Iterator[Question]:
 
 
 def judged(respect: str, asked: Sequence[Question], images: Sequence[Image.Image], judges: Judges) -> Share:
-    """Return how many pictures are right in that respect."""
     right = {"small": _named, "position": _positions, "count": _counts, "pair": _pairs}[respect]
     return Share(sum(right(asked, images, judges)), len(asked))
 
@@ -162,7 +161,6 @@ def _crossings(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def total(shares: Sequence[Share]) -> Share:
-    """Return all hits of all cases."""
     return Share(sum(share.hits for share in shares), sum(share.total for share in shares))
 
 

@@ -39,7 +39,6 @@ class Judge:
 
     @property
     def id(self) -> str:
-        """The perceptor's name."""
         return self._perceptor.id
 
     @property
@@ -49,7 +48,6 @@ class Judge:
 
     @property
     def dim(self) -> int:
-        """Of its vectors."""
         return self._perceptor.dim
 
     @property

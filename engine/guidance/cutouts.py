@@ -63,7 +63,6 @@ class CutRecipe:
 
     @property
     def total(self) -> int:
-        """Cutouts of a lot."""
         return self.count + self.overview
 
     @property

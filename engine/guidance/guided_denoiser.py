@@ -84,7 +84,6 @@ class Guidance:
 
     @torch.no_grad()
     def plain(self, x: Tensor, coefficients: BatchCoefficients) -> Prediction:
-        """The prediction without guidance."""
         return self._framed(self.denoise(x, coefficients), x, coefficients)
 
     def gradient(self, x: Tensor, coefficients: BatchCoefficients) -> Tensor | None:

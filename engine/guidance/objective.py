@@ -146,7 +146,6 @@ class Objective:
 
     @property
     def targets(self) -> Targets:
-        """The prompts, embedded by the first perceptor."""
         return self.clip_targets[0].targets
 
     @property
@@ -168,12 +167,10 @@ class Objective:
 
     @property
     def recipes(self) -> tuple[CutRecipe, ...]:
-        """The cutouts of each CLIP."""
         return tuple(target.recipe or self.recipe for target in self.clip_targets)
 
     @property
     def most_cuts(self) -> int:
-        """The largest number of cutouts of a CLIP."""
         return max(recipe.total for recipe in self.recipes)
 
     @property

@@ -55,7 +55,6 @@ class CleanPicture:
 
     @property
     def sha256(self) -> str:
-        """The name of the PNG in a request."""
         return hashlib.sha256(self.png).hexdigest()
 
 

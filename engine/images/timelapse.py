@@ -51,7 +51,6 @@ def check_kind(suffix: str) -> None:
 
 
 def has_video() -> bool:
-    """Whether MP4 can be encoded here."""
     return importlib.util.find_spec("av") is not None or shutil.which("ffmpeg") is not None
 
 

@@ -20,7 +20,6 @@ KEY = "lpips"
 
 
 def has_lpips() -> bool:
-    """Whether both files are in the weights folder."""
     folder = weights_folder()
     return all(folder.find(find_entry(name)) for name in (VGG, HEADS))
 

@@ -25,7 +25,6 @@ class NoInit(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Returns the tensor unchanged instead of initialising it."""
         given = dict(kwargs or {})
         if getattr(func, "__module__", "") == "torch.nn.init":
             return given.get("tensor", args[0] if args else None)

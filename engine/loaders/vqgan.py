@@ -63,7 +63,6 @@ class _ClampWithGrad(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, low: float, high: float) -> Tensor:
-        """The clamp."""
         return x.clamp(low, high)
 
     @staticmethod

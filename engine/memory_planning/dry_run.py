@@ -65,7 +65,6 @@ class DryRun:
 
     @property
     def weights(self) -> int:
-        """Bytes of all models."""
         return sum(self.models.values())
 
 

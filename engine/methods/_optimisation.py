@@ -65,12 +65,10 @@ class OptimisedImage:
 
     @property
     def clip_targets(self) -> tuple[ClipTarget, ...]:
-        """The CLIPs that guide the next step."""
         return phase_at(self.phases, self.step, self.steps).clip_targets
 
     @property
     def own(self) -> ClipTarget:
-        """The CLIP that scores the finished image."""
         return self.phases[-1].own
 
     @property
@@ -80,17 +78,14 @@ class OptimisedImage:
 
     @property
     def recipe(self) -> CutRecipe:
-        """The cutouts of the next step."""
         return recipe_at(self.options, self.timestep)
 
     @property
     def scales(self) -> Scales:
-        """The scales of the losses in the next step."""
         return Scales(1.0, tv=value_at(self.options.tv_scale, self.timestep))
 
     @property
     def objective(self) -> Objective:
-        """The objective of the next step."""
         found = Objective(
             clip_targets=tuple(target.at(self.timestep, self.recipe) for target in self.clip_targets),
             recipe=self.recipe,
@@ -163,7 +158,6 @@ class OptimisationMethod(ABC, Generic[S, G]):
         return {}
 
     def guides(self, request: DreamRequest) -> tuple[Weighted, ...]:
-        """The CLIPs that guide, with their weights."""
         return (Weighted(MODELS[request.model].perceptor),)
 
     def weights(self, generator: G) -> dict[str, object]:
@@ -212,7 +206,6 @@ class OptimisationMethod(ABC, Generic[S, G]):
         return request.model
 
     def batch_key(self, state: S) -> Hashable:
-        """Equal for images that one step can serve."""
         conditions = state.bucket, state.memory_level, state.compiled
         return state.generator_key, tuple(state.parameters.shape), state.objective.shape, conditions
 
@@ -285,7 +278,6 @@ class OptimisationMethod(ABC, Generic[S, G]):
     def _phases(
         self, request: DreamRequest, images: Mapping[str, bytes], runtime: NetProvider
     ) -> tuple[Phases, tuple[str, ...]]:
-        """The targets of every phase, and notes for the request's owner."""
         model, options = MODELS[request.model], request.options
         prompts, notes = readable(request, model)
         check_weights((*prompts, *options.direction_weights))

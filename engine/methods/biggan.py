@@ -99,12 +99,10 @@ class ClassSampler:
         ]
 
     def batch_key(self, state: Walker) -> Hashable:
-        """Pictures of one model share a pass."""
         return self.name, state.model.name, state.bucket
 
     @torch.no_grad()
     def advance(self, states: list[Walker], runtime: NetProvider) -> list[Step]:
-        """The next picture of each."""
         net = load_biggan_net(states[0].model.name, runtime)
         batch = filled(states, runtime.device)
         z = torch.stack([state.z for state in batch])[:, None]

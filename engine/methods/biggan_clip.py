@@ -66,14 +66,12 @@ class BigganImage(OptimisedImage):
 
     @property
     def scales(self) -> Scales:
-        """CLIP, smoothness, distance from the init image."""
         options, at = self.options, self.timestep
         hold = 0.0 if self.held is None else float(options.init_weight.at(at))
         return Scales(CLIP_SCALE, tv=options.tv_scale.at(at), init=hold)
 
     @property
     def objective(self) -> Objective:
-        """The objective of the next step, with the init image."""
         return replace(super().objective, init=self.held)
 
 
@@ -199,11 +197,9 @@ class BigganClip(OptimisationMethod[BigganImage, BigganNet]):
         return load_biggan_net(request.model, runtime)
 
     def generator_of(self, state: BigganImage, runtime: NetProvider) -> BigganNet:
-        """The same, for an image in progress."""
         return load_biggan_net(state.model.name, runtime)
 
     def guides(self, request: DreamRequest) -> tuple[Weighted, ...]:
-        """The CLIPs that the request names."""
         assert isinstance(request.options, BigganClipOptions)
         options = request.options
         return read_perceptors(options.perceptors, MODELS[request.model].perceptor, options.clip_cutouts)
@@ -233,7 +229,6 @@ class BigganClip(OptimisationMethod[BigganImage, BigganNet]):
             yield Start(torch.cat([z, logits], dim=1).to(runtime.device), init, notes)
 
     def decode(self, generator: BigganNet, batch: Sequence[BigganImage], parameters: Tensor) -> Tensor:
-        """The image of these classes and random numbers."""
         truncation = torch.tensor([s.options.truncation for s in batch]).to(parameters)
         return generator.paint(*conditions(batch, parameters, generator.flags.z_dim), truncation)
 
@@ -242,11 +237,9 @@ class BigganClip(OptimisationMethod[BigganImage, BigganNet]):
         return prior_gradient(batch, batch[0].parameters.shape[1] - batch[0].model.classes)
 
     def update(self, generator: BigganNet, batch: Sequence[BigganImage], gradient: Tensor) -> Mapping[str, Tensor]:
-        """A step of Adam, and of the moving average."""
         return updated(batch, gradient)
 
     def final(self, updated: Mapping[str, Tensor]) -> Tensor:
-        """The moving average of the parameters."""
         return updated["average"]
 
 

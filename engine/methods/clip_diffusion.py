@@ -139,7 +139,6 @@ class ClipDiffusion:
         ]
 
     def batch_key(self, state: Sample) -> Hashable:
-        """Equal for samples that one forward pass can serve."""
         return state.batch_key
 
     def reduce_memory(self, state: Sample, runtime: NetProvider) -> bool:
@@ -160,7 +159,6 @@ class ClipDiffusion:
         return True
 
     def advance(self, states: list[Sample], runtime: NetProvider) -> list[Step]:
-        """One denoising step for each."""
         first = states[0]
         net = load_diffusion_net(first.model.name, runtime, first.options.adapters, first.net_key)
         batch = filled(states, runtime.device)
@@ -205,7 +203,6 @@ def _condition(
 def _commit(
     state: Sample, move: SolverStep, i: int, runtime: NetProvider, terms: StepConditions, resolved: Mapping[str, object]
 ) -> Step:
-    """Store the result of a successful step in the sample."""
     facts: dict[str, object] = {}
     if state.step + 1 == state.steps:
         perceptor = load_perceptor(state.own.perceptor, runtime)

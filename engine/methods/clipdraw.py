@@ -94,7 +94,6 @@ class Sheet:
 
     @property
     def coordinates(self) -> int:
-        """Number of coordinates of one stroke."""
         return 2 * (3 * self.curves + 1)
 
     @property
@@ -187,7 +186,6 @@ class Clipdraw(CanvasMethod[Sheet]):
         return canvas.settle(torch.cat([points.flatten(1), width, colours, opacity], dim=1).flatten())
 
     def extra_facts(self, state: CanvasImage) -> dict[str, object]:
-        """The drawing as SVG."""
         canvas = state.generator_key
         assert isinstance(canvas, Sheet)
         return {"svg": canvas.svg(state.parameters)}

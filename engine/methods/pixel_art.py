@@ -53,7 +53,6 @@ class CellSheet:
 
     @property
     def pyramid(self) -> Pyramid:
-        """The layout of the cells' colours."""
         return Pyramid(self.cells.rows, self.cells.across)
 
     @property

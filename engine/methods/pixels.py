@@ -37,7 +37,6 @@ class Grids:
 
     @property
     def pyramid(self) -> Pyramid:
-        """The layout of the parameters."""
         return Pyramid(self.height, self.width)
 
     def paint(self, parameters: Tensor) -> Tensor:
@@ -45,7 +44,6 @@ class Grids:
         return self.pyramid.summed(parameters).tanh()
 
     def rates(self) -> Tensor:
-        """One learning rate for all parameters."""
         return torch.ones(1)
 
     def settle(self, parameters: Tensor) -> Tensor:

@@ -51,7 +51,6 @@ class Waves:
 
     @property
     def count(self) -> int:
-        """Number of parameters."""
         return sum(after * (before + 1) for before, after in pairwise(self.sizes))
 
     def colours(self, parameters: Tensor, places: Tensor) -> Tensor:
@@ -72,11 +71,9 @@ class Waves:
         return self.colours(parameters, places).tanh().transpose(1, 2).reshape(-1, 3, self.height, self.width)
 
     def rates(self) -> Tensor:
-        """One learning rate for all parameters."""
         return torch.ones(1)
 
     def settle(self, parameters: Tensor) -> Tensor:
-        """No limits."""
         return parameters
 
     @torch.no_grad()

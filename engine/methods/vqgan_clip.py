@@ -39,7 +39,6 @@ class VqganImage(OptimisedImage):
 
     @property
     def rate(self) -> float:
-        """The learning rate of the next step."""
         decay = 1.0 if self.options.decay == "none" else cosine_decay(self.step, self.steps)
         return self.options.learning_rate * decay
 
@@ -55,11 +54,9 @@ class VqganClip(OptimisationMethod[VqganImage, VqganNet]):
         return load_vqgan_net(request.model, runtime)
 
     def generator_of(self, state: VqganImage, runtime: NetProvider) -> VqganNet:
-        """The same, for an image in progress."""
         return load_vqgan_net(state.model.name, runtime)
 
     def guides(self, request: DreamRequest) -> tuple[Weighted, ...]:
-        """The CLIPs that the request names."""
         assert isinstance(request.options, VqganClipOptions)
         options = request.options
         return read_perceptors(options.perceptors, MODELS[request.model].perceptor, options.clip_cutouts)
@@ -72,14 +69,12 @@ class VqganClip(OptimisationMethod[VqganImage, VqganNet]):
         guide: ClipTarget,
         runtime: NetProvider,
     ) -> Iterator[Start]:
-        """Random codes, or those of the init image."""
         init = init_image(request, images, runtime.device)
         held = None if init is None else generator.of_picture(init[None])[0]
         for index in range(request.count):
             yield Start(_first(generator, request, index, runtime.device) if held is None else held, held)
 
     def decode(self, generator: VqganNet, batch: Sequence[VqganImage], parameters: Tensor) -> Tensor:
-        """The image of the codebook vectors nearest to z."""
         return generator.paint(parameters)
 
     def extra_gradient(self, batch: Sequence[VqganImage]) -> Tensor:

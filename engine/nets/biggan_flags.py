@@ -48,11 +48,9 @@ class BigganFlags:
 
     @property
     def attention_width(self) -> int:
-        """Channels of the attention layer."""
         return self.channel_width * self.layers[self.attention_layer_position][1]
 
     def as_mapping(self) -> dict[str, object]:
-        """As metadata of a weights file."""
         return asdict(self)
 
 

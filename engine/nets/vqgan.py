@@ -135,7 +135,6 @@ class VqganEncoder(nn.Module):
         self.conv_out = nn.Conv2d(widths[-1], flags.z_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
         h = self.conv_in(F.pixel_unshuffle(x, self._patch))
         for level in self.down:
             h = level(h)
@@ -162,7 +161,6 @@ class VqganDecoder(nn.Module):
         self.conv_out = nn.Conv2d(widths[0], flags.out_ch * flags.patch**2, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:
-        """See the class."""
         h = self.mid(self.conv_in(z))
         for number in reversed(range(len(self.up))):
             h = self.up[number](h)

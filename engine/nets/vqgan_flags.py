@@ -45,7 +45,6 @@ class VqganFlags:
         return self.resolution // self.patch // 2**level in self.attn_resolutions
 
     def as_mapping(self) -> dict[str, object]:
-        """As metadata of a weights file."""
         return asdict(self)
 
 

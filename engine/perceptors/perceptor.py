@@ -93,7 +93,6 @@ class Perceptor:
 
     @property
     def shows_features(self) -> bool:
-        """Whether there are `features`."""
         return self._maps is not None
 
     def features(self, images: Tensor) -> Sequence[Tensor]:

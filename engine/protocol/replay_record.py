@@ -143,7 +143,6 @@ def _notable(request: DreamRequest) -> dict[str, object]:
 
 
 def engine_version() -> str:
-    """Version of the installed package."""
     try:
         return importlib.metadata.version("dreambot")
     except importlib.metadata.PackageNotFoundError:
@@ -192,17 +191,14 @@ class StepLog:
 
     @classmethod
     def uniform(cls, conditions: StepConditions) -> StepLog:
-        """A log in which all steps have equal conditions."""
         return cls((LogEntry(conditions, MOST_STEPS),))
 
     @property
     def steps(self) -> int:
-        """Number of recorded steps."""
         return sum(entry.steps for entry in self.entries)
 
     @property
     def rows(self) -> list[list[int]]:
-        """The rows of the replay record."""
         return [[*c[:3], steps, *([1] if c.compiled else [])] for c, steps in self.entries]
 
     def at(self, step: int) -> StepConditions:
@@ -214,13 +210,11 @@ class StepLog:
         return self.entries[-1].conditions if self.entries else StepConditions()
 
     def appended(self, conditions: StepConditions) -> StepLog:
-        """This log with one more step."""
         if self.entries and self.entries[-1].conditions == conditions:
             return StepLog((*self.entries[:-1], LogEntry(conditions, self.entries[-1].steps + 1)))
         return StepLog((*self.entries, LogEntry(conditions, 1)))
 
     def first(self, steps: int) -> StepLog:
-        """The first *steps* steps of this log."""
         kept, left = list[LogEntry](), steps
         for entry in self.entries:
             if left > 0:

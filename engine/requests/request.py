@@ -182,7 +182,6 @@ class DreamRequest(BaseModel):
 
     @property
     def method(self) -> str:
-        """How it is painted; the literal inside the options."""
         return self.options.method
 
     @property
@@ -246,7 +245,6 @@ def request_from_json(raw: str | bytes) -> DreamRequest | UpscaleRequest:
 
 
 def request_to_json(request: DreamRequest | UpscaleRequest) -> str:
-    """The stored form; `request_from_json` reads it back."""
     return request.model_dump_json()
 
 

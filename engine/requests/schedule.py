@@ -74,17 +74,14 @@ class Schedule:
 
     @property
     def numbers(self) -> tuple[Number, ...]:
-        """All that it ever is."""
         return tuple(value for run in self.runs for value in run.values)
 
     @property
     def largest(self) -> Number:
-        """The most that it ever is."""
         return max(self.numbers)
 
     @property
     def mean(self) -> float:
-        """Its mean over the walk."""
         return sum(sum(run.values) * run.times for run in self.runs) / self._length
 
     @property

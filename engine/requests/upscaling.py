@@ -53,12 +53,10 @@ class UpscaleRequest(BaseModel):
 
     @property
     def result(self) -> tuple[int, int]:
-        """Width and height of the result."""
         return max(round(self.width * self.scale), 1), max(round(self.height * self.scale), 1)
 
     @property
     def images(self) -> tuple[str, ...]:
-        """SHA-256 of the picture that this request needs."""
         return (self.image,)
 
     @property
@@ -68,7 +66,6 @@ class UpscaleRequest(BaseModel):
 
     @property
     def count(self) -> int:
-        """Number of resulting pictures."""
         return 1
 
     @property

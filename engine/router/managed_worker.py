@@ -34,7 +34,6 @@ class WatchedEngine(LocalEngine):
         self._on_end = on_end
 
     def died(self) -> None:
-        """See `LocalEngine`."""
         super().died()
         self._on_end()
 
@@ -91,7 +90,6 @@ class ManagedWorker:
         return replace(own, name=self.name, free=free, ends=pulse.ends, last_words=words, largest=known.largest)
 
     def hear(self, event: Event) -> None:
-        """Update from an event of its engine."""
         if isinstance(event, Ready):
             self.known = event
         elif isinstance(event, Result):

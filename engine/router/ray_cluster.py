@@ -94,23 +94,19 @@ class RayEngine:
     _gone: bool = False
 
     async def read(self, budget: Budget) -> Message | None:
-        """See `EngineConnection`."""
         return await read_message(self.reader, budget)
 
     def write(self, command: Command) -> None:
-        """See `EngineConnection`."""
         if self._gone:
             raise ConnectionResetError("the worker has ended")
         self.actor.take.remote(self._sent, b"".join(encode(command)))
         self._sent += 1
 
     def kill(self) -> None:
-        """See `EngineConnection`."""
         self._gone = True
         self.ray.kill(self.actor)
 
     async def end(self) -> int:
-        """See `EngineConnection`."""
         status = -1
         if not self._gone:
             with contextlib.suppress(self.ray.exceptions.RayError, TimeoutError):
@@ -122,7 +118,6 @@ class RayEngine:
         return status
 
     def follow(self) -> None:
-        """Start to read the worker's output."""
         self._pump = asyncio.create_task(self._follow())
 
     async def _follow(self) -> None:

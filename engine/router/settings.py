@@ -53,12 +53,10 @@ class RouterSettings(BaseModel):
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables for the router process."""
         return {ROUTER_VARIABLE: self.model_dump_json()}
 
     @property
     def timeouts(self) -> SupervisorTimeouts:
-        """The timeouts with which the router supervises its workers."""
         return SupervisorTimeouts(
             backoff=self.backoff,
             tries=self.tries,

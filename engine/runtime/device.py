@@ -19,7 +19,6 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def device_memory(device: torch.device) -> int:
-    """Bytes in all."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return min(system_memory(), container_memory()[0] or system_memory())
@@ -59,7 +58,6 @@ def held_memory() -> int:
 
 
 def system_memory() -> int:
-    """Of the machine."""
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return UNKNOWN
@@ -212,7 +210,6 @@ def fast_dtype(device: torch.device) -> torch.dtype:
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

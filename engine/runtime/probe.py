@@ -16,7 +16,6 @@ import torch
 
 
 def main() -> None:
-    """Print the findings."""
     if sys.argv[1:2] == ["--compile"]:
         print(json.dumps({"problem": _compile_problem(sys.argv[2])}))
         return

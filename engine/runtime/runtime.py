@@ -48,7 +48,6 @@ class MemoryPlanner:
     """`DreamRequest.memory_kind` → the least memory of such images, measured after one did not fit."""
 
     def level(self, kind: Hashable) -> int:
-        """The memory level that images of *kind* begin at; 0 = nothing is saved."""
         return self.levels.get(kind, 0)
 
     def largest(self, most: int) -> dict[str, int]:
@@ -107,12 +106,10 @@ class Runtime:
 
     @property
     def device(self) -> torch.device:
-        """Where tensors live."""
         return self.hardware.torch
 
     @property
     def dtype(self) -> torch.dtype:
-        """The number format of large networks."""
         return self.hardware.dtype
 
     def net(self, key: str, load: Callable[[], T], expected: int = 0) -> T:

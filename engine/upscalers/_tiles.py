@@ -195,7 +195,6 @@ class Canvas:
 
     @property
     def steps(self) -> int:
-        """The number of tiles."""
         return len(self.tiles)
 
     @property

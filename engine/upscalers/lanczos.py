@@ -22,7 +22,6 @@ class Lanczos:
     """Resampling a box reads the pixels around it, so a tile needs no context of its own."""
 
     def missing(self) -> str:
-        """Never."""
         return ""
 
     def load(self, request: object, runtime: Runtime) -> None:
@@ -36,7 +35,6 @@ class Lanczos:
     def enlarge(
         self, job_id: str, index: int, image: Image.Image, scale: int, runtime: Runtime, wrap: Axes = PLAIN
     ) -> Canvas:
-        """Tiles of 512 × 512 small pixels."""
         return Canvas(job_id, index, prepare(image, wrap=wrap), scale, Cutting(CORE))
 
     def batch_key(self, state: Canvas) -> Hashable:
@@ -44,7 +42,6 @@ class Lanczos:
         return "lanczos"
 
     def advance(self, states: list[Canvas], runtime: Runtime) -> list[Step]:
-        """One tile each."""
         tiles = [_enlarged(state) for state in states]
         return [state.paste(tile, {"upscaler": "lanczos"}) for state, tile in zip(states, tiles, strict=True)]
 

@@ -62,7 +62,6 @@ def compact_from(tensors: Mapping[str, Tensor], base: str = "nearest") -> Compac
 
 
 def _missing() -> str:
-    """The weights file, perhaps."""
     return "" if WEIGHTS.is_file() else "the small upscaler's weights are not installed (upscaler.safetensors)"
 
 

@@ -36,7 +36,6 @@ class Loop:
         self._posted.put(call)
 
     def stop(self) -> None:
-        """Ends `run` after the current step."""
         self._stopped = True
 
     def run(self, worker: Stepper) -> None:

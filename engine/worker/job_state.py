@@ -162,7 +162,6 @@ class JobRun:
 
     @property
     def is_over(self) -> bool:
-        """Every picture is done or has failed."""
         return bool(self.tasks) and all(p.is_over for p in self.tasks)
 
     def end(self) -> Result | Failure:
@@ -233,14 +232,12 @@ class JobTable:
         self._runs[run.job.id] = run
 
     def remove(self, job_id: str) -> None:
-        """Removes the job, if present."""
         self._runs.pop(job_id, None)
 
     def clear(self) -> None:
         self._runs.clear()
 
     def find(self, job_id: str) -> JobRun | None:
-        """The current attempt at the job."""
         return self._runs.get(job_id)
 
     def has(self, run: JobRun) -> bool:

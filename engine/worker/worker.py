@@ -311,7 +311,6 @@ class Worker:
 
     @property
     def _state(self) -> WorkerState:
-        """This worker as one of several."""
         return WorkerState(
             name=self._name,
             pid=os.getpid(),

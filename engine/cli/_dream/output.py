@@ -55,7 +55,6 @@ def _lines(finished: DreamResult, choice: RankedPictures | None) -> None:
 
 
 def _record(finished: DreamResult, clock: PhaseTimer, choice: RankedPictures | None) -> dict[str, Any]:
-    """The JSON record: the request, its resolved settings, and the results."""
     replay: Mapping[str, Any] = finished.pictures[0].facts["replay"]
     record = {
         "request": finished.order.request.model_dump(mode="json"),

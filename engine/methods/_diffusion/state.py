@@ -201,22 +201,18 @@ class Sample:
 
     @property
     def phase(self) -> PhaseTargets:
-        """The phase of the next step."""
         return phase_at(self.phases, self.step_of_all, self.options.steps)
 
     @property
     def clip_targets(self) -> tuple[ClipTarget, ...]:
-        """The CLIPs that guide the next step."""
         return self.phase.clip_targets
 
     @property
     def own(self) -> ClipTarget:
-        """The CLIP that scores the finished picture."""
         return self.phases[-1].own
 
     @property
     def condition(self) -> TextCondition | None:
-        """The condition of a net that reads text in the next step."""
         return self.phase.condition
 
     @property
@@ -226,7 +222,6 @@ class Sample:
 
     @property
     def objective(self) -> Objective:
-        """The objective of the next step."""
         at = self.schedule.noisiness(self.stop)
         found = objective_at(self.options, self.clip_targets, self.start.init, at, self.step_of_all)
         if self.memory_level < 2:
@@ -235,13 +230,11 @@ class Sample:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The gradient limits of the next step."""
         timestep = self.schedule.noisiness(self.stop)
         return self.options.clamp_max.at(timestep), self.options.shift_max.at(timestep)
 
     @property
     def order(self) -> int:
-        """The order of its multistep sampler."""
         return self.options.order or USUAL_ORDER.get(self.options.sampler, 1)
 
     @property
@@ -267,7 +260,6 @@ class Sample:
 
     @property
     def batch_key(self) -> Hashable:
-        """Equal for samples that one forward pass can serve."""
         condition, options, objective = self.condition, self.options, self.objective
         reads = condition is not None, condition is not None and condition.unwanted is not None, options.cfg_scale != 1
         solver = options.sampler, self.begins, options.gradient

@@ -117,7 +117,6 @@ def _margins(batch: Sequence[Sample]) -> tuple[int, int]:
 
 
 def _denoiser(net: DiffusionNet, batch: Sequence[Sample], moved: tuple[Tensor, Tensor] | None) -> Denoiser:
-    """The network with the condition of each sample."""
     device = batch[0].x.device
     classes = torch.tensor([s.class_number for s in batch], device=device) if net.flags.class_cond else None
 
@@ -167,7 +166,6 @@ def _resemblance(sample: Sample, runtime: NetProvider) -> Resemblance | None:
 
 
 def _stand(batch: Sequence[Sample], memory: int, runtime: NetProvider) -> SolverInput:
-    """The sampler's input for the batch."""
     x = torch.stack([s.x for s in batch])
     blank = torch.zeros_like(batch[0].x)
     rows = [torch.stack([s.history[k] if k < len(s.history) else blank for s in batch]) for k in range(memory)]

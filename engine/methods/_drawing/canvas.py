@@ -63,28 +63,23 @@ class CanvasMethod(OptimisationMethod[CanvasImage, C]):
         """The first parameters of image *index*: [P] on the CPU."""
 
     def generator(self, request: DreamRequest, runtime: NetProvider) -> C:
-        """The canvas; nothing is loaded."""
         return self.canvas(request, MODELS[request.model])
 
     def generator_key(self, request: DreamRequest) -> Hashable:
-        """The canvas itself."""
         canvas: Hashable = self.canvas(request, MODELS[request.model])  # type: ignore[assignment]
         return canvas
 
     def generator_of(self, state: CanvasImage, runtime: NetProvider) -> C:
-        """The canvas of an image in progress."""
         canvas: C = state.generator_key  # type: ignore[assignment]
         return canvas
 
     def starts(
         self, generator: C, request: DreamRequest, images: Mapping[str, bytes], guide: ClipTarget, runtime: NetProvider
     ) -> Iterator[Start]:
-        """The method's `first` parameters, on the device."""
         for index in range(request.count):
             yield Start(self.first(request, generator, images, index).to(runtime.device))
 
     def decode(self, generator: C, batch: Sequence[CanvasImage], parameters: Tensor) -> Tensor:
-        """What the canvas paints."""
         return generator.paint(parameters)
 
     def update(self, generator: C, batch: Sequence[CanvasImage], gradient: Tensor) -> Mapping[str, Tensor]:
@@ -98,7 +93,6 @@ class CanvasMethod(OptimisationMethod[CanvasImage, C]):
         return {"parameters": torch.where(finite, generator.settle(after), after), "mean": mean, "square": square}
 
     def finish(self, state: CanvasImage, picture: Tensor) -> Image.Image:
-        """The image at the size that the canvas can give it."""
         canvas: ParametricCanvas = state.generator_key  # type: ignore[assignment]
         return canvas.finish(state.parameters)
 

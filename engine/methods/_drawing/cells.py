@@ -26,12 +26,10 @@ class Cells:
 
     @property
     def across(self) -> int:
-        """Cells of a row."""
         return 2 * self.columns if self.shape == "triangle" else self.columns
 
     @property
     def count(self) -> int:
-        """All cells."""
         return self.across * self.rows
 
     def map(self, side: int) -> Tensor:

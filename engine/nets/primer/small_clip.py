@@ -69,7 +69,6 @@ class SmallClip(nn.Module):
         return F.normalize(self.image(images), dim=-1)
 
     def as_mapping(self) -> dict[str, object]:
-        """Return the flags for a weights file."""
         return asdict(self.flags)
 
 

@@ -45,7 +45,6 @@ class VDiffusionFlags:
 
     @property
     def num_channels(self) -> int:
-        """Channels of the largest maps."""
         return self.widths[0]
 
     @property

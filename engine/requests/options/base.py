@@ -162,5 +162,4 @@ def _is_literal(field: FieldInfo) -> bool:
 
 
 def refuse(sentence: str) -> typing.NoReturn:
-    """Raise InvalidRequest with that sentence."""
     raise InvalidRequest(sentence)

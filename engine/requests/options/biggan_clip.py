@@ -80,7 +80,6 @@ class BigganClipOptions(GeneratedOptions):
         return self if self.init_weight.largest else self.model_copy(update={"init_weight": constant(HOLD)})
 
     def complaints(self, has_init: bool, has_target: bool) -> Iterator[str]:
-        """What contradicts itself, or lacks the picture that it speaks of."""
         if len(self.chosen) > (self.max_classes or MOST_CLASSES):
             named, most = len(self.chosen), self.max_classes
             yield f"classes names {named} to begin with, and max_classes={most} lets fewer mix."
@@ -95,7 +94,6 @@ class BigganClipOptions(GeneratedOptions):
         return 1 + views * model.view_share
 
     def check_model(self, model: Model, chosen: Collection[str]) -> None:
-        """Raise InvalidRequest unless *model* has the classes that these begin with."""
         classes, title = model.classes, model.title
         for number, _ in self.chosen:
             if number >= classes:

@@ -218,7 +218,6 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         return cls.model_validate(settled(usual, chosen))
 
     def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
-        """Raise InvalidRequest for contradictory options, and for options whose picture is missing."""
         read_perceptors(self.perceptors, USUAL)
         read_adapters(self.adapter)
         for sentence in self._complaints(has_init, has_target):
@@ -255,7 +254,6 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         return self.model_copy(update={"skip_steps": self.steps // 2, "perlin": "none"})
 
     def _complaints(self, has_init: bool, has_target: bool) -> Iterator[str]:
-        """A sentence for each contradiction among the options."""
         if self.respacing != EVEN and step_count(self.respacing) != self.steps:
             made = step_count(self.respacing)
             yield f"respacing={self.respacing} makes {made} steps, not {self.steps}; leave out steps or say {made}."

@@ -67,22 +67,18 @@ class Augment:
 
     @property
     def moves(self) -> bool:
-        """Whether pixels change their place."""
         return any(amount for amount, _ in (self.rotate, self.shift, self.shear, self.perspective))
 
     @property
     def colours(self) -> bool:
-        """Whether colours change."""
         return bool(self.jitter[0] or self.gray[0])
 
     @property
     def acts(self) -> bool:
-        """Whether anything changes."""
         return self.moves or self.colours or bool(self.erase[0])
 
     @property
     def view_cost(self) -> float:
-        """Cost of a view, over that of a plain one."""
         return CHANGED_VIEW if self.acts else 1.0
 
 

@@ -26,7 +26,6 @@ class GeneratedOptions(Views, _Moving):
     )
 
     def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
-        """Raise InvalidRequest for the first of the `complaints`."""
         super().check(has_mask=has_mask)
         read_perceptors(self.perceptors, "primer")
         if complaint := next(self.complaints(has_init, has_target), ""):

@@ -67,7 +67,6 @@ class VqganClipOptions(GeneratedOptions):
         return self.model_copy(update={"steps": max(self.steps // 2, 2), "start": "codes"})
 
     def complaints(self, has_init: bool, has_target: bool) -> Iterator[str]:
-        """What contradicts itself, or lacks the picture that it speaks of."""
         if has_init and self.start != "codes":
             yield f"start={self.start} and an init picture are two starts; leave out one of them."
         yield from super().complaints(has_init, has_target)

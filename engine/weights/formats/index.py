@@ -43,7 +43,6 @@ class Stored:
 
     @property
     def numel(self) -> int:
-        """Elements that the tensor has."""
         return math.prod(self.shape)
 
     @property

@@ -49,7 +49,6 @@ class TrustedHashes:
             self._write({**self._read(), name: pin})
 
     def drop(self, name: str) -> None:
-        """Removes a hash; does nothing if there is none."""
         if self.find(name) is None:
             return
         with self._alone():
