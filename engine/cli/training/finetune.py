@@ -162,6 +162,9 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     anew: Annotated[bool, typer.Option("--anew", help="Delete an earlier run of this name and start again.")] = False,
     merge: Annotated[bool, typer.Option("--merge", help="With --lora: make a model, not an adapter.")] = False,
+    last: Annotated[
+        bool, typer.Option("--last", help="Install the last weights, not those with the lowest held-out loss.")
+    ] = False,
     cache_gb: CacheSize = 20.0,
 ) -> None:
     """Train the model NAME on the pictures in FOLDER; `train FOLDER` is short for this.
@@ -201,9 +204,9 @@ def run(
             bar.note(f"Stopped at step {tuner.step:,}, and saved; the same command resumes.")
             raise typer.Exit(INTERRUPTED) from None
     if ranks.leads:
-        place = training.finish()
-        if tuner.past_best:
-            bar.note(tuner.past_best)
+        place = training.finish(last=last)
+        if training.choice:
+            bar.note(training.choice)
         out.print(f"{escape(str(place))}\nReport: {escape(str(tuner.folder / 'report.html'))}")
         kind = "adapter" if training.is_adapter else "model"
         out.print(f"Paint with it: python -m engine dream “…” --{kind} {name}")

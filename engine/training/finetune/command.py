@@ -85,17 +85,24 @@ class Training:
             facts=facts,
         )
         self.resumed = self.tuner.resume()
+        self.installed = 0
 
-    def finish(self) -> Path:
-        """The report, and the model or the adapter in the table of own models; returns its folder."""
+    def finish(self, *, last: bool = False) -> Path:
+        """Write the report and install the model or adapter; returns its folder.
+
+        The weights are those of the save with the lowest held-out loss, or with *last* those of the last step.
+        `installed` is their step.
+        """
         tuner, start = self.tuner, self.start
+        self.installed = tuner.step if last else tuner.take_best()
         made = Provenance(
             name=self.name,
             begun_with=start.name,
             sha256=start.sha256,
             licence=start.licence,
             images=len(self.found.files),
-            steps=tuner.step,
+            steps=self.installed,
+            of_steps=tuner.step,
             minutes=round(tuner.seconds / 60, 2),
             options=tuner.plan,
         )
@@ -103,19 +110,35 @@ class Training:
             write_report(tuner.folder, self.name, tuner.log, self._told(made))
         return install_adapter(tuner.adapter(), made) if self.is_adapter else install(tuner.result(), self.table, made)
 
+    @property
+    def choice(self) -> str:
+        """Which weights are installed, for a run whose last save is not the best; otherwise empty."""
+        tuner, scores = self.tuner, self.tuner.scores
+        if tuner.best_step == tuner.step:
+            return ""
+        lowest = f"The held-out loss was lowest at step {tuner.best_step:,}: {scores[tuner.best_step]:.4g}"
+        if self.installed == tuner.step:
+            return f"{lowest}. Step {tuner.step:,} is installed."
+        end = f"{scores[tuner.step]:.4g}" if tuner.step in scores else "not finite"
+        return (
+            f"{lowest}; at step {tuner.step:,} it was {end}. Step {self.installed:,} is installed. "
+            f"The same command with --last installs step {tuner.step:,}."
+        )
+
     def _told(self, made: Provenance) -> dict[str, object]:
         """The table of the report."""
         options, showing = self.options, self.tuner.album.showing
-        skipped = f"{made.images:,}; {len(self.found.skipped):,} files left out" if self.found.skipped else made.images
-        facts: dict[str, object] = {"Begun with": made.begun_with, "Pictures": skipped}
+        skipped = f"{made.images:,}; {len(self.found.skipped):,} left out" if self.found.skipped else made.images
+        facts: dict[str, object] = {"Started from": made.begun_with, "Pictures": skipped}
         facts |= {"Classes": ", ".join(showing.classes)}
-        facts |= {"Steps": f"{made.steps:,}, with {options.batch_size} pictures each"}
+        facts |= {"Steps": f"{made.of_steps:,}, with {options.batch_size} pictures each"}
         facts |= {"Time": f"{made.minutes:g} minutes", "Learning rate": options.lr}
         facts |= {"Decay of the averages": options.ema_rate, "Prompts": "; ".join(showing.texts)}
         if scores := self.tuner.scores:
             best, last = min(scores, key=scores.__getitem__), max(scores)
             lowest = "the lowest" if best == last else f"lowest {scores[best]:.4g} at step {best:,}"
             facts["Held-out loss"] = f"{scores[last]:.4g} at the end, {lowest}"
+        facts["Installed"] = f"step {made.steps:,}"
         if showing.model and showing.texts:
             facts["Guided by"] = showing.settings.get("perceptors") or MODELS[self.name].perceptor
         return {key: value for key, value in facts.items() if value != ""}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -53,6 +55,14 @@ def adapter_tensors(net: UNetModel) -> dict[str, Tensor]:
         scale = (b.norm() / a.norm()).sqrt() if b.any() else a.new_ones(())
         tensors |= {f"{name}.a": a * scale, f"{name}.b": b / scale}
     return tensors
+
+
+def load_adapters(net: UNetModel, tensors: Mapping[str, Tensor]) -> None:
+    """Give the adapters of *net* the values that `adapter_tensors` returned."""
+    for name, module in net.named_modules():
+        if parametrize.is_parametrized(module, "weight"):
+            (adapter,) = module.parametrizations.weight
+            adapter.load_state_dict({part: tensors[f"{name}.{part}"] for part in ("a", "b")})
 
 
 def merged(net: UNetModel) -> UNetModel:

@@ -38,6 +38,8 @@ class Provenance:
     steps: int
     minutes: float
     options: Mapping[str, object]
+    of_steps: int = 0
+    """Steps of the whole run; 0 = `steps`."""
 
 
 def install(net: UNetModel, table: Mapping[str, object], made: Provenance, root: Path | None = None) -> Path:
@@ -100,6 +102,7 @@ def _card(made: Provenance, facts: Mapping[str, object], sha256: str) -> str:
     classes = facts.get("classes")
     rows = [f"{number}. {label}" for number, label in enumerate(classes)] if isinstance(classes, list) else []
     labels = ["", "## Classes", "", "`class_id` is the number or the name.", "", *rows] if rows else []
+    chosen = f" of {made.of_steps:,}" if made.of_steps > made.steps else ""
     begun = made.begun_with + (f" (SHA-256 {made.sha256})" if made.sha256 else "")
     return "\n".join(
         [
@@ -107,7 +110,7 @@ def _card(made: Provenance, facts: Mapping[str, object], sha256: str) -> str:
             "",
             f"{what} trained from {begun} on {made.images:,} pictures.",
             "",
-            f"- Steps: {made.steps:,} in {made.minutes:.1f} minutes",
+            f"- Steps: {made.steps:,}{chosen}; the run took {made.minutes:.1f} minutes",
             f"- Licence of the weights that it began with: {made.licence}",
             f"- SHA-256: {sha256}",
             "",

@@ -18,15 +18,15 @@ from torch import Tensor
 from engine.errors import DreamError, NotFinite, WeightsError
 from engine.nets.adm import UNetModel
 from engine.runtime.runtime import catch
-from engine.training.checkpoints import replacing, save_weights
+from engine.training.checkpoints import replacing
 from engine.training.ema import Ema
 from engine.training.finetune.ledger import Ledger
-from engine.training.finetune.lora import adapter_tensors, add_adapters, merged
+from engine.training.finetune.lora import adapter_tensors, add_adapters, load_adapters, merged
 from engine.training.finetune.options import TrainOptions, differences
 from engine.training.finetune.process import Process
 from engine.training.finetune.ranks import Ranks
 from engine.training.finetune.samples import Showing
-from engine.training.finetune.saves import newest_state, write_state, writing
+from engine.training.finetune.saves import newest_state, read_best, write_best, write_state, writing
 from engine.training.finetune.timesteps import timestep_sampler
 from engine.training.interrupts import unhurried
 from engine.training.optimizers import make_optimizers
@@ -35,8 +35,6 @@ from engine.training.progress import Meter, Reporter
 HELD_OUT, MOST_HELD_OUT = 0.05, 64
 FEWEST = 20
 """Images from which on a share is held out."""
-WORSE = 1.1
-"""A run that ends with so many times its lowest held-out loss has passed its best."""
 MOST_BAD_STEPS = 20
 FREE = frozenset(("steps", "log_interval", "save_interval", "sample_interval", "keep", "wandb_project"))
 FREE |= {"prompts", "perceptor"}
@@ -269,18 +267,23 @@ class FineTuner:
         return {int(row["step"]): row["held_out"] for row in self.log if math.isfinite(row.get("held_out", math.nan))}
 
     @property
-    def past_best(self) -> str:
-        """A sentence for a run that was clearly better before; empty otherwise."""
-        scores = self.scores
-        best = min(scores, key=scores.__getitem__, default=self.step)
-        last = scores.get(self.step, math.inf)
-        if not scores or last <= WORSE * scores[best]:
-            return ""
-        now = f"{last:.4g}" if self.step in scores else "not finite"
-        return (
-            f"The held-out loss was lowest at step {best:,}: {scores[best]:.4g}, and it is {now} now. "
-            "Fewer steps or a lower lr may paint better."
-        )
+    def best_step(self) -> int:
+        """Step of the save with the lowest held-out loss; the present step if no save has a finite one."""
+        return min(self.scores, key=self.scores.__getitem__, default=self.step)
+
+    def take_best(self) -> int:
+        """Give the averaged net the weights of the best save; returns the step of the weights that it has now.
+
+        That is the present step if `best.safetensors` is missing or belongs to another save.
+        """
+        step, tensors = read_best(self.folder)
+        if step != self.best_step:
+            return self.step
+        if self.adapted:
+            load_adapters(self.averaged, tensors)
+        else:
+            self.averaged.load_state_dict(tensors)
+        return step
 
     def result(self) -> UNetModel:
         """The averaged net, adapters merged."""
@@ -291,7 +294,7 @@ class FineTuner:
         return adapter_tensors(self.averaged)
 
     def save(self, ledger: Ledger | None = None) -> None:
-        """Write the state of this step; a new best score also writes `best.safetensors`."""
+        """Write the state of this step; before it, `best.safetensors` if the held-out loss is the lowest so far."""
         if self.ranks.leads:
             self._write(ledger)
         self.ranks.wait()
@@ -301,11 +304,12 @@ class FineTuner:
         self.reporter.note(f"step {self.step:,}: held-out loss {score:.5g}")
         better, self.best = score < self.best, min(score, self.best)
         self.log.append({"step": self.step, "held_out": score})
+        if better:  # before the state: a run that resumes from it finds the weights that it calls the best
+            tensors = self.adapter() if self.adapted else self.averaged.state_dict()
+            write_best(self.folder, self.step, tensors, self.flags, self.plan)
         write_state(self.folder, self.step, self._state(), self.options.keep)
-        with writing(self.folder):
-            if better:
-                save_weights(self.folder / "best.safetensors", self.result(), self.flags, self.plan, torch.float32)
-            if ledger:
+        if ledger:
+            with writing(self.folder):
                 ledger.row(self.step, {"held_out": score})
                 ledger.write(self.log)
 

@@ -1,17 +1,21 @@
-"""Saved states of a run: written whole or not at all, the newest few kept."""
+"""Saves of a run, written whole or not at all: the newest few states, and the best weights."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from engine.errors import WeightsError
-from engine.training.checkpoints import load_state, save_state
+from engine.training.checkpoints import load_state, save_state, save_tensors
 
+BEST = "best.safetensors"
 _NAME = re.compile(r"state-(\d+)\.pt")
 _TORN = ("unexpected pos", "PytorchStreamWriter")
 """What torch's writer of archives says where the system refuses to write; it does not pass the reason on."""
@@ -53,3 +57,21 @@ def newest_state(folder: Path) -> dict[str, object] | None:
     """The state to resume from. Raises WeightsError if it is damaged."""
     paths = saved_states(folder)
     return load_state(paths[-1]) if paths else None
+
+
+def write_best(
+    folder: Path, step: int, tensors: Mapping[str, Tensor], flags: Mapping[str, object], plan: Mapping[str, object]
+) -> None:
+    """Replace the best weights by *tensors* of *step*. Raises WeightsError for a full disk."""
+    with writing(folder):
+        save_tensors(folder / BEST, tensors, flags, {**plan, "step": step}, torch.float32)
+
+
+def read_best(folder: Path) -> tuple[int, dict[str, Tensor]]:
+    """Step and tensors of the best weights; -1 and nothing if there are no readable ones."""
+    try:
+        with safe_open(folder / BEST, "pt") as file:
+            step, names = json.loads(file.metadata()["recipe"]).get("step", -1), file.keys()
+            return step, {name: file.get_tensor(name) for name in names}
+    except (OSError, SafetensorError):
+        return -1, {}

@@ -98,6 +98,30 @@ def test_a_trained_model_is_an_own_model_at_once(shell: Shell, trained: Said, tm
     assert "Before training" in report.read_text()
 
 
+def test_the_save_with_the_lowest_loss_is_installed_unless_the_last_is_asked_for(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DREAMBOT_TRAINING", str(tmp_path / "training"))
+    losses = iter([0.2, 0.3])
+    monkeypatch.setattr("engine.training.finetune.run.FineTuner.score", lambda run: next(losses))
+    save_scenes(tmp_path / "pictures", 5)
+    words = ("train", "pictures", "--from", "scratch", "--out", "mine", *TINY, "--save_interval", 1)
+    card, report = Path("no weights/trained/mine/README.md"), Path("training/finetune/mine/report.html")
+
+    said = shell(*words)
+    assert (
+        "The held-out loss was lowest at step 1: 0.2; at step 2 it was 0.3. Step 1 is installed. "
+        "The same command with --last installs step 2." in said.err
+    )
+    assert "- Steps: 1 of 2; the run took" in card.read_text()
+    assert "<th>Installed<td>step 1" in report.read_text()
+
+    said = shell(*words, "--last")
+    assert "The held-out loss was lowest at step 1: 0.2. Step 2 is installed." in said.err
+    assert "- Steps: 2; the run took" in card.read_text()
+    assert "<th>Installed<td>step 2" in report.read_text()
+
+
 def test_a_bot_of_another_user_may_read_the_model(trained: Said, tmp_path: Path) -> None:
     usual = tmp_path / "usual"
     usual.touch()

@@ -19,9 +19,10 @@ import pytest
 import torch
 
 from engine.errors import NotFinite, OutOfMemory, WeightsError
+from engine.nets.adm import UNetModel
 from engine.training.finetune.run import FineTuner
 from engine.training.finetune.samples import Showing
-from engine.training.finetune.saves import saved_states, write_state
+from engine.training.finetune.saves import BEST, saved_states, write_best, write_state
 from engine.training.progress import Reporter
 from tests.engine.training.finetune.tiny import curve, run_until, tiny_album, tiny_net, tiny_run
 from tests.torch_server import TorchProcess
@@ -239,16 +240,77 @@ def test_a_compiled_run_has_the_same_curve(tmp_path: Path, monkeypatch: pytest.M
     assert curve(plain) == pytest.approx(curve(compiled), rel=1e-3)
 
 
-def test_a_run_that_was_better_before_says_so(tmp_path: Path) -> None:
+def held_out(monkeypatch: pytest.MonkeyPatch, *losses: float) -> list[torch.Tensor]:
+    """The saves of the next run get these losses; returns the weights of each result, filled in as it runs."""
+    given, results = iter(losses), []
+
+    def score(run: FineTuner) -> float:
+        results.append(flat(run))
+        return next(given)
+
+    monkeypatch.setattr(FineTuner, "score", score)
+    return results
+
+
+def flat(run: FineTuner) -> torch.Tensor:
+    return torch.cat([tensor.flatten() for tensor in run.result().state_dict().values()])
+
+
+def open_net() -> UNetModel:
+    """A tiny net whose adapters get gradients at the first step."""
+    net = tiny_net()
+    torch.nn.init.normal_(net.out[2].weight, std=0.1)
+    return net
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_the_result_is_the_save_with_the_lowest_loss(
+    rank: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = held_out(monkeypatch, 0.5, 0.2, 0.3)
+    tiny_run(tmp_path, open_net(), save_interval=2, lora=rank, lr=0.01).run()
+    again = tiny_run(tmp_path, open_net(), save_interval=2, lora=rank, lr=0.01)
+    assert again.resume()
+    assert (4, 4) == (again.best_step, again.take_best())
+    assert (flat(again) - results[1]).abs().max() < 1e-3 * (results[2] - results[1]).abs().max()
+
+
+def test_without_the_weights_of_the_best_save_the_last_ones_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = held_out(monkeypatch, 0.2, 0.3)
     run = tiny_run(tmp_path)
-    assert "" == run.past_best
-    run.step = 30
-    run.log = [{"step": 10, "held_out": 0.5}, {"step": 20, "held_out": 0.2}, {"step": 30, "held_out": 0.21}]
-    assert "" == run.past_best
-    run.log[-1]["held_out"] = 0.3
-    assert run.past_best.startswith("The held-out loss was lowest at step 20: 0.2, and it is 0.3 now.")
-    run.log[-1]["held_out"] = math.nan
-    assert "and it is not finite now" in run.past_best
+    run.run()
+    write_best(tmp_path, 5, run.averaged.state_dict(), {}, {})
+    assert 6 == run.take_best(), "they are those of another save"
+    (tmp_path / BEST).write_bytes(b"cut off")
+    assert 6 == run.take_best()
+    (tmp_path / BEST).unlink()
+    assert 6 == run.take_best()
+    assert torch.equal(results[1], flat(run))
+
+
+def test_a_loss_that_is_not_finite_is_not_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_out(monkeypatch, 0.4, math.nan)
+    run = tiny_run(tmp_path)
+    run.run()
+    assert 3 == run.take_best()
+
+
+def test_the_best_weights_are_written_before_the_state_that_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill comes as the state is written; the run that resumes before it writes both again."""
+    held_out(monkeypatch, 0.4, 0.3)
+
+    def killed(folder: Path, *_: object) -> Path:
+        assert (folder / BEST).is_file()
+        raise KeyboardInterrupt
+
+    run = tiny_run(tmp_path, steps=3)
+    monkeypatch.setattr("engine.training.finetune.run.write_state", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.save()
 
 
 def test_a_run_begins_with_a_grid_and_does_not_repeat_it(tmp_path: Path) -> None:
