@@ -14,22 +14,13 @@ from bot.interactions.context import Invocation
 from bot.interactions.handlers import COMMANDS, Access, describe_error, report_errors
 from bot.interactions.responder import TOO_LATE, AnyInteraction, InteractionResponder
 from bot.services import BotClient
-from bot.views.base import JOB, PREFIX, Press, modal_values
-from bot.views.community.styles import FORM
-from bot.views.community.words import EXPLAIN, EXPLAIN_HELD
-from bot.views.layout import ITEMS, MODALS
+from bot.views.base import JOB, PREFIX, Press
+from bot.views.catalogue import ITEMS, MODALS
+from bot.views.forms import modal_values
 from bot.views.remix_modal import PromptReturner
 from engine.errors import DreamError
 
 MODAL_ID = re.compile(rf"{PREFIX}:(?P<action>{'|'.join(MODALS)}):(?P<job>{JOB})(?::(?P<index>[0-9]{{1,2}}))?")
-PUBLIC = ("form", "upform", FORM, "start", "startheld", "target", "targetheld")
-"""Modals whose result is a public message."""
-ACCESS = {
-    "erase": Access.OPEN,
-    "complaint": Access.OPEN,
-    **dict.fromkeys((EXPLAIN, EXPLAIN_HELD), Access.COSTLY),
-}
-"""What the gate asks about a modal, other than `Access.USUAL`."""
 UNKNOWN = "This button is from another version of the bot and no longer works."
 
 
@@ -90,13 +81,14 @@ class InteractionEvents(commands.Cog):
 
     async def _submit(self, interaction: AnyInteraction, match: re.Match[str]) -> None:
         action, index = match["action"], match["index"]
-        responder = InteractionResponder.of(interaction, private=action not in PUBLIC)
+        form = MODALS[action]
+        responder = InteractionResponder.of(interaction, private=form.private)
         press = Press(interaction, responder, Invocation.of_interaction(interaction), self.services)
         listener = PromptReturner(responder, modal_values(press.data).get("prompt", ""))
         async with report_errors(listener, f"the modal {action}"):
             with self.services.handlers.running():
-                await self.services.gate.admit(press.caller, ACCESS.get(action, Access.USUAL))
-                await MODALS[action](press, match["job"], None if index is None else int(index))
+                await self.services.gate.admit(press.caller, form.access)
+                await form.submit(press, match["job"], None if index is None else int(index))
 
 
 def is_unknown(custom_id: str) -> bool:

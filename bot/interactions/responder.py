@@ -151,7 +151,8 @@ class InteractionResponder:
                 log.info("a response was too late or refused: %s", error)
 
     async def replace(self, sheet: EphemeralPayload) -> None:
-        """Replace the pressed message by *sheet*. Call `defer` first, because rendering takes time."""
+        """Replace the pressed message by *sheet*. Call `defer` before work that takes seconds."""
+        await self.defer()
         async with self._lock:
             with contextlib.suppress(*UNSAID):
                 words, view = shorten(sheet.words, CONTENT), sheet.new_view()

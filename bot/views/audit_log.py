@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar, Self
 
 from discord import ui
@@ -15,13 +14,11 @@ from bot.interactions.context import Invocation
 from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction
-from bot.models.audit import AuditFilter, LogPage
+from bot.models.audit import AuditFilter
 from bot.models.job import owner_of
 from bot.services import Services
 from bot.text import snowflake
-from bot.views.base import PREFIX, Press, handle, view_of
-
-_REST = r":(?P<entry>\d{1,18}):(?P<where>here|all):(?P<user>\d{0,20}):(?P<action>[a-z ]{0,30})"
+from bot.views.base import PREFIX, Item, Press, view_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,41 +30,33 @@ class LogQuery:
     action: str = ""
 
 
-class LogOlderButton(ui.DynamicItem[ui.Button[ui.View]], template=rf"{PREFIX}:logolder{_REST}"):
-    """Shows the page after the entry in the custom id."""
+class LogOlderButton(Item[ui.Button[ui.View]], action="logolder", label="Older", private=True, access=Access.OPEN):
+    """Shows the page after the entry in the custom id, if the presser may still read the log."""
 
-    action: ClassVar[str] = "logolder"
-    label: ClassVar[str] = "Older"
+    rest = r":(?P<entry>\d{1,18}):(?P<where>here|all):(?P<user>\d{0,20}):(?P<deed>[a-z ]{0,30})"
+    label: ClassVar[str]
     older: ClassVar[bool] = True
 
     def __init__(self, entry: int, query: LogQuery) -> None:
         self.entry = entry
         self.query = query
         where = "all" if query.everywhere else "here"
-        custom_id = f"{PREFIX}:{self.action}:{entry}:{where}:{query.user_id or ''}:{query.action}"
-        super().__init__(ui.Button(label=self.label, custom_id=custom_id))
+        named = f"{PREFIX}:{self.action}:{entry}:{where}:{query.user_id or ''}:{query.action}"
+        super().__init__(ui.Button(label=self.label, custom_id=named))
 
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
-        """Rebuild the button that was pressed."""
         user_id = snowflake(match["user"]) if match["user"] else None
-        return cls(int(match["entry"]), LogQuery(match["where"] == "all", user_id, match["action"]))
+        return cls(int(match["entry"]), LogQuery(match["where"] == "all", user_id, match["deed"]))
 
-    async def callback(self, interaction: AnyInteraction) -> None:
-        """Turn the page, if the presser may still read the log."""
-        await handle(interaction, self._turn, access=Access.OPEN, doing=f"the button {self.custom_id}")
-
-    async def _turn(self, press: Press) -> None:
+    async def act(self, press: Press) -> None:
         payload = await log_payload(press.services, press.caller, self.query, self.entry, older=self.older)
-        await press.responder.defer()
         await press.responder.replace(payload)
 
 
-class LogNewerButton(LogOlderButton, template=rf"{PREFIX}:lognewer{_REST}"):
+class LogNewerButton(LogOlderButton, action="lognewer", label="Newer"):
     """Shows the page before the entry in the custom id."""
 
-    action = "lognewer"
-    label = "Newer"
     older = False
 
 
@@ -83,11 +72,11 @@ async def log_payload(
         None if query.everywhere else caller.guild_id, query.action, owner_of(query.user_id) if query.user_id else ""
     )
     page = await services.moderation.log(wanted, beside, older=older)
-    return EphemeralPayload("", (log_embed(page),), buttons=partial(_buttons, page, query))
 
+    def buttons() -> ui.View:
+        return view_of(
+            LogNewerButton(page.entries[0].id, query) if page.newer else None,
+            LogOlderButton(page.entries[-1].id, query) if page.older else None,
+        )
 
-def _buttons(page: LogPage, query: LogQuery) -> ui.View:
-    return view_of(
-        LogNewerButton(page.entries[0].id, query) if page.newer else None,
-        LogOlderButton(page.entries[-1].id, query) if page.older else None,
-    )
+    return EphemeralPayload("", (log_embed(page),), buttons=buttons)

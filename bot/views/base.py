@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self, TypedDict, TypeVar, Unpack, cast
 
 import discord
 from discord import ui
@@ -20,17 +20,17 @@ from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.handlers import Access, report_errors
 from bot.interactions.responder import AnyInteraction, InteractionResponder
-from bot.models.job import JobRow
+from bot.models.job import JobRow, PictureRow
 from bot.services import Services
 
 PREFIX = "dream"
 JOB = "[0-9a-z]{1,12}"
 """The pattern of a job id."""
-
-
-def template(action: str) -> str:
-    """Return the pattern of one action's custom ids."""
-    return rf"{PREFIX}:{action}:(?P<job>{JOB})(?::(?P<index>[0-9]{{1,2}}))?"
+MOST_OPTIONS = 25
+"""Options that Discord allows in a menu."""
+ItemT = TypeVar("ItemT", bound="ui.Item[Any]")
+ITEMS: list[type[Item[Any]]] = []
+"""Every kind of button and menu, once `bot.views.catalogue` is loaded."""
 
 
 def custom_id(action: str, job_id: str, index: int | None = None) -> str:
@@ -59,7 +59,7 @@ class Press:
     @property
     def value(self) -> str:
         """The chosen value of a menu."""
-        return _value(self.interaction)
+        return value_of(self.interaction)
 
     async def shows_copy(self, job: JobRow) -> bool:
         """Whether the pressed message is ephemeral and not the job's own message.
@@ -100,10 +100,61 @@ async def handle(
             await work(Press(interaction, responder, caller, services))
 
 
-class IdButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("none")):
-    """A button whose custom id holds an id and perhaps an image index."""
+class Look(TypedDict, total=False):
+    """Keywords of a class of buttons or menus; they become its attributes of the same names."""
+
+    label: str
+    numbered: str
+    same: bool
+    emoji: str
+    style: discord.ButtonStyle
+    placeholder: str
+    private: bool
+    modal: bool
+    access: Access
+
+
+class Item(ui.DynamicItem[ItemT], ABC, template="never"):
+    """A button or menu that works after a restart, because its custom id says everything.
+
+    A subclass with an *action*, the second word of its custom ids, is registered in `ITEMS`.
+    """
 
     action: ClassVar[str]
+    rest: ClassVar[str] = rf":(?P<job>{JOB})(?::(?P<index>[0-9]{{1,2}}))?"
+    """Pattern of what follows the action."""
+    private: ClassVar[bool] = False
+    """The answer is shown to the person only."""
+    modal: ClassVar[bool] = False
+    """A modal opens. It must be the first response, within three seconds."""
+    access: ClassVar[Access] = Access.USUAL
+
+    def __init_subclass__(cls, *, action: str = "", **look: Unpack[Look]) -> None:
+        super().__init_subclass__(template=rf"{PREFIX}:{action}{cls.rest}")
+        for name, value in look.items():
+            setattr(cls, name, value)
+        if action:
+            cls.action = action
+            ITEMS.append(cls)
+
+    async def callback(self, interaction: AnyInteraction) -> None:
+        """Run `act` inside the error boundary."""
+        private, access, modal = self.terms(interaction)
+        doing = f"the component {self.custom_id}"
+        await handle(interaction, self.act, private=private, modal=modal, access=access, doing=doing)
+
+    def terms(self, interaction: AnyInteraction) -> tuple[bool, Access, bool]:
+        """Whether the answer is private, what the gate asks, and whether a modal opens."""
+        return self.private, self.access, self.modal
+
+    @abstractmethod
+    async def act(self, press: Press) -> None:
+        """Do what the button or the chosen entry says, and respond."""
+
+
+class IdButton(Item[ui.Button[ui.View]]):
+    """A button whose custom id holds an id and perhaps an image index."""
+
     label: ClassVar[str]
     numbered: ClassVar[str] = ""
     """Start of the label where each image has such a button."""
@@ -111,39 +162,27 @@ class IdButton(ui.DynamicItem[ui.Button[ui.View]], ABC, template=template("none"
     """The label is the same for every image."""
     emoji: ClassVar[str | None] = None
     style: ClassVar[discord.ButtonStyle] = discord.ButtonStyle.secondary
-    private: ClassVar[bool] = False
-    """The result is shown to the presser only."""
-    access: ClassVar[Access] = Access.USUAL
 
     def __init__(self, job_id: str, index: int | None = None, row: int | None = None, label: str = "") -> None:
         self.job_id = job_id
         self.index = index
-        if not label:
-            label = self.label if index is None or self.same else f"{self.numbered or f'{self.label} '}{index + 1}"
         named = custom_id(self.action, job_id, index)
-        super().__init__(ui.Button(label=label, style=self.style, custom_id=named, emoji=self.emoji, row=row))
+        text = label or self.text()
+        super().__init__(ui.Button(label=text, style=self.style, custom_id=named, emoji=self.emoji, row=row))
 
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
         index = match["index"]
         return cls(match["job"], None if index is None else int(index))
 
-    async def callback(self, interaction: AnyInteraction) -> None:
-        """Run `act` inside the error boundary."""
-        doing = f"the button {self.custom_id}"
-        modal = self.opens_modal(interaction)
-        await handle(interaction, self.act, private=self.private, modal=modal, access=self.access, doing=doing)
-
-    def opens_modal(self, interaction: AnyInteraction) -> bool:
-        """Whether a modal follows. It must be the first response, within three seconds."""
-        return False
-
-    @abstractmethod
-    async def act(self, press: Press) -> None:
-        """Do what the button says, and respond."""
+    def text(self) -> str:
+        """The label, with the number of the image."""
+        if self.index is None or self.same:
+            return self.label
+        return f"{self.numbered or f'{self.label} '}{self.index + 1}"
 
 
-class JobButton(IdButton, template=template("never")):
+class JobButton(IdButton):
     """A button about one job, or one image of it."""
 
     async def act(self, press: Press) -> None:
@@ -154,72 +193,45 @@ class JobButton(IdButton, template=template("never")):
         """Do what the button says, and respond."""
 
 
-class JobMenu(ui.DynamicItem[ui.Select[ui.View]], ABC, template=template("never")):
-    """A menu about one job; the interaction holds the choice."""
+class IdMenu(Item[ui.Select[ui.View]]):
+    """A menu whose custom id holds the id of a job; `press.value` is the choice."""
 
-    action: ClassVar[str]
     placeholder: ClassVar[str]
 
     def __init__(self, job_id: str, options: Iterable[discord.SelectOption] = (), row: int | None = None) -> None:
         self.job_id = job_id
-        menu: ui.Select[ui.View] = ui.Select(
-            custom_id=custom_id(self.action, job_id), placeholder=self.placeholder, options=list(options), row=row
-        )
-        super().__init__(menu)
+        named = custom_id(self.action, job_id)
+        super().__init__(ui.Select(custom_id=named, placeholder=self.placeholder, options=list(options), row=row))
 
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
         return cls(match["job"])
 
-    async def callback(self, interaction: AnyInteraction) -> None:
-        value = _value(interaction)
 
-        async def choose(press: Press) -> None:
-            await self.chosen(press, value)
+class JobMenu(IdMenu):
+    """A menu about one job."""
 
-        private, modal, access = self.is_private(value), self.opens_modal(interaction, value), self.access_for(value)
-        await handle(interaction, choose, private=private, modal=modal, access=access, doing=f"the menu {self.action}")
-
-    def is_private(self, value: str) -> bool:
-        """Whether the result is shown to the person only."""
-        return False
-
-    def access_for(self, value: str) -> Access:
-        """What the gate asks about the choice."""
-        return Access.USUAL
+    async def act(self, press: Press) -> None:
+        await self.chosen(press, await press.job(self.job_id, blind=Access.BLIND in self.access))
 
     @abstractmethod
-    def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
-        """Whether the choice opens a modal."""
-
-    @abstractmethod
-    async def chosen(self, press: Press, value: str) -> None:
+    async def chosen(self, press: Press, job: JobRow) -> None:
         """Do what was chosen, and respond."""
 
 
-class PageMenu(ui.DynamicItem[ui.Select[ui.View]], ABC, template="none"):
-    """A menu that opens one of the things of a page. *action*: its whole custom id."""
+class PageMenu(Item[ui.Select[ui.View]], private=True):
+    """A menu that opens one of the things of a page."""
 
-    action: ClassVar[str]
+    rest = ""
     placeholder: ClassVar[str]
-    access: ClassVar[Access] = Access.USUAL
 
     def __init__(self, options: Iterable[discord.SelectOption] = ()) -> None:
-        menu: ui.Select[ui.View] = ui.Select(
-            custom_id=self.action, placeholder=self.placeholder, options=list(options), row=0
-        )
-        super().__init__(menu)
+        named = f"{PREFIX}:{self.action}"
+        super().__init__(ui.Select(custom_id=named, placeholder=self.placeholder, options=list(options), row=0))
 
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
         return cls()
-
-    async def callback(self, interaction: AnyInteraction) -> None:
-        await handle(interaction, self.opened, access=self.access, doing=f"the menu {self.action}")
-
-    @abstractmethod
-    async def opened(self, press: Press) -> None:
-        """Show what `press.value` names."""
 
 
 def view_of(*items: ui.Item[Any] | None) -> ui.View:
@@ -238,21 +250,16 @@ def chosen_index(value: str) -> int:
     return int(value)
 
 
-def _value(interaction: AnyInteraction) -> str:
+def value_of(interaction: AnyInteraction) -> str:
+    """The chosen value of a menu."""
     values = cast(dict[str, Any], interaction.data or {}).get("values") or [""]
     return str(values[0])
 
 
-def modal_values(data: Mapping[str, Any]) -> dict[str, str]:
-    """Custom id → text, or first choice, of every field of a submitted modal."""
-    return dict(_fields(data.get("components", [])))
-
-
-def _fields(components: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    for component in components:
-        inner = component.get("components") or [component[key] for key in ("component",) if key in component]
-        if inner:
-            yield from _fields(inner)
-        elif "custom_id" in component:
-            chosen = component.get("values") or [""]
-            yield component["custom_id"], str(component.get("value") or chosen[0])
+def picture_options(pictures: Iterable[PictureRow], default: int | None = None) -> list[discord.SelectOption]:
+    """Menu entries that name pictures by their numbers, with the index as value; at most `MOST_OPTIONS`."""
+    options = [
+        discord.SelectOption(value=str(one.index), label=f"Image {one.index + 1}", default=one.index == default)
+        for one in pictures
+    ]
+    return options[:MOST_OPTIONS]

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-import discord
-from discord import ui
+from discord import ButtonStyle
 
 from bot.errors import Lapsed
 from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
-from bot.views.base import IdButton, Press, template, view_of
+from bot.views.base import IdButton, Press, view_of
 
 
-class ConfirmButton(IdButton, template=template("yes")):
+class ConfirmButton(IdButton, action="yes", label="Paint", style=ButtonStyle.success):
     """Paint it. The custom id holds the id of the question in place of a job id."""
-
-    action = "yes"
-    label = "Paint"
-    style = discord.ButtonStyle.success
 
     async def act(self, press: Press) -> None:
         """Submit the job and remove the question. A refused job leaves the question open."""
@@ -29,13 +22,8 @@ class ConfirmButton(IdButton, template=template("yes")):
         await press.responder.delete_ephemeral()
 
 
-class DeclineButton(IdButton, template=template("no")):
+class DeclineButton(IdButton, action="no", label="Don't", private=True, access=Access.OPEN):
     """Do not paint it."""
-
-    action = "no"
-    access = Access.OPEN
-    label = "Don't"
-    private = True
 
     async def act(self, press: Press) -> None:
         """Replace the question by the outcome."""
@@ -50,8 +38,4 @@ class DeclineButton(IdButton, template=template("no")):
 
 def question_payload(question_id: str, text: str) -> EphemeralPayload:
     """The question with its buttons."""
-    return EphemeralPayload(text, buttons=partial(_buttons, question_id))
-
-
-def _buttons(question_id: str) -> ui.View:
-    return view_of(ConfirmButton(question_id), DeclineButton(question_id))
+    return EphemeralPayload(text, buttons=lambda: view_of(ConfirmButton(question_id), DeclineButton(question_id)))

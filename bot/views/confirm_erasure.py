@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import discord
-from discord import ui
+from discord import ButtonStyle
 
 from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.history import StoredCounts
 from bot.text import count
-from bot.views.base import IdButton, Press, template, view_of
+from bot.views.base import IdButton, Press, view_of
 
 ME = "me"
 """In place of an id: the button erases the data of the person who presses it."""
 
 
-class ForgetButton(IdButton, template=template("forget")):
+class ForgetButton(
+    IdButton,
+    action="forget",
+    label="Delete all my data",
+    style=ButtonStyle.danger,
+    private=True,
+    access=Access.OPEN,
+):
     """Delete everything about the person who presses."""
-
-    action = "forget"
-    access = Access.OPEN
-    label = "Delete all my data"
-    style = discord.ButtonStyle.danger
-    private = True
 
     async def act(self, press: Press) -> None:
         """Delete the data and replace the question."""
@@ -47,8 +47,4 @@ def erasure_payload(stored: StoredCounts) -> EphemeralPayload:
         "counting until its time window ends, then it is deleted too.\n"
         "This cannot be undone. Use /mydata to get a copy first."
     )
-    return EphemeralPayload(text, buttons=_buttons)
-
-
-def _buttons() -> ui.View:
-    return view_of(ForgetButton(ME))
+    return EphemeralPayload(text, buttons=lambda: view_of(ForgetButton(ME)))

@@ -7,83 +7,63 @@ from functools import partial
 from typing import ClassVar
 
 import discord
-from discord import ui
+from discord import ButtonStyle, ui
 
 from bot.community.gallery.pages import GalleryView
 from bot.embeds.history import embed_of, option_of, title
 from bot.errors import NotAllowed
 from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
-from bot.models.history import HistoryLine, HistoryPage
+from bot.models.history import HistoryLine
 from bot.models.job import JobRow, Update
 from bot.pictures.uploads import ImageUpload, thumbnail
 from bot.services import Services
-from bot.views.base import IdButton, JobButton, PageMenu, Press, template, view_of
+from bot.views.base import IdButton, JobButton, PageMenu, Press, view_of
 from bot.views.community.gallery import gallery_payload
 from engine.errors import UnreadablePicture
 
 
-class OlderButton(IdButton, template=template("older")):
+class OlderButton(IdButton, action="older", label="Older", access=Access.OPEN | Access.COSTLY):
     """Shows the page after the job in the custom id."""
 
-    action = "older"
-    access = Access.OPEN | Access.COSTLY
-    label = "Older"
     older: ClassVar[bool] = True
 
     async def act(self, press: Press) -> None:
-        await press.responder.defer()
         payload = await history_payload(press.services, press.caller.user_id, self.job_id, older=self.older)
         await press.responder.replace(payload)
 
 
-class NewerButton(OlderButton, template=template("newer")):
+class NewerButton(OlderButton, action="newer", label="Newer"):
     """Shows the page before the job in the custom id."""
 
-    action = "newer"
-    label = "Newer"
     older = False
 
 
-class SavedOlderButton(OlderButton, template=template("keptolder")):
+class SavedOlderButton(OlderButton, action="keptolder"):
     """Of messages of earlier versions, which listed saved pictures: shows the favourites."""
 
-    action = "keptolder"
-
     async def act(self, press: Press) -> None:
-        await press.responder.defer()
         await press.responder.replace(await gallery_payload(press.services, GalleryView(favorites=True), press.caller))
 
 
-class SavedNewerButton(SavedOlderButton, template=template("keptnewer")):
+class SavedNewerButton(SavedOlderButton, action="keptnewer", label="Newer"):
     """Like `SavedOlderButton`."""
 
-    action = "keptnewer"
-    label = "Newer"
 
-
-class HistoryMenu(PageMenu, template="dream:history"):
+class HistoryMenu(PageMenu, action="history", placeholder="Open a result …", access=Access.OPEN | Access.COSTLY):
     """Opens one job of the page, for its owner only, with buttons that work there."""
-
-    action = "dream:history"
-    placeholder = "Open a result …"
-    access = Access.OPEN | Access.COSTLY
 
     @classmethod
     def of(cls, lines: Sequence[HistoryLine]) -> HistoryMenu:
         options = (option_of(line, place) for place, line in enumerate(lines, 1))
         return cls(discord.SelectOption(value=value, label=label, description=text) for value, label, text in options)
 
-    async def opened(self, press: Press) -> None:
+    async def act(self, press: Press) -> None:
         await open_private(press, await press.job(press.value))
 
 
-class PostButton(JobButton, template=template("post")):
+class PostButton(JobButton, action="post", label="Post here", style=ButtonStyle.success):
     """Posts a picture of one's own history in the current channel."""
-
-    action = "post"
-    label = "Post here"
-    style = discord.ButtonStyle.success
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         await press.services.job_actions.post_again(job, press.caller, press.responder)
@@ -97,7 +77,15 @@ async def history_payload(
     uploads = [upload for line in page.lines if (upload := await _thumbnail(services, line))]
     files = tuple((upload.name, upload.data) for upload in uploads)
     embeds = tuple(embed_of(line, {name for name, _ in files}) for line in page.lines)
-    return EphemeralPayload(title(page), embeds, files, partial(_buttons, page))
+
+    def buttons() -> ui.View:
+        return view_of(
+            HistoryMenu.of(page.lines) if page.lines else None,
+            NewerButton(page.lines[0].job.id, row=1) if page.newer else None,
+            OlderButton(page.lines[-1].job.id, row=1) if page.older else None,
+        )
+
+    return EphemeralPayload(title(page), embeds, files, buttons)
 
 
 async def open_private(press: Press, job: JobRow) -> None:
@@ -109,7 +97,6 @@ async def open_private(press: Press, job: JobRow) -> None:
 async def refresh_private(press: Press, job: JobRow) -> None:
     """Update the ephemeral message whose button was pressed. Raises NotAllowed."""
     payload = await _payload(press, job)
-    await press.responder.defer()
     await press.responder.replace(payload)
     await _mark_seen(press, job)
 
@@ -140,14 +127,6 @@ async def _payload(press: Press, job: JobRow) -> EphemeralPayload:
 async def _mark_seen(press: Press, job: JobRow) -> None:
     if job.owned_by(press.caller.user_id):
         await press.services.history.shown(job)
-
-
-def _buttons(page: HistoryPage) -> ui.View:
-    return view_of(
-        HistoryMenu.of(page.lines) if page.lines else None,
-        NewerButton(page.lines[0].job.id, row=1) if page.newer else None,
-        OlderButton(page.lines[-1].job.id, row=1) if page.older else None,
-    )
 
 
 async def _thumbnail(services: Services, line: HistoryLine) -> ImageUpload | None:

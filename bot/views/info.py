@@ -15,7 +15,7 @@ from bot.interactions.message_api import EphemeralPayload
 from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState, PictureRow
 from bot.storage import files
-from bot.views.base import IdButton, JobButton, Press, template, view_of
+from bot.views.base import IdButton, JobButton, Press, view_of
 from bot.views.community.challenges import entry_button
 from bot.views.community.lineage import LineageButton
 from bot.views.community.stars import StarButton, StarOneButton, UnstarButton
@@ -27,38 +27,23 @@ MOST_FILES = 10
 """Files that Discord takes in one message."""
 
 
-class InfoButton(JobButton, template=template("info")):
+class InfoButton(JobButton, action="info", label="Info", private=True, access=Access.OPEN):
     """Shows all facts about a result."""
-
-    action = "info"
-    access = Access.OPEN
-    label = "Info"
-    private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         await press.responder.send_private_payload(await info_payload(press, job))
 
 
-class WatchButton(JobButton, template=template("watch")):
+class WatchButton(JobButton, action="watch", label="Timelapse", private=True, access=Access.COSTLY):
     """Shows the timelapse of a picture."""
-
-    action = "watch"
-    access = Access.COSTLY
-    label = "Timelapse"
-    private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         film = await press.services.timelapses.film(job, press.responder.upload_limit)
         await press.responder.send_private_payload(EphemeralPayload("", files=((film.name, film.data),)))
 
 
-class DrawingButton(JobButton, template=template("svg")):
+class DrawingButton(JobButton, action="svg", label="SVG", private=True, access=Access.COSTLY):
     """Sends the strokes of a drawing as SVG files."""
-
-    action = "svg"
-    access = Access.COSTLY
-    label = "SVG"
-    private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         drawn = {picture.index: await _svg(picture) for picture in job.pictures[:MOST_FILES]}

@@ -2,76 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import discord
-from discord import ui
+from discord import ButtonStyle, ui
 
 from bot.interactions.handlers import Access
 from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState
 from bot.models.vote import Blindness
-from bot.views.audit_log import LogNewerButton, LogOlderButton
-from bot.views.base import IdButton, JobButton, Press, template
+from bot.views.base import JobButton, Press
 from bot.views.community.challenges import (
-    ENTRY_FORM,
-    BoardButton,
     EnterButton,
-    PaintEntryButton,
     WithdrawButton,
-    submit_entry,
 )
-from bot.views.community.edges import EdgesMenu, edges_menu
-from bot.views.community.gallery import GalleryButton
-from bot.views.community.lineage import LineageButton
-from bot.views.community.picture_lists import FoundButton, PictureMenu, SimilarButton
+from bot.views.community.edges import edges_menu
+from bot.views.community.picture_lists import SimilarButton
 from bot.views.community.stars import (
-    SaveButton,
     StarButton,
-    StarMenu,
     StarOneButton,
-    UnsaveButton,
     UnstarButton,
     star_menu,
 )
-from bot.views.community.styles import (
-    FORM,
-    StyleDeleteButton,
-    StylePaintButton,
-    StylesMenu,
-    StylesPageButton,
-    StyleStarButton,
-    submit_style,
-)
-from bot.views.community.use_picture import (
-    START,
-    TARGET,
-    submit_held_start,
-    submit_held_target,
-    submit_start,
-    submit_target,
-)
-from bot.views.community.votes import BallotButton, StartVoteButton, VoteButton
-from bot.views.community.words import EXPLAIN, EXPLAIN_HELD, SayButton, submit_explain, submit_held_explain
-from bot.views.confirm_cost import ConfirmButton, DeclineButton
-from bot.views.confirm_erasure import ForgetButton
+from bot.views.community.votes import VoteButton
 from bot.views.history import (
-    HistoryMenu,
-    NewerButton,
-    OlderButton,
     PostButton,
-    SavedNewerButton,
-    SavedOlderButton,
     open_private,
     refresh_private,
     refresh_public,
 )
-from bot.views.info import DrawingButton, InfoButton, WatchButton
-from bot.views.menus import MoreMenu, PickMenu, SeedMenu, UpscaleMenu, more_menu, sheet_menus
-from bot.views.remix_modal import submit_remix
-from bot.views.report import ReportBlockButton, ReportButton, ReportDeleteButton, ReportDismissButton, submit_report
+from bot.views.info import InfoButton
+from bot.views.menus import more_menu, sheet_menus
+from bot.views.report import ReportButton
 from bot.views.result import (
     AgainButton,
     DeleteButton,
@@ -79,21 +42,19 @@ from bot.views.result import (
     RemixButton,
     UpscaleButton,
     VariationButton,
-    submit_delete,
-    submit_upscale,
 )
-from bot.views.words import WordsButton
 from engine.requests.request import DreamRequest
 
 
-class CancelButton(JobButton, template=template("cancel")):
+class CancelButton(
+    JobButton,
+    action="cancel",
+    label="Cancel",
+    style=ButtonStyle.danger,
+    private=True,
+    access=Access.OPEN | Access.BLIND,
+):
     """Cancels a queued or running job and returns its reservation."""
-
-    action = "cancel"
-    access = Access.OPEN | Access.BLIND
-    label = "Cancel"
-    style = discord.ButtonStyle.danger
-    private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         """Cancel the job. Its own message then shows that.
@@ -114,97 +75,14 @@ class CancelButton(JobButton, template=template("cancel")):
         await press.responder.defer()
 
 
-class RefreshButton(JobButton, template=template("refresh")):
+class RefreshButton(JobButton, action="refresh", label="Refresh", private=True, access=Access.OPEN):
     """Updates an ephemeral copy of a job."""
-
-    action = "refresh"
-    access = Access.OPEN
-    label = "Refresh"
-    private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         show = refresh_private if await press.shows_copy(job) else open_private
         await show(press, job)
 
 
-BUTTONS: tuple[type[IdButton], ...] = (
-    UpscaleButton,
-    AgainButton,
-    VariationButton,
-    RemixButton,
-    RankButton,
-    InfoButton,
-    WatchButton,
-    LineageButton,
-    StarButton,
-    UnstarButton,
-    StarOneButton,
-    DrawingButton,
-    SaveButton,
-    UnsaveButton,
-    SimilarButton,
-    FoundButton,
-    CancelButton,
-    RefreshButton,
-    DeleteButton,
-    PostButton,
-    OlderButton,
-    NewerButton,
-    SavedOlderButton,
-    SavedNewerButton,
-    ReportButton,
-    ReportDeleteButton,
-    ReportBlockButton,
-    ReportDismissButton,
-    ForgetButton,
-    ConfirmButton,
-    DeclineButton,
-    WordsButton,
-    VoteButton,
-    StartVoteButton,
-    BallotButton,
-    StylesPageButton,
-    StyleStarButton,
-    StylePaintButton,
-    StyleDeleteButton,
-    PaintEntryButton,
-    EnterButton,
-    WithdrawButton,
-    BoardButton,
-)
-"""Every button whose custom id holds an id, to be registered with discord.py at start."""
-ITEMS: tuple[type[ui.DynamicItem[Any]], ...] = (
-    *BUTTONS,
-    HistoryMenu,
-    StylesMenu,
-    PickMenu,
-    UpscaleMenu,
-    SeedMenu,
-    MoreMenu,
-    EdgesMenu,
-    StarMenu,
-    GalleryButton,
-    PictureMenu,
-    LogOlderButton,
-    LogNewerButton,
-    SayButton,
-)
-"""Every button and menu."""
-MODALS: Mapping[str, Callable[[Press, str, int | None], Awaitable[None]]] = {
-    "form": submit_remix,
-    "upform": submit_upscale,
-    "complaint": submit_report,
-    "erase": submit_delete,
-    FORM: submit_style,
-    ENTRY_FORM: submit_entry,
-    START.action: submit_start,
-    START.held: submit_held_start,
-    TARGET.action: submit_target,
-    TARGET.held: submit_held_target,
-    EXPLAIN: submit_explain,
-    EXPLAIN_HELD: submit_held_explain,
-}
-"""Action of a modal's custom id → what handles its submission; takes the press, the job id and the image index."""
 PER_ROW = 5
 Row: TypeAlias = list[tuple[type[JobButton], int | None]]
 

@@ -14,7 +14,7 @@ from bot.models.comparison import Comparison
 from bot.models.job import JobRow, PictureRow
 from bot.pictures.ranking import independent_score, ordered
 from bot.text import shorten
-from bot.views.base import JobButton, JobMenu, Press, chosen_index, template
+from bot.views.base import MOST_OPTIONS, IdMenu, JobButton, JobMenu, Press, chosen_index, value_of
 from bot.views.community.challenges import EnterButton, WithdrawButton
 from bot.views.community.picture_lists import SimilarButton
 from bot.views.community.stars import StarMenu, StarOneButton
@@ -24,62 +24,38 @@ from bot.views.remix_modal import RemixModal
 from bot.views.report import ReportButton
 from bot.views.result import AgainButton, DeleteButton, RankButton, RemixButton, has_choice, upscale
 
-MOST = 25
-"""Options that Discord allows in a menu."""
 LABEL = 100
 """Characters of an option's label."""
 
 
-class PickMenu(JobMenu, template=template("pick")):
+class PickMenu(JobMenu, action="pick", placeholder="Show one image …"):
     """Shows one image of a batch in a message with all buttons. Anyone may."""
 
-    action = "pick"
-    placeholder = "Show one image …"
-
-    def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
-        return False
-
-    async def chosen(self, press: Press, value: str) -> None:
-        job = await press.job(self.job_id)
-        await press.services.job_actions.pick(job, chosen_index(value), press.caller, press.responder)
+    async def chosen(self, press: Press, job: JobRow) -> None:
+        await press.services.job_actions.pick(job, chosen_index(press.value), press.caller, press.responder)
 
 
-class UpscaleMenu(JobMenu, template=template("enlarge")):
+class UpscaleMenu(JobMenu, action="enlarge", placeholder="Upscale one image …"):
     """Upscales one image of a batch. Anyone may, at their own cost."""
 
-    action = "enlarge"
-    placeholder = "Upscale one image …"
+    def terms(self, interaction: AnyInteraction) -> tuple[bool, Access, bool]:
+        return self.private, self.access, has_choice(interaction)
 
-    def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
-        return has_choice(interaction)
-
-    async def chosen(self, press: Press, value: str) -> None:
-        await upscale(press, await press.job(self.job_id), chosen_index(value))
+    async def chosen(self, press: Press, job: JobRow) -> None:
+        await upscale(press, job, chosen_index(press.value))
 
 
-class SeedMenu(JobMenu, template=template("useseed")):
+class SeedMenu(JobMenu, action="useseed", placeholder="Use this seed …", private=True, modal=True):
     """Opens the Remix form with one seed of a comparison of seeds. Anyone may, at their own cost."""
 
-    action = "useseed"
-    placeholder = "Use this seed …"
-
-    def is_private(self, value: str) -> bool:
-        return True
-
-    def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
-        return True
-
-    async def chosen(self, press: Press, value: str) -> None:
-        job = await press.job(self.job_id)
+    async def chosen(self, press: Press, job: JobRow) -> None:
         press.caller.check_place()
-        await press.responder.open_modal(RemixModal(job, chosen_index(value)))
+        await press.responder.open_modal(RemixModal(job, chosen_index(press.value)))
 
 
-class MoreMenu(JobMenu, template=template("more")):
+class MoreMenu(IdMenu, action="more", placeholder="More …"):
     """The rarer actions under a grid. A choice does what the button of the same name does."""
 
-    action = "more"
-    placeholder = "More …"
     kinds: ClassVar[dict[str, type[JobButton]]] = {
         kind.action: kind
         for kind in (
@@ -97,19 +73,14 @@ class MoreMenu(JobMenu, template=template("more")):
         )
     }
 
-    def is_private(self, value: str) -> bool:
-        return value in self.kinds and self.kinds[value].private
+    def terms(self, interaction: AnyInteraction) -> tuple[bool, Access, bool]:
+        kind = self.kinds.get(value_of(interaction))
+        return kind(self.job_id).terms(interaction) if kind else super().terms(interaction)
 
-    def access_for(self, value: str) -> Access:
-        return self.kinds[value].access if value in self.kinds else Access.USUAL
-
-    def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
-        return value in self.kinds and self.kinds[value](self.job_id).opens_modal(interaction)
-
-    async def chosen(self, press: Press, value: str) -> None:
-        if value not in self.kinds:
+    async def act(self, press: Press) -> None:
+        if press.value not in self.kinds:
             raise Refused("This menu entry no longer exists.")
-        await self.kinds[value](self.job_id).act(press)
+        await self.kinds[press.value](self.job_id).act(press)
 
 
 def more_menu(job: JobRow, kinds: Iterable[type[JobButton]], row: int) -> MoreMenu:
@@ -129,7 +100,7 @@ def sheet_menus(job: JobRow) -> tuple[JobMenu, ...]:
         order = ordered(job)
         options = [
             _option(job, picture, place if order.judged else 0)
-            for place, picture in enumerate(order.pictures[:MOST], 1)
+            for place, picture in enumerate(order.pictures[:MOST_OPTIONS], 1)
         ]
     return tuple(menu(job.id, options, row) for row, menu in enumerate(menus))
 

@@ -1,12 +1,6 @@
-"""The Remix modal: prompt and settings of a result, to be edited.
-
-The custom id names the job, so a modal that was opened before a restart can be submitted after it.
-"""
+"""The Remix modal: prompt and settings of a result, to be edited."""
 
 from __future__ import annotations
-
-import discord
-from discord import ui
 
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import InteractionResponder
@@ -14,17 +8,14 @@ from bot.models.job import JobRow
 from bot.requests.derive import dream_of
 from bot.requests.format import form_of
 from bot.requests.parse import parse_remix
-from bot.views.base import Press, custom_id, modal_values
+from bot.views.base import Press
+from bot.views.forms import Modal, modal_values, submits
 
-FIELD = 4000
-"""Characters that Discord accepts in a field. The parser reports prompts that are too long."""
-MODAL_SECONDS = 900.0
-"""How long discord.py remembers the modal; nothing depends on it."""
 SHOWN = 1000
 """Characters of a prompt that fit into a message with an error."""
 
 
-class RemixModal(ui.Modal):
+class RemixModal(Modal):
     """Prompt, negative prompt and settings, of one image of a comparison by its *index*.
 
     Raises Refused for an upscaled image.
@@ -32,41 +23,16 @@ class RemixModal(ui.Modal):
 
     def __init__(self, job: JobRow, index: int | None = None) -> None:
         prompt, negative, settings = form_of(dream_of(job, index))
-        super().__init__(title="Remix", custom_id=custom_id("form", job.id, index), timeout=MODAL_SECONDS)
-        long = discord.TextStyle.paragraph
-        self.add_item(
-            ui.Label(
-                text="Prompt",
-                description="Separate parts with |. A part may end in a weight: castle:2 | fog | people:-0.5",
-                component=ui.TextInput(
-                    custom_id="prompt",
-                    style=long,
-                    default=prompt or None,
-                    max_length=FIELD,
-                    required=bool(prompt),  # a blend of pictures needs no words
-                ),
-            )
-        )
-        self.add_item(
-            ui.Label(
-                text="Negative prompt",
-                description="What the picture should avoid.",
-                component=ui.TextInput(
-                    custom_id="negative", default=negative or None, max_length=FIELD, required=False
-                ),
-            )
-        )
-        self.add_item(
-            ui.Label(
-                text="Settings",
-                description="The same seed shows what your edit changes. Remove it for a random one.",
-                component=ui.TextInput(
-                    custom_id="settings", style=long, default=settings, max_length=FIELD, required=False
-                ),
-            )
-        )
+        super().__init__("Remix", "form", job.id, index)
+        parts = "Separate parts with |. A part may end in a weight: castle:2 | fog | people:-0.5"
+        # a blend of pictures needs no words
+        self.add_text("prompt", "Prompt", parts, prompt, required=bool(prompt), long=True)
+        self.add_text("negative", "Negative prompt", "What the picture should avoid.", negative)
+        same = "The same seed shows what your edit changes. Remove it for a random one."
+        self.add_text("settings", "Settings", same, settings, long=True)
 
 
+@submits("form", private=False)
 async def submit_remix(press: Press, job_id: str, index: int | None) -> None:
     """Submit what was typed. Anyone may remix, at their own cost."""
     values = modal_values(press.data)

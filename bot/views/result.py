@@ -6,10 +6,9 @@ A press of Upscale opens the modal only if more upscalers are installed than the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import discord
-from discord import ui
+from discord import ButtonStyle, ui
 
 from bot.actions.create import FORM_SCALES, picture_of
 from bot.errors import Refused
@@ -20,12 +19,11 @@ from bot.models.job import JobRow, PictureRow, Ranking
 from bot.pictures.ranking import best
 from bot.services import Services
 from bot.text import listed
-from bot.views.base import JobButton, Press, custom_id, modal_values, template, view_of
-from bot.views.remix_modal import MODAL_SECONDS, RemixModal
+from bot.views.base import MOST_OPTIONS, JobButton, Press, view_of
+from bot.views.forms import Modal, modal_values, submits
+from bot.views.remix_modal import RemixModal
 from engine.requests.upscaling import AUTO, BLEND, LEARNED, MILDER, SHIPPED, best_upscaler
 
-MOST = 24
-"""Upscalers in the menu; Discord allows 25 options, and the first is “automatic”."""
 STRENGTHS = (0.75, 0.5, 0.25)
 """Shares of the noise that blends of two nets remove."""
 
@@ -39,13 +37,13 @@ TOO_CLOSE = 0.003
 """Smaller differences of cosines are noise."""
 
 
-class UpscaleModal(ui.Modal):
+class UpscaleModal(Modal):
     """A choice of *upscalers* and *scales* for *picture*. The first scale is the default."""
 
     def __init__(
         self, job: JobRow, index: int | None, picture: PictureRow, upscalers: Sequence[str], scales: Sequence[float]
     ) -> None:
-        super().__init__(title="Upscale", custom_id=custom_id("upform", job.id, index), timeout=MODAL_SECONDS)
+        super().__init__("Upscale", "upform", job.id, index)
         best = best_upscaler(upscalers, scales[0])
         how = [discord.SelectOption(value=AUTO, label="Best available", description=best, default=True)]
         how += [
@@ -67,10 +65,11 @@ class UpscaleModal(ui.Modal):
             )
             for scale in sorted(scales)
         ]
-        self.add_item(ui.Label(text="Upscaler", component=ui.Select(custom_id="upscaler", options=how[: MOST + 1])))
-        self.add_item(ui.Label(text="Scale", component=ui.Select(custom_id="scale", options=far)))
+        self.add_menu("upscaler", "Upscaler", how[:MOST_OPTIONS])
+        self.add_menu("scale", "Scale", far)
 
 
+@submits("upform", private=False)
 async def submit_upscale(press: Press, job_id: str, index: int | None) -> None:
     """Upscale as chosen. Anyone may, at their own cost. Raises Refused for a scale that was not offered."""
     values = modal_values(press.data)
@@ -100,103 +99,74 @@ async def upscale(press: Press, job: JobRow, index: int | None) -> None:
     await actions.upscale(job, index, press.caller, press.responder)
 
 
-class UpscaleButton(JobButton, template=template("up")):
+class UpscaleButton(JobButton, action="up", label="Upscale", numbered="U", style=ButtonStyle.primary):
     """Upscales a picture. Anyone may, at their own cost."""
 
-    action = "up"
-    label = "Upscale"
-    numbered = "U"
-    style = discord.ButtonStyle.primary
-
-    def opens_modal(self, interaction: AnyInteraction) -> bool:
-        return has_choice(interaction)
+    def terms(self, interaction: AnyInteraction) -> tuple[bool, Access, bool]:
+        return self.private, self.access, has_choice(interaction)
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         await upscale(press, job, self.index)
 
 
-class AgainButton(JobButton, template=template("again")):
+class AgainButton(JobButton, action="again", label="Again"):
     """Same prompt, new seed."""
-
-    action = "again"
-    label = "Again"
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         await press.services.job_actions.again(job, press.caller, press.responder)
 
 
-class VariationButton(JobButton, template=template("vary")):
+class VariationButton(JobButton, action="vary", label="Variation", numbered="V"):
     """Paints on from a picture with a new seed."""
-
-    action = "vary"
-    label = "Variation"
-    numbered = "V"
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         index = best(job.pictures).index if self.index is None and job.pictures else self.index or 0
         await press.services.job_actions.variation(job, index, press.caller, press.responder)
 
 
-class RemixButton(JobButton, template=template("remix")):
+class RemixButton(JobButton, action="remix", label="Remix", private=True, modal=True):
     """Opens prompt and settings for editing. Anyone may, at their own cost."""
 
-    action = "remix"
-    label = "Remix"
-    private = True
-
-    def opens_modal(self, interaction: AnyInteraction) -> bool:
-        return True
-
     async def pressed(self, press: Press, job: JobRow) -> None:
-        """Open the modal; `submit_remix` handles what comes back."""
         press.caller.check_place()
         await press.responder.open_modal(RemixModal(job))
 
 
-class RankButton(JobButton, template=template("rank")):
+class RankButton(JobButton, action="rank", label="Which is best?", private=True, access=Access.COSTLY):
     """Tells which picture matches the prompt best, with a button that upscales it."""
-
-    action = "rank"
-    access = Access.COSTLY
-    label = "Which is best?"
-    private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         ranking = await press.services.clip_ranker.rank(job)
         first = ranking.order[0][0]
-        await press.responder.send_private_payload(
-            EphemeralPayload(ranking_text(ranking), buttons=partial(_upscale_view, job.id, first))
-        )
+        payload = EphemeralPayload(ranking_text(ranking), buttons=lambda: view_of(UpscaleButton(job.id, first)))
+        await press.responder.send_private_payload(payload)
 
 
-class DeleteButton(JobButton, template=template("delete")):
-    """Deletes the message, after a question. For the owner and moderators."""
+class DeleteButton(
+    JobButton, action="delete", label="Delete", private=True, modal=True, access=Access.OPEN | Access.BLIND
+):
+    """Deletes the message, after a question. For the owner and moderators.
 
-    action = "delete"
-    access = Access.OPEN | Access.BLIND
-    label = "Delete"
-    private = True
-
-    def opens_modal(self, interaction: AnyInteraction) -> bool:
-        """The question is a modal: its submission may delete this message even where the bot is a guest."""
-        return True
+    The question is a modal: its submission may delete this message even where the bot is a guest.
+    """
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         press.caller.check_owner(job)
         await press.responder.open_modal(DeleteModal(job))
 
 
-class DeleteModal(ui.Modal):
+class DeleteModal(Modal):
     """Asks whether to delete a message."""
 
     def __init__(self, job: JobRow) -> None:
-        super().__init__(title="Delete this picture?", custom_id=custom_id("erase", job.id), timeout=MODAL_SECONDS)
+        super().__init__("Delete this picture?", "erase", job.id)
         text = "This deletes the message. The picture stays in its owner's history."
         if not job.state.over:
             text = "This cancels the job and deletes its messages."
         self.add_item(ui.TextDisplay(text))
 
 
+@submits("erase", access=Access.OPEN)
 async def submit_delete(press: Press, job_id: str, index: int | None) -> None:
     """Delete the message from which the modal was opened."""
     job = await press.job(job_id, blind=True)
@@ -204,10 +174,6 @@ async def submit_delete(press: Press, job_id: str, index: int | None) -> None:
         return
     delete = press.services.deletions.delete
     await press.responder.send_private(await delete(job, press.message.id, press.caller, press.responder.delete))
-
-
-def _upscale_view(job_id: str, index: int) -> ui.View:
-    return view_of(UpscaleButton(job_id, index))
 
 
 def ranking_text(ranking: Ranking) -> str:

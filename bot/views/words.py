@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 
 import discord
 from discord import ui
@@ -12,26 +11,20 @@ from bot.errors import Refused
 from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.pictures.help_sheets import nouns_of, word_sheet
-from bot.views.base import IdButton, Press, template, view_of
+from bot.views.base import IdButton, Press, view_of
 from engine.primer.vocabulary import GROUPS, KNOWN
 
 _FILE = "words.png"
 _BASICS = ("shapes", "things", "colours", "sizes", "places", "times", "sky", "styles")
 
 
-class WordsButton(IdButton, template=template("words")):
+class WordsButton(IdButton, action="words", label="Page", private=True, access=Access.OPEN):
     """A page of a group of words; the custom id names the group in the place of a job, and the page."""
-
-    action = "words"
-    access = Access.OPEN
-    label = "Page"
-    private = True
 
     async def act(self, press: Press) -> None:
         """Show the page in the place of the one before."""
         if self.job_id not in GROUPS:
             raise Refused("This group of words no longer exists; `/help words` shows the groups.")
-        await press.responder.defer()
         await press.responder.replace(await words_page(self.job_id, self.index or 0))
 
 
@@ -45,12 +38,12 @@ async def words_page(group: str, page: int) -> EphemeralPayload:
         for topic in _BASICS:
             embed.add_field(name=topic.capitalize(), value=", ".join(KNOWN[topic]), inline=False)
     sheet = await asyncio.to_thread(word_sheet, names)
-    return EphemeralPayload("", (embed,), ((_FILE, sheet),), partial(_buttons, group, here, pages))
 
+    def buttons() -> ui.View:
+        """The pages before and after, and the first pages of the other groups."""
+        return view_of(
+            *(WordsButton(group, page, row=0) for page in (here - 1, here + 1) if 0 <= page < pages),
+            *(WordsButton(other, row=1, label=other.capitalize()) for other in GROUPS if other != group),
+        )
 
-def _buttons(group: str, here: int, pages: int) -> ui.View:
-    """Return the pages before and after, and the first pages of the other groups."""
-    return view_of(
-        *(WordsButton(group, page, row=0) for page in (here - 1, here + 1) if 0 <= page < pages),
-        *(WordsButton(other, row=1, label=other.capitalize()) for other in GROUPS if other != group),
-    )
+    return EphemeralPayload("", (embed,), ((_FILE, sheet),), buttons)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from bot.playground.server.validation.components import walk
-from bot.views.layout import BUTTONS, MODALS
+from bot.views.catalogue import BUTTONS, MODALS
 from bot.views.menus import MoreMenu
 from engine.requests import foreign_spellings
 from tests.wire.looks import dreamt, is_over, is_result, whispered

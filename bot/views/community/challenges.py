@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-import discord
-from discord import ui
+from discord import ButtonStyle, ui
 
 from bot.actions.enter import EntryPlace
 from bot.community.challenges.message import board_embed
@@ -14,48 +13,31 @@ from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
-from bot.interactions.responder import AnyInteraction, Responder
+from bot.interactions.responder import Responder
 from bot.models.challenge import Challenge
 from bot.models.job import Applied, JobRow
 from bot.services import Services
 from bot.text import clock_date, mention_channel, plain, shorten
-from bot.views.base import IdButton, JobButton, Press, custom_id, modal_values, template, view_of
-from bot.views.remix_modal import FIELD, MODAL_SECONDS
+from bot.views.base import MOST_OPTIONS, IdButton, JobButton, Press, view_of
+from bot.views.forms import Modal, modal_values, submits
 
-ENTRY_FORM = "entryform"
-_PER_ROW, _MOST = 5, 25
+_PER_ROW = 5
 
 
-class PaintEntryButton(IdButton, template=template("challenge")):
+class PaintEntryButton(
+    IdButton, action="challenge", label="Enter …", style=ButtonStyle.primary, private=True, modal=True
+):
     """Asks for a prompt and paints an entry. The custom id holds the id of the challenge in place of a job id."""
-
-    action = "challenge"
-    label = "Enter …"
-    style = discord.ButtonStyle.primary
-    private = True
-
-    def opens_modal(self, interaction: AnyInteraction) -> bool:
-        return True
 
     async def act(self, press: Press) -> None:
         challenge = await open_challenge(press.services, press.caller, self.job_id)
         press.caller.check_place()
-        await press.responder.open_modal(EntryModal(challenge))
+        form = Modal(shorten(f"Challenge: {challenge.theme}", 45), "entryform", challenge.id)
+        form.add_text("prompt", "Prompt", "Does not use your quota.", required=True, long=True)
+        await press.responder.open_modal(form)
 
 
-class EntryModal(ui.Modal):
-    """A prompt for one challenge."""
-
-    def __init__(self, challenge: Challenge) -> None:
-        super().__init__(
-            title=shorten(f"Challenge: {challenge.theme}", 45),
-            custom_id=custom_id(ENTRY_FORM, challenge.id),
-            timeout=MODAL_SECONDS,
-        )
-        words = ui.TextInput[ui.View](custom_id="prompt", style=discord.TextStyle.paragraph, max_length=FIELD)
-        self.add_item(ui.Label(text="Prompt", description="Does not use your quota.", component=words))
-
-
+@submits("entryform")
 async def submit_entry(press: Press, challenge_id: str, index: int | None) -> None:
     """Paint what was typed as an entry."""
     challenge = await open_challenge(press.services, press.caller, challenge_id)
@@ -63,22 +45,16 @@ async def submit_entry(press: Press, challenge_id: str, index: int | None) -> No
     await paint_entry(press.services, challenge, Typed(prompt), press.caller, press.responder)
 
 
-class EnterButton(JobButton, template=template("enter")):
+class EnterButton(JobButton, action="enter", label="Enter challenge", numbered="Enter ", private=True):
     """Enters a result of the presser's into the challenge of this server."""
-
-    action = "enter"
-    label = "Enter challenge"
-    numbered = "Enter "
-    private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         """Ask which picture, if there are several and none is named."""
         challenges = press.services.challenges
         if self.index is None and len(job.pictures) > 1:
             await challenges.open_to(press.caller)
-            await press.responder.send_private_payload(
-                EphemeralPayload("Which picture would you like to enter?", buttons=partial(_choice, job))
-            )
+            payload = EphemeralPayload("Which picture would you like to enter?", buttons=partial(_choice, job))
+            await press.responder.send_private_payload(payload)
             return
         index = _index(self.index, job)
         challenge = await challenges.enter(job, index, press.caller)
@@ -90,27 +66,18 @@ class EnterButton(JobButton, template=template("enter")):
         await press.responder.send_private_payload(EphemeralPayload(text, buttons=partial(_withdraw, job.id, index)))
 
 
-class WithdrawButton(JobButton, template=template("withdraw")):
+class WithdrawButton(
+    JobButton, action="withdraw", label="Withdraw", numbered="Withdraw ", private=True, access=Access.OPEN
+):
     """Takes an entry out of the challenge."""
-
-    action = "withdraw"
-    access = Access.OPEN
-    label = "Withdraw"
-    numbered = "Withdraw "
-    private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         await press.services.challenges.withdraw(job, _index(self.index, job), press.caller)
         await press.responder.send_private("Your picture is no longer entered.")
 
 
-class BoardButton(IdButton, template=template("leaders")):
+class BoardButton(IdButton, action="leaders", label="Leaderboard", private=True, access=Access.OPEN):
     """Shows the leaderboard of this server to the presser."""
-
-    action = "leaders"
-    access = Access.OPEN
-    label = "Leaderboard"
-    private = True
 
     async def act(self, press: Press) -> None:
         if press.caller.guild_id is None:
@@ -192,7 +159,7 @@ def _confirmation(challenge: Challenge, job: JobRow) -> EphemeralPayload:
 
 
 def _choice(job: JobRow) -> ui.View:
-    shown = enumerate(job.pictures[:_MOST])
+    shown = enumerate(job.pictures[:MOST_OPTIONS])
     return view_of(*(EnterButton(job.id, picture.index, place // _PER_ROW) for place, picture in shown))
 
 

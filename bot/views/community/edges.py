@@ -16,7 +16,7 @@ from bot.interactions.responder import AnyInteraction
 from bot.models.job import JobRow, PictureRow, new_seed
 from bot.pictures.outpainting import OutpaintCanvas, centre_square, outpaint_canvas, tiled
 from bot.requests.derive import single_request
-from bot.views.base import JobMenu, Press, template
+from bot.views.base import JobMenu, Press, value_of
 from engine.catalogue.models import MODELS, Model
 from engine.errors import InvalidRequest
 from engine.images.pictures import fit_to_bytes
@@ -131,32 +131,23 @@ LABELS: Mapping[str, tuple[str, str]] = {
 }
 
 
-class EdgesMenu(JobMenu, template=template("edges")):
+class EdgesMenu(JobMenu, action="edges", placeholder="Extend, crop, tile …"):
     """Changes of a picture's frame. Anyone may, at their own cost."""
 
-    action = "edges"
-    placeholder = "Extend, crop, tile …"
+    def terms(self, interaction: AnyInteraction) -> tuple[bool, Access, bool]:
+        """The entries that are not `COSTLY` are jobs, which are charged."""
+        value = value_of(interaction)
+        return value == TILE, Access.COSTLY if value in (TILE, SQUARE) else Access.USUAL, False
 
-    def is_private(self, value: str) -> bool:
-        return value == TILE
-
-    def access_for(self, value: str) -> Access:
-        """The others are jobs, which are charged."""
-        return Access.COSTLY if value in (TILE, SQUARE) else Access.USUAL
-
-    def opens_modal(self, interaction: AnyInteraction, value: str) -> bool:
-        return False
-
-    async def chosen(self, press: Press, value: str) -> None:
-        job = await press.job(self.job_id)
-        if value not in LABELS:
+    async def chosen(self, press: Press, job: JobRow) -> None:
+        if press.value not in LABELS:
             raise Refused("This menu entry no longer exists.")
-        if value == TILE:
+        if press.value == TILE:
             await _show_tiled(press, job)
-        elif value == SQUARE:
+        elif press.value == SQUARE:
             await _crop(press, job)
         else:
-            await _outpaint(press, job, value)
+            await _outpaint(press, job, press.value)
 
 
 def edges_menu(job: JobRow, row: int) -> EdgesMenu:

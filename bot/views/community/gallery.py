@@ -21,7 +21,7 @@ from bot.interactions.responder import AnyInteraction
 from bot.models.gallery import Order
 from bot.services import Services
 from bot.text import plain, snowflake
-from bot.views.base import PREFIX, Press, handle, view_of
+from bot.views.base import PREFIX, Item, Press, view_of
 from bot.views.community.picture_lists import PictureMenu, list_payload
 
 WORDS = 50
@@ -33,18 +33,19 @@ _NOTHING = {
 }
 
 
-class GalleryButton(
-    ui.DynamicItem[ui.Button[ui.View]],
-    template=rf"{PREFIX}:gallery:(?P<list>[gf]):(?P<order>[ns]):(?P<person>[0-9]{{0,20}}):(?P<page>[0-9]{{1,4}})"
-    rf":(?P<words>[\s\S]{{0,{WORDS}}})",
-):
+class GalleryButton(Item[ui.Button[ui.View]], action="gallery", private=True, access=Access.COSTLY):
     """Shows another page in the place of this one."""
+
+    rest = (
+        r":(?P<list>[gf]):(?P<order>[ns]):(?P<person>[0-9]{0,20}):(?P<page>[0-9]{1,4})"
+        rf":(?P<words>[\s\S]{{0,{WORDS}}})"
+    )
 
     def __init__(self, view: GalleryView, label: str = "Page", row: int | None = None) -> None:
         self.view_shown = view
         kind, order = "f" if view.favorites else "g", view.order[0]
-        custom_id = f"{PREFIX}:gallery:{kind}:{order}:{view.person or ''}:{view.page}:{view.words}"
-        super().__init__(ui.Button(label=label, custom_id=custom_id, row=row))
+        named = f"{PREFIX}:{self.action}:{kind}:{order}:{view.person or ''}:{view.page}:{view.words}"
+        super().__init__(ui.Button(label=label, custom_id=named, row=row))
 
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
@@ -52,13 +53,8 @@ class GalleryButton(
         order: Order = "starred" if match["order"] == "s" else "newest"
         return cls(GalleryView(match["list"] == "f", order, person, match["words"], int(match["page"])))
 
-    async def callback(self, interaction: AnyInteraction) -> None:
-        await handle(interaction, self._turn, private=True, access=Access.COSTLY, doing="a page of the gallery")
-
-    async def _turn(self, press: Press) -> None:
-        payload = await gallery_payload(press.services, self.view_shown, press.caller)
-        await press.responder.defer()
-        await press.responder.replace(payload)
+    async def act(self, press: Press) -> None:
+        await press.responder.replace(await gallery_payload(press.services, self.view_shown, press.caller))
 
 
 async def gallery_payload(services: Services, view: GalleryView, caller: Invocation) -> EphemeralPayload:

@@ -14,7 +14,7 @@ from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.job import JobRow, JobState, parts_of
 from bot.text import link, mention, message_link, plain, shorten, show_prompts
-from bot.views.base import JobButton, Press, template
+from bot.views.base import JobButton, Press
 from engine.requests.request import DreamRequest
 
 FILE = "lineage.png"
@@ -26,13 +26,8 @@ MOST_TEXT = 4096
 ALONE = "This picture was not made from another one, and nothing has been made from it yet."
 
 
-class LineageButton(JobButton, template=template("lineage")):
+class LineageButton(JobButton, action="lineage", label="Lineage", private=True, access=Access.COSTLY):
     """Shows what a result was made from, and what was made from it."""
-
-    action = "lineage"
-    access = Access.COSTLY
-    label = "Lineage"
-    private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         await answer_lineage(press, job)

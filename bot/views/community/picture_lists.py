@@ -24,7 +24,7 @@ from bot.pictures.uploads import result_upload
 from bot.services import Services
 from bot.storage import files
 from bot.text import plain, shorten
-from bot.views.base import JOB, PREFIX, IdButton, JobButton, PageMenu, Press, template, view_of
+from bot.views.base import JOB, IdButton, JobButton, PageMenu, Press, view_of
 from bot.views.community.stars import StarButton, UnstarButton
 from bot.views.info import InfoButton
 from bot.views.result import UpscaleButton, VariationButton
@@ -34,19 +34,15 @@ _TITLE = 80
 NOTHING = "Nothing found among the pictures that you can see here."
 
 
-class PictureMenu(PageMenu, template=f"{PREFIX}:picture"):
+class PictureMenu(PageMenu, action="picture", placeholder="Open a picture …", access=Access.COSTLY):
     """Opens one picture of a page; the values hold job and index."""
-
-    action = f"{PREFIX}:picture"
-    placeholder = "Open a picture …"
-    access = Access.COSTLY
 
     @classmethod
     def of(cls, pictures: Sequence[IndexedPicture]) -> PictureMenu:
         options = (option_of(picture, place) for place, picture in enumerate(pictures, 1))
         return cls(discord.SelectOption(value=value, label=label) for value, label in options)
 
-    async def opened(self, press: Press) -> None:
+    async def act(self, press: Press) -> None:
         chosen = re.fullmatch(rf"({JOB}):([0-9]{{1,3}})", press.value)
         if chosen is None:
             raise Refused("This menu entry does not name a picture. Choose again.")
@@ -55,30 +51,17 @@ class PictureMenu(PageMenu, template=f"{PREFIX}:picture"):
         await press.responder.send_private_payload(await opened_payload(press, picture))
 
 
-class FoundButton(IdButton, template=template("found")):
+class FoundButton(IdButton, action="found", label="Page", private=True, access=Access.COSTLY):
     """Another page of a search; the custom id holds the search in the place of a job."""
-
-    action = "found"
-    access = Access.COSTLY
-    label = "Page"
-    private = True
 
     async def act(self, press: Press) -> None:
         """Show the page in the place of the one before."""
         page = await press.services.finder.page(self.job_id, self.index or 0, press.caller)
-        payload = await found_payload(press.services, page)
-        await press.responder.defer()
-        await press.responder.replace(payload)
+        await press.responder.replace(await found_payload(press.services, page))
 
 
-class SimilarButton(JobButton, template=template("similar")):
+class SimilarButton(JobButton, action="similar", label="More like this", same=True, private=True, access=Access.COSTLY):
     """Finds pictures that resemble one; without an index the best one."""
-
-    action = "similar"
-    access = Access.COSTLY
-    label = "More like this"
-    private = True
-    same = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         await press.responder.send_private_payload(await similar_payload(press, job, self.index))
@@ -118,17 +101,17 @@ async def opened_payload(press: Press, picture: IndexedPicture) -> EphemeralPayl
         embed.set_image(url=f"attachment://{name}")
     stars = await press.services.store.stars.of_job(picture.job_id)
     starred = any(star.index == picture.index and star.user_id == press.caller.user_id for star in stars)
-    buttons = partial(_picture_buttons, picture.job_id, picture.index, starred)
+    job_id, index = picture.job_id, picture.index
+
+    def buttons() -> ui.View:
+        return view_of(
+            (UnstarButton if starred else StarButton)(job_id, index),
+            *(kind(job_id, index, label=kind.label) for kind in (UpscaleButton, VariationButton)),
+            InfoButton(job_id),
+            SimilarButton(job_id, index),
+        )
+
     return EphemeralPayload("", (embed,), ((name, upload.data),), buttons)
-
-
-def _picture_buttons(job_id: str, index: int, starred: bool) -> ui.View:
-    return view_of(
-        (UnstarButton if starred else StarButton)(job_id, index),
-        *(kind(job_id, index, label=kind.label) for kind in (UpscaleButton, VariationButton)),
-        InfoButton(job_id),
-        SimilarButton(job_id, index),
-    )
 
 
 async def similar_payload(press: Press, job: JobRow, index: int | None) -> EphemeralPayload:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 
 import discord
-from discord import ui
+from discord import ButtonStyle, ui
 
 from bot.community.defaults import Typed
 from bot.community.styles.embed import FILE, help_embed, list_embed, page_of, pages_of, style_embed
@@ -16,37 +15,28 @@ from bot.errors import Refused
 from bot.interactions.context import Invocation
 from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
-from bot.interactions.responder import AnyInteraction, Responder
+from bot.interactions.responder import Responder
 from bot.models.style import Style
 from bot.pictures.help_sheets import style_picture, style_sheet
 from bot.services import Services
 from bot.text import plain, shorten
-from bot.views.base import IdButton, PageMenu, Press, custom_id, modal_values, template, view_of
-from bot.views.remix_modal import FIELD, MODAL_SECONDS
+from bot.views.base import IdButton, PageMenu, Press, view_of
+from bot.views.forms import Modal, modal_values, submits
 
 ALL = "all"
 """In custom ids of pages, in the place of a job id."""
-FORM = "styleform"
 _LABEL = 100
 
 
-class StylesPageButton(IdButton, template=template("styles")):
+class StylesPageButton(IdButton, action="styles", label="Page", private=True):
     """A page of the list."""
 
-    action = "styles"
-    label = "Page"
-    private = True
-
     async def act(self, press: Press) -> None:
-        await press.responder.defer()
         await press.responder.replace(await list_payload(press.services, press.caller.guild_id, self.index or 0))
 
 
-class StylesMenu(PageMenu, template="dream:style"):
+class StylesMenu(PageMenu, action="style", placeholder="Show a style …"):
     """Shows one style of the page."""
-
-    action = "dream:style"
-    placeholder = "Show a style …"
 
     @classmethod
     def of(cls, styles: Sequence[Style]) -> StylesMenu:
@@ -57,18 +47,13 @@ class StylesMenu(PageMenu, template="dream:style"):
             for one in styles
         )
 
-    async def opened(self, press: Press) -> None:
+    async def act(self, press: Press) -> None:
         style = await press.services.styles.by_id(press.caller.guild_id, press.value)
-        await press.responder.defer()
         await press.responder.replace(await style_payload(style, press.caller))
 
 
-class StyleStarButton(IdButton, template=template("stylestar")):
+class StyleStarButton(IdButton, action="stylestar", label="Star", private=True):
     """Stars a style, or takes the star back."""
-
-    action = "stylestar"
-    label = "Star"
-    private = True
 
     async def act(self, press: Press) -> None:
         styles, caller = press.services.styles, press.caller
@@ -76,55 +61,36 @@ class StyleStarButton(IdButton, template=template("stylestar")):
         if caller.guild_id is None:
             raise Refused("Stars only count in servers.")
         await styles.turn_star(caller.guild_id, style, caller.user_id)
-        await press.responder.defer()
         await press.responder.replace(await style_payload(await styles.by_id(caller.guild_id, style.id), caller))
 
 
-class StylePaintButton(IdButton, template=template("stylepaint")):
+class StylePaintButton(
+    IdButton, action="stylepaint", label="Paint …", style=ButtonStyle.primary, private=True, modal=True
+):
     """Asks for a prompt and paints it with the style."""
-
-    action = "stylepaint"
-    label = "Paint …"
-    style = discord.ButtonStyle.primary
-    private = True
-
-    def opens_modal(self, interaction: AnyInteraction) -> bool:
-        return True
 
     async def act(self, press: Press) -> None:
         style = await press.services.styles.by_id(press.caller.guild_id, self.job_id)
         press.caller.check_place()
-        await press.responder.open_modal(StyleModal(style))
+        form = Modal(shorten(f"Paint with the style {style.name}", 45), "styleform", style.id)
+        form.add_text("prompt", "Prompt", shorten(style.template, _LABEL), required=True, long=True)
+        await press.responder.open_modal(form)
 
 
-class StyleDeleteButton(IdButton, template=template("styledelete")):
+class StyleDeleteButton(
+    IdButton, action="styledelete", label="Delete", style=ButtonStyle.danger, private=True, access=Access.OPEN
+):
     """Deletes a style. For its author and moderators."""
-
-    action = "styledelete"
-    access = Access.OPEN
-    label = "Delete"
-    style = discord.ButtonStyle.danger
-    private = True
 
     async def act(self, press: Press) -> None:
         styles, caller = press.services.styles, press.caller
         style = await styles.by_id(caller.guild_id, self.job_id)
         if caller.guild_id is not None:
             await styles.delete(caller.guild_id, style.name, caller.user_id, moderator=caller.moderator)
-        await press.responder.defer()
         await press.responder.replace(EphemeralPayload(f"The style “{plain(style.name)}” is deleted."))
 
 
-class StyleModal(ui.Modal):
-    """A prompt for one style."""
-
-    def __init__(self, style: Style) -> None:
-        title = shorten(f"Paint with the style {style.name}", 45)
-        super().__init__(title=title, custom_id=custom_id(FORM, style.id), timeout=MODAL_SECONDS)
-        words = ui.TextInput[ui.View](custom_id="prompt", style=discord.TextStyle.paragraph, max_length=FIELD)
-        self.add_item(ui.Label(text="Prompt", description=shorten(style.template, _LABEL), component=words))
-
-
+@submits("styleform", private=False)
 async def submit_style(press: Press, style_id: str, index: int | None) -> None:
     """Paint what was typed, at the cost of the person."""
     style = await press.services.styles.by_id(press.caller.guild_id, style_id)
@@ -144,9 +110,12 @@ async def list_payload(services: Services, server_id: int | None, page: int) -> 
     """A page of the styles of a server (None: the shipped ones), from 0 and clamped."""
     styles = await services.styles.all(server_id)
     here, shown = page_of(styles, page)
-    return EphemeralPayload(
-        "", (list_embed(styles, here),), buttons=partial(_page_buttons, tuple(shown), here, pages_of(styles))
-    )
+    beside = [page for page in (here - 1, here + 1) if 0 <= page < pages_of(styles)]
+
+    def buttons() -> ui.View:
+        return view_of(StylesMenu.of(shown), *(StylesPageButton(ALL, page, row=1) for page in beside))
+
+    return EphemeralPayload("", (list_embed(styles, here),), buttons=buttons)
 
 
 async def style_payload(style: Style, caller: Invocation) -> EphemeralPayload:
@@ -158,29 +127,20 @@ async def style_payload(style: Style, caller: Invocation) -> EphemeralPayload:
     own = style.author == caller.user_id
     deletable = not style.starter and (own or caller.moderator)
     starrable = caller.guild_id is not None and not own
-    embed = style_embed(style, bool(files))
-    return EphemeralPayload("", (embed,), files, partial(_style_buttons, style.id, starrable, deletable))
+
+    def buttons() -> ui.View:
+        return view_of(
+            StylePaintButton(style.id),
+            StyleStarButton(style.id) if starrable else None,
+            StyleDeleteButton(style.id) if deletable else None,
+            StylesPageButton(ALL, 0, label="All styles"),
+        )
+
+    return EphemeralPayload("", (style_embed(style, bool(files)),), files, buttons)
 
 
 async def help_payload() -> EphemeralPayload:
     """The shipped styles with their pictures."""
     sheet = await asyncio.to_thread(style_sheet, [style.name for style in PAINTED])
-    return EphemeralPayload("", (help_embed(),), ((FILE, sheet),), _help_buttons)
-
-
-def _help_buttons() -> ui.View:
-    return view_of(StylesPageButton(ALL, 0, label="All styles"))
-
-
-def _page_buttons(shown: Sequence[Style], here: int, pages: int) -> ui.View:
-    beside = [page for page in (here - 1, here + 1) if 0 <= page < pages]
-    return view_of(StylesMenu.of(shown), *(StylesPageButton(ALL, page, row=1) for page in beside))
-
-
-def _style_buttons(style_id: str, starrable: bool, deletable: bool) -> ui.View:
-    return view_of(
-        StylePaintButton(style_id),
-        StyleStarButton(style_id) if starrable else None,
-        StyleDeleteButton(style_id) if deletable else None,
-        StylesPageButton(ALL, 0, label="All styles"),
-    )
+    files = ((FILE, sheet),)
+    return EphemeralPayload("", (help_embed(),), files, lambda: view_of(StylesPageButton(ALL, 0, label="All styles")))

@@ -10,40 +10,31 @@ from bot.interactions.message_api import EphemeralPayload
 from bot.models.job import JobRow
 from bot.models.vote import Vote
 from bot.text import message_link, relative
-from bot.views.base import IdButton, JobButton, Press, template, view_of
+from bot.views.base import IdButton, JobButton, Press, view_of
 
 LENGTHS = (("10 minutes", 600), ("1 hour", 3600), ("24 hours", 86_400))
 """Label and seconds."""
 PER_ROW = 5
 
 
-class VoteButton(JobButton, template=template("vote")):
+class VoteButton(JobButton, action="vote", label="Vote", private=True, access=Access.BLIND):
     """Offers to start a blind vote over the pictures of a result."""
-
-    action = "vote"
-    access = Access.BLIND
-    label = "Vote"
-    private = True
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         text = (
             "Start a blind vote on these pictures? Members choose a letter; labels and counts stay hidden until the "
             "end. It costs nothing. How long should it last?"
         )
-        await press.responder.send_private_payload(EphemeralPayload(text, buttons=lambda: _lengths(job.id)))
+        lengths = range(len(LENGTHS))
+        payload = EphemeralPayload(text, buttons=lambda: view_of(*(StartVoteButton(job.id, one) for one in lengths)))
+        await press.responder.send_private_payload(payload)
 
 
-class StartVoteButton(JobButton, template=template("votefor")):
+class StartVoteButton(JobButton, action="votefor", label="Start", private=True, access=Access.BLIND):
     """Starts the vote; the index says for how long."""
 
-    action = "votefor"
-    access = Access.BLIND
-    label = "Start"
-    private = True
-
-    def __init__(self, job_id: str, index: int | None = None, row: int | None = None) -> None:
-        super().__init__(job_id, index, row)
-        self.item.label = LENGTHS[(index or 0) % len(LENGTHS)][0]
+    def text(self) -> str:
+        return LENGTHS[(self.index or 0) % len(LENGTHS)][0]
 
     async def pressed(self, press: Press, job: JobRow) -> None:
         """Post the vote and replace the question by a link to it."""
@@ -59,21 +50,16 @@ class StartVoteButton(JobButton, template=template("votefor")):
         await press.responder.replace(EphemeralPayload(text))
 
 
-class BallotButton(IdButton, template=template("ballot")):
+class BallotButton(IdButton, action="ballot", label="Vote", private=True):
     """Votes for a picture. The custom id holds the id of the vote in place of a job id, and the picture's letter."""
 
-    action = "ballot"
-    label = "Vote"
-    private = True
-
-    def __init__(self, job_id: str, index: int | None = None, row: int | None = None) -> None:
-        super().__init__(job_id, index, row)
-        self.item.label = chr(ord("A") + (index or 0) % 26)
+    def text(self) -> str:
+        return chr(ord("A") + (self.index or 0) % 26)
 
     async def act(self, press: Press) -> None:
         vote = await press.services.votes.cast(self.job_id, self.index or 0, press.caller)
         await press.responder.send_private(
-            f"You voted for **{self.item.label}**. You can change your vote until it ends {relative(vote.ends_at)}."
+            f"You voted for **{self.text()}**. You can change your vote until it ends {relative(vote.ends_at)}."
         )
 
 
@@ -81,7 +67,3 @@ def ballot_buttons(vote: Vote) -> ui.View:
     """A fresh button for each picture of an open vote."""
     placed = enumerate(vote.candidates)
     return view_of(*(BallotButton(vote.id, one.place, position // PER_ROW) for position, one in placed))
-
-
-def _lengths(job_id: str) -> ui.View:
-    return view_of(*(StartVoteButton(job_id, index) for index in range(len(LENGTHS))))

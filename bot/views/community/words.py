@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import partial
 from typing import Self
 
 import discord
-from discord import ui
+from discord import ButtonStyle, ui
 
 from bot.community.picture_requests import FormText
 from bot.community.words.actions import Asked
 from bot.community.words.describe import Description, Seen
 from bot.community.words.explain import MOST_TEXTS, Explanation
+from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction
 from bot.models.job import JobRow
 from bot.text import plain, shorten
-from bot.views.base import PREFIX, Press, custom_id, handle, modal_values, view_of
-from bot.views.remix_modal import FIELD, MODAL_SECONDS
+from bot.views.base import PREFIX, Item, Press, view_of
+from bot.views.forms import Modal, modal_values, submits
 from engine.requests.prompts import format_prompts
 from engine.requests.request import DreamRequest
 
@@ -33,26 +33,23 @@ CHART = "explanation.png"
 COLOUR = 0xF0B541
 TEXT = 200
 """Characters of one text in an answer."""
-EXPLAIN, EXPLAIN_HELD = "explain", "explainheld"
-"""Actions of the custom ids of the form, for a job and for a held picture."""
 
 
-class SayButton(ui.DynamicItem[ui.Button[ui.View]], template=rf"{START}(?P<text>.{{1,{ID - len(START)}}})"):
+class SayButton(Item[ui.Button[ui.View]], action="say"):
     """Paints a prompt with the presser's defaults. Anyone may, at their own cost."""
+
+    rest = rf":(?P<text>.{{1,{ID - len(START)}}})"
 
     def __init__(self, text: str, number: int = 0) -> None:
         self.text = text
-        style = discord.ButtonStyle.primary
-        super().__init__(ui.Button(label=f"Paint {number}" if number else "Paint", style=style, custom_id=START + text))
+        label = f"Paint {number}" if number else "Paint"
+        super().__init__(ui.Button(label=label, style=ButtonStyle.primary, custom_id=START + text))
 
     @classmethod
     async def from_custom_id(cls, interaction: AnyInteraction, item: ui.Item[ui.View], match: re.Match[str], /) -> Self:
         return cls(match["text"])
 
-    async def callback(self, interaction: AnyInteraction) -> None:
-        await handle(interaction, self._paint, private=False, doing="a button that paints a description")
-
-    async def _paint(self, press: Press) -> None:
+    async def act(self, press: Press) -> None:
         services = press.services
         built = await services.picture_requests.towards(
             FormText(self.text), (), press.caller, services.jobs.unavailable
@@ -60,35 +57,26 @@ class SayButton(ui.DynamicItem[ui.Button[ui.View]], template=rf"{START}(?P<text>
         await services.job_actions.dream(built.request, press.caller, press.responder, applied=built.applied)
 
 
-class ExplainForm(ui.Modal):
+class ExplainForm(Modal):
     """The texts to compare; for a result they begin as the parts of its prompt."""
 
     def __init__(self, subject: JobRow | str) -> None:
         job = subject if isinstance(subject, JobRow) else None
-        action, id_ = (EXPLAIN, job.id) if job else (EXPLAIN_HELD, str(subject))
-        super().__init__(title="Explain", custom_id=custom_id(action, id_), timeout=MODAL_SECONDS)
+        super().__init__("Explain", *(("explain", job.id) if job else ("explainheld", str(subject))))
         request = job.request if job and isinstance(job.request, DreamRequest) else None
         parts = [part for part in request.prompts if part.text][:MOST_TEXTS] if request else []
-        self.add_item(
-            ui.Label(
-                text="Texts",
-                description=f"Up to {MOST_TEXTS} texts, separated by |. CLIP says how well each fits the picture.",
-                component=ui.TextInput(
-                    custom_id="prompt",
-                    style=discord.TextStyle.paragraph,
-                    default=format_prompts(parts) or None,
-                    max_length=FIELD,
-                ),
-            )
-        )
+        what = f"Up to {MOST_TEXTS} texts, separated by |. CLIP says how well each fits the picture."
+        self.add_text("prompt", "Texts", what, format_prompts(parts), required=True, long=True)
 
 
+@submits("explain", access=Access.COSTLY)
 async def submit_explain(press: Press, job_id: str, index: int | None) -> None:
     """Explain a result."""
     asked = await press.services.picture_words.of_result(await press.job(job_id), index)
     await answer_explain(press, asked, modal_values(press.data).get("prompt", ""))
 
 
+@submits("explainheld", access=Access.COSTLY)
 async def submit_held_explain(press: Press, held_id: str, index: int | None) -> None:
     """Explain the held picture of another message."""
     services = press.services
@@ -117,7 +105,12 @@ def description_payload(found: Description) -> EphemeralPayload:
         embed.add_field(name=name, value=_listed(words), inline=False)
     embed.set_footer(text=f"Cosines with the picture by {found.perceptor}; the maximum is 1.")
     said = plain(found.note) if found.note else ""
-    return EphemeralPayload(said, (embed,), buttons=partial(_paint_buttons, [one.text for one in found.prompts]))
+
+    def buttons() -> ui.View:
+        numbered = enumerate((one.text for one in found.prompts), 1)
+        return view_of(*(SayButton(text, number) for number, text in numbered if len(START + text) <= ID))
+
+    return EphemeralPayload(said, (embed,), buttons=buttons)
 
 
 def explanation_payload(found: Explanation, chart: bytes) -> EphemeralPayload:
@@ -139,7 +132,3 @@ def explanation_payload(found: Explanation, chart: bytes) -> EphemeralPayload:
 
 def _listed(words: Sequence[Seen]) -> str:
     return ", ".join(f"{plain(one.text)} {one.cosine:.2f}" for one in words) or "nothing"
-
-
-def _paint_buttons(prompts: Sequence[str]) -> ui.View:
-    return view_of(*(SayButton(text, number) for number, text in enumerate(prompts, 1) if len(START + text) <= ID))

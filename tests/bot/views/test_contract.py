@@ -30,7 +30,8 @@ from bot.cogs.interaction_events import LateAutocomplete
 from bot.models.comparison import Comparison, Way
 from bot.models.job import JobRow
 from bot.views.base import JobButton, handle
-from bot.views.layout import BUTTONS, ITEMS, MODALS, buttons_for, private_buttons_for
+from bot.views.catalogue import BUTTONS, ITEMS, MODALS
+from bot.views.layout import buttons_for, private_buttons_for
 from bot.views.menus import MoreMenu
 from engine.requests.request import build_request
 from tests.bot.samples import done, enlarged, job

@@ -9,8 +9,10 @@ from discord import ui
 
 from bot.cogs.interaction_events import MODAL_ID
 from bot.models.job import JobRow, JobState
-from bot.views.base import custom_id, modal_values
-from bot.views.layout import BUTTONS, ITEMS, buttons_for, private_buttons_for
+from bot.views.base import custom_id
+from bot.views.catalogue import BUTTONS, ITEMS
+from bot.views.forms import modal_values
+from bot.views.layout import buttons_for, private_buttons_for
 from bot.views.remix_modal import RemixModal
 from bot.views.result import DeleteModal
 from tests.bot.samples import done, enlarged, job
@@ -92,7 +94,7 @@ async def test_every_view_holds_dynamic_items_only_and_never_times_out() -> None
     for row in (job(), done(), done(pictures=4), enlarged()):
         for view in (buttons_for(row, True), private_buttons_for(row, True, False)):
             assert view.timeout is None
-            assert all(isinstance(item, ITEMS) for item in view.children)
+            assert all(isinstance(item, tuple(ITEMS)) for item in view.children)
 
 
 async def test_every_send_gets_a_view_of_its_own() -> None:

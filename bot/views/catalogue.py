@@ -1,0 +1,15 @@
+"""Every button, menu and modal: loads the modules of this package, whose classes and functions register themselves."""
+
+import importlib
+import pkgutil
+
+from bot import views
+from bot.views.base import ITEMS, IdButton
+from bot.views.forms import MODALS
+
+__all__ = ["BUTTONS", "ITEMS", "MODALS"]
+
+for _module in pkgutil.walk_packages(views.__path__, f"{views.__name__}."):
+    importlib.import_module(_module.name)
+BUTTONS = [kind for kind in ITEMS if issubclass(kind, IdButton)]
+"""Every button whose custom id holds an id."""
