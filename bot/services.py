@@ -145,6 +145,14 @@ class BotClient(commands.AutoShardedBot):
         return (guild_id >> 22) % (self.shard_count or 1) if guild_id else 0
 
 
+class BotCog(commands.Cog):
+    """Base of the cogs that use the services."""
+
+    def __init__(self, bot: BotClient) -> None:
+        self.bot = bot
+        self.services = bot.services
+
+
 def build_services(
     client: discord.Client,
     config: Config,

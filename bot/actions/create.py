@@ -7,8 +7,8 @@ hold the picture. Failures are raised as DreamErrors; the caller turns them into
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 
 import discord
 
@@ -24,7 +24,7 @@ from bot.interactions.responder import Responder
 from bot.jobs.admission import Once, Submission, delivered_once
 from bot.jobs.service import JobService
 from bot.models.film import FilmRequest
-from bot.models.job import Applied, JobRequest, JobRow, JobState, Kind, Origin, PictureRow, Update
+from bot.models.job import Applied, JobRequest, JobRow, JobState, Origin, PictureRow, Update
 from bot.pictures.ranking import best
 from bot.policy.cost_confirmation import question_words
 from bot.policy.server_rules import Preferences
@@ -39,14 +39,6 @@ log = logging.getLogger(__name__)
 FORM_SCALES = (1.5, 2, 3, 4, 8)
 """Upscale factors that the modal offers, within the same limit."""
 NO_PICTURES: Mapping[str, bytes] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class ParentPicture:
-    """The picture whose button or reaction asks for a job."""
-
-    job_id: str = ""
-    index: int = 0
 
 
 class JobActions:
@@ -95,26 +87,26 @@ class JobActions:
         responder: Responder,
         images: Mapping[str, bytes] = NO_PICTURES,
         *,
-        kind: Kind = "dream",
-        parent: ParentPicture | None = None,
-        applied: tuple[Applied, ...] = (),
+        origin: Origin | None = None,
+        notes: Iterable[str] = (),
         asks: bool = False,
         press: str = "",
     ) -> None:
-        """Render a typed request. *images*: SHA-256 → bytes of its attachments; *parent*: the result it starts from.
+        """Render a typed request. *images*: SHA-256 → bytes of its attachments.
 
-        *applied*: defaults that the request contains. *asks*: the cost is confirmed first, however small it is.
-        *press*: names a press that a second one must not repeat.
+        *origin*: the result that it starts from, and the defaults that it contains. *notes* are sent to the person
+        afterwards. *asks*: the cost is confirmed first, however small it is. *press*: names a press that a second one
+        must not repeat.
         """
-        parent = parent or ParentPicture()
+        origin = origin or caller.origin()
         if asks and responder.can_ask:
             await self.check(request, caller)
             left = (await self._jobs.quota.balance(caller.user_id, caller.roles, caller.guild_id)).left
-            origin = replace(caller.origin(kind, parent.job_id, parent.index), applied=applied)
             await self._ask(request, origin, images, left, responder)
         else:
-            once = self._once(press, caller) if press else None
-            await self._place(request, caller, responder, kind, parent, images, once=once, applied=applied)
+            await self._place(request, caller, responder, origin, self._once(press, caller) if press else None, images)
+        if said := " ".join(filter(None, notes)):
+            await responder.send_private(said)
 
     async def enter(
         self,
@@ -125,59 +117,48 @@ class JobActions:
         applied: tuple[Applied, ...] = (),
     ) -> None:
         """Render an entry of a challenge, which costs no quota. *also* enters it in the same transaction."""
-        origin = replace(caller.origin("entry"), applied=applied)
+        origin = caller.origin("entry", applied=applied)
         submission = Submission(request, origin, roles=caller.roles, location=caller.location, free=True, also=also)
         await self._take(submission, caller, responder)
 
     async def again(self, job: JobRow, caller: Invocation, responder: Responder) -> None:
         """Render the same prompt with a new seed; a failed job is tried unchanged."""
-        self._check_over(job)
+        _check_over(job)
         once = self._once(f"again:{job.id}:0", caller)
-        await self._place(again(job), caller, responder, "again", ParentPicture(job.id), once=once)
+        await self._place(again(job), caller, responder, caller.origin("again", job.id), once)
 
     async def variation(self, job: JobRow, index: int, caller: Invocation, responder: Responder) -> None:
         """Render the prompt with a new seed, starting from one picture of the result."""
-        self._check_done(job)
+        _check_done(job)
         once = self._once(f"vary:{job.id}:{index}", caller)
-        await self._place(
-            variation(job, index), caller, responder, "variation", ParentPicture(job.id, index), once=once
-        )
+        await self._place(variation(job, index), caller, responder, caller.origin("variation", job.id, index), once)
 
     async def remix(
         self, job: JobRow, request: JobRequest, caller: Invocation, responder: Responder, index: int = 0
     ) -> None:
         """Render an edited prompt of a result."""
-        await self._place(request, caller, responder, "remix", ParentPicture(job.id, index))
+        await self._place(request, caller, responder, caller.origin("remix", job.id, index))
 
     async def pick(self, job: JobRow, index: int, caller: Invocation, responder: Responder) -> None:
         """Show one picture of a batch in a message with the usual buttons, at no cost."""
-        self._check_done(job)
+        _check_done(job)
         picture_of(job, index)
         caller.check_place()
         if link := await self._existing_results.picked(job, index, caller):
             raise Refused(f"Picture {index + 1} is already shown: {link}")
-        submission = Submission(
-            job.request,
-            caller.origin("pick", job.id, index),
-            location=caller.location,
-            once=(self._once(f"pick:{job.id}:{index}", caller),),
-        )
+        origin, once = caller.origin("pick", job.id, index), self._once(f"pick:{job.id}:{index}", caller)
+        submission = Submission(job.request, origin, location=caller.location, once=(once,))
         await self._take(submission, caller, responder, (job, index))
 
     async def crop(
         self, job: JobRow, request: DreamRequest, png: bytes, caller: Invocation, responder: Responder
     ) -> None:
         """Show a cropped picture of a result in a message with the usual buttons, at no cost."""
-        self._check_done(job)
+        _check_done(job)
         caller.check_place()
         index = picture_of(job, None).index
-        submission = Submission(
-            request,
-            caller.origin("crop", job.id, index),
-            location=caller.location,
-            once=(self._once(f"crop:{job.id}", caller),),
-            cropped=png,
-        )
+        origin, once = caller.origin("crop", job.id, index), self._once(f"crop:{job.id}", caller)
+        submission = Submission(request, origin, location=caller.location, once=(once,), cropped=png)
         await self._take(submission, caller, responder, (job, index))
 
     @property
@@ -188,7 +169,7 @@ class JobActions:
 
     def scales(self, job: JobRow, index: int | None) -> list[float]:
         """Possible upscale factors of that picture, the default first. Raises Refused if none fits the limit."""
-        self._check_done(job)
+        _check_done(job)
         picture = picture_of(job, index)
         most = self._config.limits.max_upscaled
         usual = usual_scale(picture.width, picture.height, most)
@@ -204,41 +185,37 @@ class JobActions:
         scale: float = 0,
     ) -> None:
         """Upscale one picture of a result, by default (None, "", 0) the best one, by the best upscaler, by `SCALES`."""
-        self._check_done(job)
+        _check_done(job)
         picture = picture_of(job, index)
-        request = upscale(
-            picture,
-            self.upscalers,
-            upscaler,
-            scale or usual_scale(picture.width, picture.height, self._config.limits.max_upscaled),
-        )
+        scale = scale or usual_scale(picture.width, picture.height, self._config.limits.max_upscaled)
+        request = upscale(picture, self.upscalers, upscaler, scale)
         caller.check_place()
-        parent = ParentPicture(job.id, picture.index)
-        if await self._shown_upscaled(parent, request, caller, responder):
+        origin = caller.origin("upscale", job.id, picture.index)
+        if await self._shown_upscaled(origin, request, caller, responder):
             return
         once = Once(
             f"up:{job.id}:{picture.index}:{request.upscaler}:{request.scale}",
             self._config.delivery.press_seconds,
             "This picture is already being upscaled; the result will follow.",
         )
-        await self._place(request, caller, responder, "upscale", parent, once=once)
+        await self._place(request, caller, responder, origin, once)
 
     async def confirmed(self, question_id: str, caller: Invocation, responder: Responder) -> None:
         """Submit the request whose cost was confirmed. Raises Lapsed or NotAllowed."""
-        question = await self._jobs.confirmation.question(question_id, caller.user_id)
-        parent, request = ParentPicture(question.parent_job, question.parent_index), question.request
-        if isinstance(request, UpscaleRequest) and await self._shown_upscaled(parent, request, caller, responder):
-            await self._jobs.confirmation.decline(question.id, caller.user_id)
+        asked = await self._jobs.confirmation.question(question_id, caller.user_id)
+        origin = caller.origin(asked.kind, asked.parent_job, asked.parent_index, asked.applied)
+        if isinstance(asked.request, UpscaleRequest) and await self._shown_upscaled(
+            origin, asked.request, caller, responder
+        ):
+            await self._jobs.confirmation.decline(asked.id, caller.user_id)
             return
-        await self._place(
-            request, caller, responder, question.kind, parent, answers=question.id, applied=question.applied
-        )
+        await self._place(asked.request, caller, responder, origin, answers=asked.id)
 
     async def post_again(self, job: JobRow, caller: Invocation, responder: Responder) -> None:
         """Post a result from its owner's history in the channel where the owner is."""
         if not job.owned_by(caller.user_id):
             raise NotAllowed("This picture is in another person's history.")
-        self._check_done(job)
+        _check_done(job)
         covered = await self._jobs.admission.check_showing(job, caller.user_id, caller.location)
         caller.check_place()
         once = self._once(f"post {caller.channel_id}:{job.id}:0", caller)
@@ -260,40 +237,29 @@ class JobActions:
         request: JobRequest,
         caller: Invocation,
         responder: Responder,
-        kind: Kind,
-        parent: ParentPicture,
-        images: Mapping[str, bytes] = NO_PICTURES,
-        *,
+        origin: Origin,
         once: Once | None = None,
+        images: Mapping[str, bytes] = NO_PICTURES,
         answers: str = "",
-        applied: tuple[Applied, ...] = (),
     ) -> None:
         """Submit a request, or ask first if it costs much. *answers*: id of the cost question that this confirms."""
         submission = Submission(
-            request=request,
-            origin=replace(caller.origin(kind, parent.job_id, parent.index), applied=applied),
-            images=images,
-            roles=caller.roles,
-            location=caller.location,
-            answers=answers,
-            once=(once,) if once else (),
+            request, origin, images, caller.roles, caller.location, answers=answers, once=(once,) if once else ()
         )
         try:
             await self._take(submission, caller, responder)
         except Unconfirmed as error:
             if not responder.can_ask:
                 raise
-            await self._ask(request, submission.origin, images, error.left, responder)
+            await self._ask(request, origin, images, error.left, responder)
 
     async def _ask(
         self, request: JobRequest, origin: Origin, images: Mapping[str, bytes], left: float, responder: Responder
     ) -> None:
         """Send the question about the cost, with its buttons."""
         question = await self._jobs.confirmation.ask(request, origin, images)
-        seconds = self._jobs.registry.expect(request).likely
-        await responder.send_private_payload(
-            self._question_payload(question.id, question_words(request, left, seconds))
-        )
+        words = question_words(request, left, self._jobs.registry.expect(request).likely)
+        await responder.send_private_payload(self._question_payload(question.id, words))
 
     async def _take(
         self, submission: Submission, caller: Invocation, responder: Responder, picked: tuple[JobRow, int] | None = None
@@ -334,21 +300,17 @@ class JobActions:
         await self._delivery.follow(job, responder)
 
     async def _shown_upscaled(
-        self, parent: ParentPicture, request: UpscaleRequest, caller: Invocation, responder: Responder
+        self, origin: Origin, request: UpscaleRequest, caller: Invocation, responder: Responder
     ) -> bool:
         """Post an existing upscale again instead of rendering it (free); False if none exists.
 
         Raises Refused with a link if the caller can see one already.
         """
-        made = await self._existing_results.upscaled(parent.job_id, parent.index, request, caller)
+        made = await self._existing_results.upscaled(origin.parent_job, origin.parent_index, request, caller)
         if made is None:
             return False
-        submission = Submission(
-            made.request,
-            caller.origin("upscale", parent.job_id, parent.index),
-            location=caller.location,
-            once=(self._once(f"made:{made.id}:0", caller),),
-        )
+        once = self._once(f"made:{made.id}:0", caller)
+        submission = Submission(made.request, origin, location=caller.location, once=(once,))
         try:
             await self._take(submission, caller, responder, (made, made.pictures[0].index))
         except PictureGone:  # its file is lost, so render it again
@@ -375,14 +337,16 @@ class JobActions:
             "You have just pressed that; the result will follow.",
         )
 
-    def _check_done(self, job: JobRow) -> None:
-        self._check_over(job)
-        if job.state is not JobState.DONE or not job.pictures:
-            raise PictureGone("This job has no picture.")
 
-    def _check_over(self, job: JobRow) -> None:
-        if not job.state.over:
-            raise Refused("This job is not finished yet.")
+def _check_done(job: JobRow) -> None:
+    _check_over(job)
+    if job.state is not JobState.DONE or not job.pictures:
+        raise PictureGone("This job has no picture.")
+
+
+def _check_over(job: JobRow) -> None:
+    if not job.state.over:
+        raise Refused("This job is not finished yet.")
 
 
 def picture_of(job: JobRow, index: int | None) -> PictureRow:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
 from bot.actions.moderate import by_host, tell_moderators
 from bot.embeds.job import show_request
@@ -19,7 +18,7 @@ from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import JobRow
 from bot.policy.server_rules import QueuePause, ServerRules, Word
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from bot.text import because, count, mention, number, plain, shorten
 from bot.views.audit_log import LogQuery, log_payload
 
@@ -30,7 +29,7 @@ _DAY = 86_400.0
 _EVERYWHERE = "For all servers (hosts only)."
 
 
-class AdminCog(commands.Cog):
+class AdminCog(BotCog):
     admin = app_commands.Group(
         name="admin",
         description="Moderation, for people who can manage this server.",
@@ -39,10 +38,6 @@ class AdminCog(commands.Cog):
         allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
     )
     words = app_commands.Group(name="words", description="Blocked words.", parent=admin)
-
-    def __init__(self, bot: BotClient) -> None:
-        self.bot = bot
-        self.services = bot.services
 
     @admin.command(name="cancel", description="Cancel a queued or running job; nothing is charged.")
     @app_commands.describe(job="The job's id, shown by Info and /history.", reason="The reason, shown in its message.")

@@ -9,17 +9,13 @@ from discord.ext import commands
 
 from bot.interactions.message_api import FAILURES, DeletionResult, removal_of
 from bot.retry import repeated
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 
 log = logging.getLogger(__name__)
 
 
-class ChannelEvents(commands.Cog):
+class ChannelEvents(BotCog):
     """Listens to the gateway. An outage of Discord (`guild_unavailable`) is another event and fails no job."""
-
-    def __init__(self, bot: BotClient) -> None:
-        self.bot = bot
-        self.services = bot.services
 
     @commands.Cog.listener()
     @repeated

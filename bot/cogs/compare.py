@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from discord import app_commands
-from discord.ext import commands
 
 from bot.interactions.commands import NEGATIVE, Choices, Seed, Words, choices, everywhere
-from bot.interactions.context import Invocation
-from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.interactions.responder import AnyInteraction, begin
 from bot.requests import autocomplete as completion
 from bot.requests.parse import ParsedCommand
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 
 WayWords = app_commands.Range[str, 1, 1000]
 
 
-class CompareCog(commands.Cog):
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
-
+class CompareCog(BotCog):
     @app_commands.command(
         name="compare", description="Paint one prompt with lists of words, values or ways, side by side."
     )
@@ -48,15 +43,15 @@ class CompareCog(commands.Cog):
         seed: Seed | None = None,
     ) -> None:
         """Check all pictures, then queue them as one job."""
-        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
+        responder, caller = begin(interaction)
         await self.services.job_actions.check_place(caller)
         ways = [text for text in (first, second, third, fourth) if text]
         wanted = ParsedCommand(prompt, negative or "", size or "", seed)
         services = self.services
         made = await services.experiments.prepare(wanted, values or "", ways, caller, services.jobs.unavailable)
-        await services.job_actions.dream(made.request, caller, responder, applied=made.applied)
-        if made.notes:
-            await responder.send_private(" ".join(made.notes))
+        await services.job_actions.dream(
+            made.request, caller, responder, origin=caller.origin(applied=made.applied), notes=made.notes
+        )
 
     @compare.autocomplete("values")
     async def _values(self, interaction: AnyInteraction, typed: str) -> Choices:

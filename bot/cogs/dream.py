@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
 from bot.community.defaults import Settled, Typed
 from bot.errors import Refused
-from bot.interactions.commands import NEGATIVE, SIZE, Choices, More, Seed, Words, choices, everywhere
+from bot.interactions.commands import NEGATIVE, SIZE, Choices, More, Seed, Words, choices, everywhere, typed_option
 from bot.interactions.context import Invocation
-from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.interactions.responder import AnyInteraction, begin
 from bot.models.comparison import Comparison, changed
 from bot.models.job import new_seed
 from bot.pictures.attachments import AttachmentReader
@@ -22,7 +21,7 @@ from bot.pictures.mask import ALONE, make_mask
 from bot.policy.server_rules import NO_PROFILE, PaintChoice, preferred
 from bot.requests import autocomplete as completion
 from bot.requests.experiment import plan_dream
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from bot.text import duration, units
 from engine.errors import DreamError
 from engine.images.icons.spec import MAX_TEXT
@@ -39,10 +38,7 @@ NOT_YET = "0" * 64
 """Placeholder for the hash of an attachment that is not fetched yet."""
 
 
-class DreamCog(commands.Cog):
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
-
+class DreamCog(BotCog):
     @app_commands.command(name="dream", description="Paint a picture from a prompt.")
     @app_commands.describe(
         prompt="What to paint: castle:2 | fog | people:-0.5. {red|blue} paints one picture for each.",
@@ -86,7 +82,7 @@ class DreamCog(commands.Cog):
         more: More | None = None,
     ) -> None:
         """Make every check that needs no attachment, then fetch and decode the attachments, then queue the job."""
-        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
+        responder, caller = begin(interaction)
         await self.services.job_actions.check_place(caller)
         if mask and not image:
             raise Refused(ALONE)
@@ -128,36 +124,32 @@ class DreamCog(commands.Cog):
             if image and not mask:  # a mask is fitted already
                 first = request.ways[0].request if isinstance(request, Comparison) else request
                 attached.notes.append(first.init_note(*attached.size))
-        asks = isinstance(request, Comparison)
+        asks, notes = isinstance(request, Comparison), (*made.notes, *attached.notes)
+        origin = caller.origin(applied=made.applied)
         await self.services.job_actions.dream(
-            request, caller, responder, attached.images, applied=made.applied, asks=asks
+            request, caller, responder, attached.images, origin=origin, notes=notes, asks=asks
         )
-        if note := " ".join(filter(None, (*made.notes, *attached.notes))):
-            await responder.send_private(note)
 
     @dream.autocomplete("prompt")
     async def _prompts(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return choices(completion.prompts(typed, _typed(interaction, "model")))
+        return choices(completion.prompts(typed, typed_option(interaction, "model")))
 
     @dream.autocomplete("icon")
-    async def _icons(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return choices(await asyncio.to_thread(completion.icons, typed))
-
     @dream.autocomplete("target_icon")
-    async def _target_icons(self, interaction: AnyInteraction, typed: str) -> Choices:
+    async def _icons(self, interaction: AnyInteraction, typed: str) -> Choices:
         return choices(await asyncio.to_thread(completion.icons, typed))
 
     @dream.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return choices(completion.methods(typed, _typed(interaction, "model"), self.services.jobs.unavailable))
+        return choices(completion.methods(typed, typed_option(interaction, "model"), self.services.jobs.unavailable))
 
     @dream.autocomplete("model")
     async def _models(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return choices(completion.models(typed, _typed(interaction, "method"), self.services.jobs.unavailable))
+        return choices(completion.models(typed, typed_option(interaction, "method"), self.services.jobs.unavailable))
 
     @dream.autocomplete("adapter")
     async def _adapters(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return choices(completion.adapters(typed, _typed(interaction, "model"), self.services.jobs.unavailable))
+        return choices(completion.adapters(typed, typed_option(interaction, "model"), self.services.jobs.unavailable))
 
     @dream.autocomplete("profile")
     async def _profiles(self, interaction: AnyInteraction, typed: str) -> Choices:
@@ -178,9 +170,9 @@ class DreamCog(commands.Cog):
 
     async def _ways_so_far(self, interaction: AnyInteraction) -> PaintChoice:
         """The options typed so far, completed by the defaults."""
-        typed = PaintChoice(*(_typed(interaction, name) for name in PaintChoice._fields))
+        typed = PaintChoice(*(typed_option(interaction, name) for name in PaintChoice._fields))
         with contextlib.suppress(DreamError):  # an adapter that is not typed to its end
-            typed = typed._replace(model=typed.model or adapted_model(_typed(interaction, "adapter")))
+            typed = typed._replace(model=typed.model or adapted_model(typed_option(interaction, "adapter")))
         levels = await self.services.defaults.levels(
             interaction.user.id, Invocation.of_interaction(interaction).location
         )
@@ -192,7 +184,7 @@ class DreamCog(commands.Cog):
 
     def _price(self, interaction: AnyInteraction, ways: PaintChoice) -> str:
         """`` · 1.64 units, about 5 s``: cost and duration of the options typed so far; empty if they are invalid."""
-        steps, count = _typed(interaction, "steps"), _typed(interaction, "count")
+        steps, count = typed_option(interaction, "steps"), typed_option(interaction, "count")
         try:
             request = build_request(
                 "a",
@@ -201,7 +193,7 @@ class DreamCog(commands.Cog):
                 size=ways.size,
                 steps=int(steps) if steps else None,
                 count=int(count) if count else 1,
-                settings=ways.settings | parse_settings(_typed(interaction, "more")),
+                settings=ways.settings | parse_settings(typed_option(interaction, "more")),
             )
         except (DreamError, ValueError):
             return ""
@@ -256,11 +248,6 @@ async def _fetched(
         aim = await reader.read(target, user_id)
         attached.target = attached.add(aim.sha256, aim.png, aim.note)
     return attached
-
-
-def _typed(interaction: AnyInteraction, option: str) -> str:
-    """The present value of another option."""
-    return str(getattr(interaction.namespace, option, "") or "")
 
 
 async def setup(bot: BotClient) -> None:

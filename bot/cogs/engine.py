@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from discord import app_commands
-from discord.ext import commands
 
 from bot.embeds.engine import engine_embed
 from bot.interactions.commands import everywhere
 from bot.interactions.responder import AnyInteraction, InteractionResponder
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 
 
-class EngineCog(commands.Cog):
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
-
+class EngineCog(BotCog):
     @app_commands.command(name="engine", description="Show the available models and the speed.")
     @everywhere
     async def engine(self, interaction: AnyInteraction) -> None:

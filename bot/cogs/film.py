@@ -6,18 +6,16 @@ from typing import Any
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
 from bot.community.defaults import Settled, Typed
 from bot.errors import Refused
-from bot.interactions.commands import NEGATIVE, SIZE, Choices, More, Seed, Words, choices, everywhere
-from bot.interactions.context import Invocation
-from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.interactions.commands import NEGATIVE, SIZE, Choices, More, Seed, Words, choices, everywhere, typed_option
+from bot.interactions.responder import AnyInteraction, begin
 from bot.models.film import FilmKind
 from bot.models.job import new_seed
 from bot.policy.server_rules import PaintChoice
 from bot.requests import autocomplete as completion
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from engine.errors import InvalidRequest
 from engine.film.camera import EDGES
 from engine.film.plan import FilmSettings
@@ -29,10 +27,7 @@ USUAL = FilmSettings()
 METHODS = ("clip_diffusion", "vqgan_clip")
 
 
-class FilmCog(commands.Cog):
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
-
+class FilmCog(BotCog):
     @app_commands.command(name="film", description="Paint a film that moves through scenes. It runs in the background.")
     @app_commands.describe(
         prompt="Scenes: an owl ^ a castle, or with frames: 0: an owl | 30: a castle",
@@ -89,7 +84,7 @@ class FilmCog(commands.Cog):
         more: More | None = None,
     ) -> None:
         """Make every check that needs no attachment, then fetch it, then ask about the cost."""
-        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
+        responder, caller = begin(interaction)
         await self.services.job_actions.check_place(caller)
         options = dict(parse_settings(more or ""))
         rare: dict[str, Any] = {
@@ -119,13 +114,13 @@ class FilmCog(commands.Cog):
             first = request.first.model_copy(update={"init_image": picture.sha256})
             request = request.with_first(first)
             notes += [picture.note, first.init_note(*picture.size)]
-        await self.services.job_actions.dream(request, caller, responder, images, applied=made.applied, asks=True)
-        if note := " ".join(filter(None, notes)):
-            await responder.send_private(note)
+        await self.services.job_actions.dream(
+            request, caller, responder, images, origin=caller.origin(applied=made.applied), notes=notes, asks=True
+        )
 
     @film.autocomplete("prompt")
     async def _prompts(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return choices(completion.prompts(typed, str(getattr(interaction.namespace, "model", "") or "")))
+        return choices(completion.prompts(typed, typed_option(interaction, "model")))
 
     @film.autocomplete("model")
     async def _models(self, interaction: AnyInteraction, typed: str) -> Choices:
@@ -134,7 +129,7 @@ class FilmCog(commands.Cog):
 
     @film.autocomplete("more")
     async def _more(self, interaction: AnyInteraction, typed: str) -> Choices:
-        method, model = (str(getattr(interaction.namespace, name, "") or "") for name in ("method", "model"))
+        method, model = (typed_option(interaction, name) for name in ("method", "model"))
         return choices(completion.more(typed, method or METHODS[0], model))
 
     @film.autocomplete("style")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
 from bot.embeds.job import COLOURS
 from bot.interactions.commands import everywhere
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import JobState
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from bot.views.community.styles import help_payload
 from bot.views.words import words_page
 from engine.primer.vocabulary import GROUPS
@@ -51,10 +50,7 @@ def films_help(most_frames: int) -> discord.Embed:
     return embed
 
 
-class Help(commands.Cog):
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
-
+class Help(BotCog):
     topics = everywhere(app_commands.Group(name="help", description="Help with prompts."))
 
     @topics.command(name="words", description="What the small model can paint, with pictures.")

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from discord import app_commands
-from discord.ext import commands
 
 from bot.interactions.commands import everywhere
 from bot.interactions.responder import AnyInteraction, InteractionResponder
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from bot.views.history import history_payload
 
 
-class HistoryCog(commands.Cog):
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
-
+class HistoryCog(BotCog):
     @app_commands.command(name="history", description="Your pictures; open or post any of them again.")
     @everywhere
     async def history(self, interaction: AnyInteraction) -> None:

@@ -13,7 +13,7 @@ from discord.ext import commands
 from bot.interactions.context import Invocation
 from bot.interactions.handlers import COMMANDS, Access, describe_error, report_errors
 from bot.interactions.responder import TOO_LATE, AnyInteraction, InteractionResponder
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from bot.views.base import JOB, PREFIX, Press
 from bot.views.catalogue import ITEMS, MODALS
 from bot.views.forms import modal_values
@@ -59,11 +59,8 @@ class DreamTree(app_commands.CommandTree[BotClient]):
         await InteractionResponder.of(interaction).send_private(describe_error(error, f"the command /{name}"))
 
 
-class InteractionEvents(commands.Cog):
+class InteractionEvents(BotCog):
     """Reads the custom id, so a modal that was opened before a restart can be submitted after it."""
-
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: AnyInteraction) -> None:
@@ -82,9 +79,8 @@ class InteractionEvents(commands.Cog):
     async def _submit(self, interaction: AnyInteraction, match: re.Match[str]) -> None:
         action, index = match["action"], match["index"]
         form = MODALS[action]
-        responder = InteractionResponder.of(interaction, private=form.private)
-        press = Press(interaction, responder, Invocation.of_interaction(interaction), self.services)
-        listener = PromptReturner(responder, modal_values(press.data).get("prompt", ""))
+        press = Press.of(interaction, private=form.private)
+        listener = PromptReturner(press.responder, modal_values(press.data).get("prompt", ""))
         async with report_errors(listener, f"the modal {action}"):
             with self.services.handlers.running():
                 await self.services.gate.admit(press.caller, form.access)

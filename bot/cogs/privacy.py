@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from discord import app_commands
-from discord.ext import commands
 
 from bot.interactions.commands import everywhere
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction, InteractionResponder
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from bot.text import count
 from bot.views.confirm_erasure import erasure_payload
 
 
-class PrivacyCog(commands.Cog):
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
-
+class PrivacyCog(BotCog):
     @app_commands.command(name="mydata", description="Get a copy of everything stored about you.")
     @everywhere
     async def mydata(self, interaction: AnyInteraction) -> None:

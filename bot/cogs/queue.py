@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from discord import app_commands
-from discord.ext import commands
 
 from bot.embeds.queue import queue_embed
 from bot.interactions.commands import everywhere
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import owner_of
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 
 
-class QueueCog(commands.Cog):
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
-
+class QueueCog(BotCog):
     @app_commands.command(name="queue", description="Show running and queued jobs.")
     @everywhere
     async def queue(self, interaction: AnyInteraction) -> None:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from discord import app_commands
-from discord.ext import commands
 
 from bot.embeds.queue import quota_embed
 from bot.interactions.commands import everywhere
-from bot.interactions.context import Invocation
-from bot.interactions.responder import AnyInteraction, InteractionResponder
-from bot.services import BotClient
+from bot.interactions.responder import AnyInteraction, begin
+from bot.services import BotClient, BotCog
 
 
-class QuotaCog(commands.Cog):
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
-
+class QuotaCog(BotCog):
     @app_commands.command(name="quota", description="Show your quota and recent spending.")
     @everywhere
     async def quota(self, interaction: AnyInteraction) -> None:
-        responder, caller = InteractionResponder.of(interaction, private=True), Invocation.of_interaction(interaction)
+        responder, caller = begin(interaction, private=True)
         balance = await self.services.jobs.quota.balance(caller.user_id, caller.roles, caller.guild_id)
         entries = await self.services.jobs.quota.history(caller.user_id)
         jobs = [await self.services.jobs.find(job_id) for job_id in {entry.job_id for entry in entries} if job_id]

@@ -22,7 +22,7 @@ from bot.interactions.responder import ReactionResponder
 from bot.models.job import JobRow, JobState
 from bot.policy.server_rules import check_revealed
 from bot.retry import EVENT_TRIES, patiently, repeated
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from engine.errors import DreamError
 
 log = logging.getLogger(__name__)
@@ -37,12 +37,11 @@ PEOPLE = 25
 """Most people whose reactions with one emoji are read again."""
 
 
-class ReactionEvents(commands.Cog):
+class ReactionEvents(BotCog):
     """Handles reactions, and reads missed ones after each start."""
 
     def __init__(self, bot: BotClient) -> None:
-        self.bot = bot
-        self.services = bot.services
+        super().__init__(bot)
         self._catching_up: dict[int, asyncio.Task[None]] = {}
         """By shard."""
 

@@ -6,21 +6,20 @@ from typing import TypeVar
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
 from bot.actions.moderate import tell_moderators
 from bot.community.defaults import check_negative
 from bot.embeds.moderation import USUAL, changes_words, channel_embed, choices_embed, rules_embed
 from bot.errors import Refused
-from bot.interactions.commands import Choices, choices, everywhere
+from bot.interactions.commands import Choices, choices, everywhere, typed_option
 from bot.interactions.context import Invocation
-from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.interactions.responder import AnyInteraction, InteractionResponder, begin
 from bot.models.style import NO_STYLE
 from bot.policy.days import UTC_NAME, check_zone, zones
 from bot.policy.server_rules import NO_PROFILE, ChannelDefaults, PaintChoice, Preferences, ServerRules
 from bot.policy.word_filter import MAX_ENFORCED, check_enforced
 from bot.requests import autocomplete as completion
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from bot.text import clock_date, listed, mention, mention_channel, mention_role
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import InvalidRequest
@@ -44,12 +43,8 @@ def _usual_options(text: str) -> dict[str, str]:
     return {name: text.format(name, examples.get(name, "")) for name in ("model", "method", "size", "profile")}
 
 
-class SettingsCog(commands.Cog):
+class SettingsCog(BotCog):
     settings = everywhere(app_commands.Group(name="settings", description="Your settings and the server's settings."))
-
-    def __init__(self, bot: BotClient) -> None:
-        self.bot = bot
-        self.services = bot.services
 
     @settings.command(name="mine", description="Show or change your settings.")
     @app_commands.describe(
@@ -68,7 +63,7 @@ class SettingsCog(commands.Cog):
         private: bool | None = None,
     ) -> None:
         """Change the given preferences, and show all of them privately."""
-        responder, caller = InteractionResponder.of(interaction, private=True), Invocation.of_interaction(interaction)
+        responder, caller = begin(interaction, private=True)
         changes = _usual(model, method, size, profile)
         changes |= _given(pings=pings, private=private)
         choices = await self.services.moderation.choose(caller.user_id, changes)
@@ -134,7 +129,7 @@ class SettingsCog(commands.Cog):
         no_challenge_role: bool | None = None,
     ) -> None:
         """Show the rules privately, or change them and announce the changes."""
-        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
+        responder, caller = begin(interaction)
         server_id = self._server_of(caller)
         changes = _usual(model, method, size, profile)
         changes |= await self._words(server_id, style, negative)
@@ -209,7 +204,7 @@ class SettingsCog(commands.Cog):
         negative: Negative | None = None,
     ) -> None:
         """Show the defaults privately, or change them and announce the changes."""
-        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
+        responder, caller = begin(interaction)
         server_id, defaults = self._server_of(caller), self.services.defaults
         changes = _usual(model, method, size, profile) | await self._words(server_id, style, negative)
         if not changes:
@@ -259,7 +254,7 @@ class SettingsCog(commands.Cog):
     @channel.autocomplete("method")
     @server.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> Choices:
-        model = str(getattr(interaction.namespace, "model", "") or "")
+        model = typed_option(interaction, "model")
         return _choices(completion.methods(typed, model, self.services.jobs.unavailable))
 
     @mine.autocomplete("model")
@@ -272,14 +267,14 @@ class SettingsCog(commands.Cog):
     @channel.autocomplete("profile")
     @server.autocomplete("profile")
     async def _profiles(self, interaction: AnyInteraction, typed: str) -> Choices:
-        model, method = (str(getattr(interaction.namespace, name, "") or "") for name in ("model", "method"))
+        model, method = (typed_option(interaction, name) for name in ("model", "method"))
         return _choices([*completion.profiles(typed, model, method), (f"{NO_PROFILE} – no profile", NO_PROFILE)])
 
     @mine.autocomplete("size")
     @channel.autocomplete("size")
     @server.autocomplete("size")
     async def _sizes(self, interaction: AnyInteraction, typed: str) -> Choices:
-        model = str(getattr(interaction.namespace, "model", "") or "")
+        model = typed_option(interaction, "model")
         return _choices(completion.sizes(typed, model, self.services.config.limits.max_size))
 
     @channel.autocomplete("style")

@@ -7,6 +7,7 @@ from typing import TypeAlias, TypeVar
 
 from discord import app_commands
 
+from bot.interactions.responder import AnyInteraction
 from engine.requests.prompts import MAX_SOURCE
 from engine.requests.request import MAX_SEED
 
@@ -23,6 +24,11 @@ def everywhere(command: T) -> T:
     """Decorates a command, group or menu: people may install it too, and it works in all direct messages."""
     installed = app_commands.allowed_installs(guilds=True, users=True)(command)
     return app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)(installed)
+
+
+def typed_option(interaction: AnyInteraction, name: str) -> str:
+    """What is typed so far into another option of the command."""
+    return str(getattr(interaction.namespace, name, "") or "")
 
 
 def choices(pairs: Iterable[tuple[str, str]]) -> Choices:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import discord
 
 from bot.errors import NotAllowed, Refused
-from bot.models.job import JobRow, Kind, Origin
+from bot.models.job import Applied, JobRow, Kind, Origin
 from bot.policy.server_rules import Location
 from bot.text import listed
 
@@ -168,8 +168,14 @@ class Invocation:
         if not (self.moderator or job.owned_by(self.user_id)):
             raise NotAllowed(f"Only {job.origin.shown_name} or a moderator can delete this.")
 
-    def origin(self, kind: Kind = "dream", parent_job: str = "", parent_index: int = 0) -> Origin:
-        """The origin to be stored with a job."""
+    def origin(
+        self,
+        kind: Kind = "dream",
+        parent_job: str = "",
+        parent_index: int = 0,
+        applied: tuple[Applied, ...] = (),
+    ) -> Origin:
+        """The origin to be stored with a job: the picture it starts from, and the defaults that it contains."""
         return Origin(
             channel_id=self.channel_id,
             user_id=self.user_id,
@@ -183,6 +189,7 @@ class Invocation:
             server_id=self.guild_id,
             guest=not self.resident,
             thread_of=self.above[0] if self.in_thread and self.above else None,
+            applied=applied,
         )
 
 

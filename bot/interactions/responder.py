@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 import discord
 
+from bot.interactions.context import Invocation
 from bot.interactions.message_api import FAILURES, EphemeralPayload, MessagePayload, timed_429
 from bot.text import mention, message_link, shorten
 
@@ -229,6 +230,11 @@ class InteractionResponder:
         if not self._interaction.response.is_done():
             await self._interaction.response.defer(thinking=True, ephemeral=private)
             self._deferred, self._private = True, private
+
+
+def begin(interaction: AnyInteraction, *, private: bool = False) -> tuple[InteractionResponder, Invocation]:
+    """The responder and the person of a command. *private*: the response is ephemeral."""
+    return InteractionResponder.of(interaction, private=private), Invocation.of_interaction(interaction)
 
 
 def _is_heavy(files: Sequence[tuple[str, bytes]]) -> bool:

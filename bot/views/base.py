@@ -46,6 +46,13 @@ class Press:
     caller: Invocation
     services: Services
 
+    @classmethod
+    def of(cls, interaction: AnyInteraction, *, private: bool, form: bool = False) -> Press:
+        """*private*: the response is ephemeral. *form*: a modal may open."""
+        responder = InteractionResponder.of(interaction, private=private, form=form)
+        services: Services = interaction.client.services  # type: ignore[attr-defined]
+        return cls(interaction, responder, Invocation.of_interaction(interaction), services)
+
     @property
     def message(self) -> discord.Message | None:
         """The message that holds the button or menu."""
@@ -95,9 +102,9 @@ async def handle(
     responder = InteractionResponder.of(interaction, private=private, form=modal)
     async with report_errors(responder, doing):
         with services.handlers.running():
-            caller = Invocation.of_interaction(interaction)
-            await services.gate.admit(caller, access)
-            await work(Press(interaction, responder, caller, services))
+            press = Press.of(interaction, private=private, form=modal)
+            await services.gate.admit(press.caller, access)
+            await work(press)
 
 
 class Look(TypedDict, total=False):

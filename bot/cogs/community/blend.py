@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
-from bot.actions.create import ParentPicture, picture_of
+from bot.actions.create import picture_of
 from bot.community.picture_requests import FormText, PictureRequest, weight_of
 from bot.errors import PictureGone, Refused
 from bot.interactions.commands import NEGATIVE, SIZE, More, Seed, Words, everywhere
 from bot.interactions.context import Invocation
-from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.interactions.responder import AnyInteraction, begin
 from bot.pictures.attachments import check_attachment
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from engine.requests.prompts import Prompt
 
 MOST = 4
@@ -31,13 +30,11 @@ class _Blended:
 
     hashes: list[str] = field(default_factory=list)
     images: dict[str, bytes] = field(default_factory=dict)
-    parent: ParentPicture | None = None
+    parent: tuple[str, int] = ("", 0)
+    """Job and index of that result."""
 
 
-class BlendCog(commands.Cog):
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
-
+class BlendCog(BotCog):
     @app_commands.command(name="blend", description="Paint a blend of two to four pictures and words.")
     @app_commands.describe(
         first="A picture.",
@@ -69,7 +66,7 @@ class BlendCog(commands.Cog):
         more: More | None = None,
     ) -> None:
         """Make every check that needs no attachment, then fetch the attachments, then queue the job."""
-        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
+        responder, caller = begin(interaction)
         attached = [one for one in (first, second, third, fourth) if one]
         linked = (links or "").split()
         if not 1 <= len(attached) + len(linked) <= MOST or (len(attached) + len(linked) == 1 and not prompt):
@@ -89,12 +86,9 @@ class BlendCog(commands.Cog):
             caller,
             responder,
             blended.images,
-            kind="blend",
-            parent=blended.parent,
-            applied=built.applied,
+            origin=caller.origin("blend", *blended.parent, built.applied),
+            notes=built.notes,
         )
-        if built.notes:
-            await responder.send_private(" ".join(built.notes))
 
     async def _built(
         self, form: FormText, hashes: Sequence[str], weights: Sequence[float], caller: Invocation
@@ -116,7 +110,8 @@ class BlendCog(commands.Cog):
                 raise PictureGone(f"The picture of job {job.id} is not finished or has expired.")
             best = picture_of(job, None)
             blended.hashes.append(best.sha256)
-            blended.parent = blended.parent or ParentPicture(job.id, best.index)
+            if not blended.parent[0]:
+                blended.parent = job.id, best.index
         return blended
 
 

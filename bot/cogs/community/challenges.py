@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from discord import app_commands
-from discord.ext import commands
 
 from bot.community.challenges.course import is_seen
 from bot.community.challenges.message import THEME, list_embed
@@ -11,13 +10,13 @@ from bot.community.defaults import Typed
 from bot.errors import NotAllowed, Refused
 from bot.interactions.commands import Choices, Words, choices
 from bot.interactions.context import Invocation
-from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.interactions.responder import AnyInteraction, begin
 from bot.models.challenge import MOST_EACH, Challenge
 from bot.policy.days import UTC_NAME, parse_deadline, parse_length
 from bot.policy.server_rules import PaintChoice, ServerRules
 from bot.policy.word_filter import is_mature
 from bot.requests import autocomplete as completion
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from bot.text import message_link, plain, relative, shorten
 from bot.views.community.challenges import board_payload, paint_entry
 
@@ -26,11 +25,8 @@ READ, LISTED = 50, 5
 SHORTEST_VOTE, LONGEST_VOTE, USUAL_VOTE = 60.0, 14 * 86_400.0, "24h"
 
 
-class ChallengesCog(commands.Cog):
+class ChallengesCog(BotCog):
     group = app_commands.Group(name="challenge", description="Challenges of this server.", guild_only=True)
-
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
 
     @group.command(name="start", description="Start a challenge in this channel.")
     @app_commands.describe(
@@ -50,10 +46,7 @@ class ChallengesCog(commands.Cog):
         prize: app_commands.Range[float, 0.0, 1e6] = 0.0,
     ) -> None:
         """Announce the challenge with its thread."""
-        responder, caller = (
-            InteractionResponder.of(interaction, private=True),
-            Invocation.of_interaction(interaction),
-        )
+        responder, caller = begin(interaction, private=True)
         rules = await ServerRules.of(self.services.store, caller.guild_id)
         if not (self._moderates(caller) or (rules.challenge_role and rules.challenge_role in caller.roles)):
             raise NotAllowed("Only moderators and members with this server's challenge role can start challenges.")
@@ -80,10 +73,7 @@ class ChallengesCog(commands.Cog):
         style: str | None = None,
         size: str | None = None,
     ) -> None:
-        responder, caller = (
-            InteractionResponder.of(interaction, private=True),
-            Invocation.of_interaction(interaction),
-        )
+        responder, caller = begin(interaction, private=True)
         await self.services.job_actions.check_place(caller)
         challenge = await self.services.challenges.open_to(caller)
         typed = Typed(prompt, style=style or "", ways=PaintChoice(size=size or ""))
@@ -91,10 +81,7 @@ class ChallengesCog(commands.Cog):
 
     @group.command(name="list", description="Show the latest challenges of this server.")
     async def list_(self, interaction: AnyInteraction) -> None:
-        responder, caller = (
-            InteractionResponder.of(interaction, private=True),
-            Invocation.of_interaction(interaction),
-        )
+        responder, caller = begin(interaction, private=True)
         rows = self.services.store.challenges
         latest = await rows.of_server(caller.guild_id or 0, READ)
         seen = [one for one in latest if is_seen(one, caller) and (caller.restricted or not is_mature((one.theme,)))]
@@ -107,10 +94,7 @@ class ChallengesCog(commands.Cog):
     async def cancel(
         self, interaction: AnyInteraction, challenge: str, reason: app_commands.Range[str, 1, 200] | None = None
     ) -> None:
-        responder, caller = (
-            InteractionResponder.of(interaction, private=True),
-            Invocation.of_interaction(interaction),
-        )
+        responder, caller = begin(interaction, private=True)
         cancelled = await self.services.challenges.cancel(
             challenge, caller, reason or "", moderator=self._moderates(caller)
         )
@@ -140,10 +124,7 @@ class ChallengesCog(commands.Cog):
     @app_commands.describe(join="Put yourself on the leaderboard of this server, or take yourself off.")
     @app_commands.guild_only()
     async def leaderboard(self, interaction: AnyInteraction, join: bool | None = None) -> None:
-        responder, caller = (
-            InteractionResponder.of(interaction, private=True),
-            Invocation.of_interaction(interaction),
-        )
+        responder, caller = begin(interaction, private=True)
         if caller.guild_id is None or not caller.resident:
             raise Refused("Leaderboards work in servers where I am a member.")
         if join is not None:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
 from bot.community.gallery.pages import GalleryView
 from bot.interactions.commands import everywhere
-from bot.interactions.context import Invocation
-from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.interactions.responder import AnyInteraction, begin
 from bot.models.gallery import Order
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from bot.views.community.gallery import WORDS, gallery_payload
 
 
-class GalleryCog(commands.Cog):
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
-
+class GalleryCog(BotCog):
     @app_commands.command(name="gallery", description="Browse the pictures of this server.")
     @app_commands.guild_only()
     @app_commands.describe(
@@ -50,8 +45,7 @@ class GalleryCog(commands.Cog):
         await self._show(interaction, GalleryView(favorites=True))
 
     async def _show(self, interaction: AnyInteraction, view: GalleryView) -> None:
-        responder = InteractionResponder.of(interaction, private=True)
-        caller = Invocation.of_interaction(interaction)
+        responder, caller = begin(interaction, private=True)
         await responder.send_private_payload(await gallery_payload(self.services, view, caller))
 
 

@@ -7,7 +7,6 @@ from functools import partial
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
 from bot.community.held_pictures import attached_picture
 from bot.community.picture_requests import FormText
@@ -15,15 +14,15 @@ from bot.community.votes import candidates_of
 from bot.community.words.actions import Asked
 from bot.errors import PictureGone, Refused
 from bot.interactions.commands import everywhere
-from bot.interactions.context import Invocation
-from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.interactions.responder import AnyInteraction
 from bot.models.film import FilmRequest
 from bot.models.job import JobRow, JobState, new_job_id
 from bot.operations.command_sync import add_menu
 from bot.pictures.attachments import check_attachment
 from bot.requests.derive import upscale_attached
-from bot.services import BotClient, Services
+from bot.services import BotClient, BotCog
 from bot.views.base import JobButton, Press
+from bot.views.community.picture_lists import search_payload, similar_payload
 from bot.views.community.stars import StarButton, StarOneButton
 from bot.views.community.use_picture import REMIX, START, TARGET, PictureForm, PictureUse
 from bot.views.community.votes import VoteButton
@@ -40,10 +39,9 @@ NOT_YET = "0" * 64
 Handler = Callable[[AnyInteraction, discord.Message], Awaitable[None]]
 
 
-class MessageCommands(commands.Cog):
+class MessageCommands(BotCog):
     def __init__(self, bot: BotClient) -> None:
-        self.bot = bot
-        self.services: Services = bot.services
+        super().__init__(bot)
         self._menus = [
             _menu("Use as start", self.start),
             _menu("Use as target", self.target),
@@ -53,6 +51,7 @@ class MessageCommands(commands.Cog):
             _menu("Remix", self.remix),
             _menu("Star", self.star),
             _menu("Vote", self.vote),
+            _menu("More like this", self.more_like_this),
         ]
 
     async def cog_load(self) -> None:
@@ -74,7 +73,7 @@ class MessageCommands(commands.Cog):
 
     async def remix(self, interaction: AnyInteraction, message: discord.Message) -> None:
         """Open a result's prompt and settings; of a picture without a prompt, the form of a start."""
-        press = self._press(interaction)
+        press = Press.of(interaction, private=True, form=True)
         job = await self._result(press, message)
         if job is None or not isinstance(job.request, DreamRequest):
             await self._open_form(interaction, message, REMIX)
@@ -84,7 +83,8 @@ class MessageCommands(commands.Cog):
 
     async def upscale(self, interaction: AnyInteraction, message: discord.Message) -> None:
         """Upscale a result as its button does, or an attached picture by the best upscaler."""
-        press = self._press(interaction, form=has_choice(interaction))
+        form = has_choice(interaction)
+        press = Press.of(interaction, private=form, form=form)
         if (job := await self._result(press, message)) is not None:
             await upscale(press, job, None)
             return
@@ -94,11 +94,12 @@ class MessageCommands(commands.Cog):
         await actions.check(upscaled(NOT_YET, attachment.width or 1, attachment.height or 1), press.caller)
         picture = await self.services.attachments.read(attachment, press.caller.user_id)
         request = upscaled(picture.sha256, *stored_size(picture.png))
-        await actions.dream(request, press.caller, press.responder, {picture.sha256: picture.png}, kind="upscale")
+        origin, images = press.caller.origin("upscale"), {picture.sha256: picture.png}
+        await actions.dream(request, press.caller, press.responder, images, origin=origin)
 
     async def describe(self, interaction: AnyInteraction, message: discord.Message) -> None:
         """Describe the picture to the person alone."""
-        press = self._press(interaction, form=False, private=True)
+        press = Press.of(interaction, private=True)
         if (job := await self._result(press, message)) is not None:
             await answer_describe(press, await self.services.picture_words.of_result(job))
             return
@@ -109,11 +110,11 @@ class MessageCommands(commands.Cog):
 
     async def explain(self, interaction: AnyInteraction, message: discord.Message) -> None:
         """Ask for the texts to compare the picture with."""
-        await self._open(self._press(interaction), message, ExplainForm)
+        await self._open(Press.of(interaction, private=True, form=True), message, ExplainForm)
 
     async def star(self, interaction: AnyInteraction, message: discord.Message) -> None:
         """Star a result; of several pictures ask for one."""
-        press = self._press(interaction, form=False, private=True)
+        press = Press.of(interaction, private=True)
         job = await self._posted(press, message)
         film = isinstance(job.request, FilmRequest)
         button: type[JobButton] = StarOneButton if len(job.pictures) > 1 and not film else StarButton
@@ -121,13 +122,24 @@ class MessageCommands(commands.Cog):
 
     async def vote(self, interaction: AnyInteraction, message: discord.Message) -> None:
         """Offer a blind vote on a result of several pictures. Raises Refused for fewer than two."""
-        press = self._press(interaction, form=False, private=True)
+        press = Press.of(interaction, private=True)
         job = await self._posted(press, message)
         candidates_of(job)
         await VoteButton(job.id).pressed(press, job)
 
+    async def more_like_this(self, interaction: AnyInteraction, message: discord.Message) -> None:
+        """Show pictures that resemble a result, or the attached picture of another message."""
+        press, store = Press.of(interaction, private=True), self.services.store
+        if entry := await store.starboard.find_message(message.channel.id, message.id):
+            payload = await similar_payload(press, await press.job(entry[0]), entry[1])
+        elif job_id := await store.messages.job_id(message.channel.id, message.id):
+            payload = await similar_payload(press, await press.job(job_id), None)
+        else:
+            payload = await search_payload(self.services, "", "all", press.caller, attached_picture(message))
+        await press.responder.send_private_payload(payload)
+
     async def _open_form(self, interaction: AnyInteraction, message: discord.Message, use: PictureUse) -> None:
-        await self._open(self._press(interaction), message, partial(PictureForm, use))
+        await self._open(Press.of(interaction, private=True, form=True), message, partial(PictureForm, use))
 
     async def _open(
         self, press: Press, message: discord.Message, form: Callable[[JobRow | str], discord.ui.Modal]
@@ -168,10 +180,6 @@ class MessageCommands(commands.Cog):
         if job.state is not JobState.DONE or not job.pictures:
             raise PictureGone("This job has no finished picture.")
         return job
-
-    def _press(self, interaction: AnyInteraction, *, form: bool = True, private: bool = False) -> Press:
-        responder = InteractionResponder.of(interaction, private=private or form, form=form)
-        return Press(interaction, responder, Invocation.of_interaction(interaction), self.services)
 
 
 def _menu(name: str, handler: Handler) -> app_commands.ContextMenu:

@@ -6,28 +6,24 @@ from dataclasses import replace
 from functools import partial
 
 from discord import app_commands
-from discord.ext import commands
 
 from bot.community.defaults import Typed, check_negative
 from bot.community.styles.library import MAX_NAME, MAX_OPTIONS, MAX_TEMPLATE
 from bot.errors import Refused
 from bot.interactions.commands import Choices, Words, choices, everywhere
 from bot.interactions.context import Invocation
-from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.interactions.responder import AnyInteraction, begin
 from bot.policy.server_rules import ServerRules
 from bot.requests import autocomplete as completion
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from bot.text import mention, plain
 from bot.views.community.styles import list_payload, paint_styled, style_payload
 
 Name = app_commands.Range[str, 1, MAX_NAME]
 
 
-class StylesCog(commands.Cog):
+class StylesCog(BotCog):
     group = everywhere(app_commands.Group(name="style", description="Styles: templates for prompts."))
-
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
 
     @group.command(name="save", description="Save a style for everyone in this server.")
     @app_commands.describe(
@@ -45,7 +41,7 @@ class StylesCog(commands.Cog):
         options: app_commands.Range[str, 1, MAX_OPTIONS] | None = None,
     ) -> None:
         """Check place, blocks and blocked words, as for an unrestricted channel; then store and announce the style."""
-        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
+        responder, caller = begin(interaction)
         server_id = self._server(caller)
         if negative:
             check_negative(negative)
@@ -68,10 +64,7 @@ class StylesCog(commands.Cog):
     @group.command(name="list", description="Show the styles of this server and those that come with the bot.")
     @app_commands.describe(name="Show one style.")
     async def list_(self, interaction: AnyInteraction, name: str | None = None) -> None:
-        responder, caller = (
-            InteractionResponder.of(interaction, private=True),
-            Invocation.of_interaction(interaction),
-        )
+        responder, caller = begin(interaction, private=True)
         if name is None:
             await responder.send_private_payload(await list_payload(self.services, caller.guild_id, 0))
             return
@@ -81,17 +74,14 @@ class StylesCog(commands.Cog):
     @group.command(name="use", description="Paint a prompt with a style.")
     @app_commands.describe(name="The style.", prompt="What to paint.")
     async def use(self, interaction: AnyInteraction, name: str, prompt: Words) -> None:
-        responder, caller = InteractionResponder.of(interaction), Invocation.of_interaction(interaction)
+        responder, caller = begin(interaction)
         await self.services.job_actions.check_place(caller)
         await paint_styled(self.services, Typed(prompt, style=name), caller, responder)
 
     @group.command(name="delete", description="Delete one of your styles. Moderators can delete any style.")
     @app_commands.describe(name="The style.")
     async def delete(self, interaction: AnyInteraction, name: str) -> None:
-        responder, caller = (
-            InteractionResponder.of(interaction, private=True),
-            Invocation.of_interaction(interaction),
-        )
+        responder, caller = begin(interaction, private=True)
         style = await self.services.styles.delete(
             self._server(caller), name, caller.user_id, moderator=caller.moderator
         )

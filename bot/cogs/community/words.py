@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
 from bot.community.picture_requests import FormText
 from bot.community.words.actions import Asked
 from bot.errors import Refused
 from bot.interactions.commands import Words, everywhere
-from bot.interactions.context import Invocation
-from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.interactions.responder import AnyInteraction
 from bot.pictures.attachments import check_attachment
-from bot.services import BotClient
+from bot.services import BotClient, BotCog
 from bot.views.base import Press
 from bot.views.community.words import answer_describe, answer_explain
 
@@ -21,10 +19,7 @@ ONE_OF_BOTH = "Attach a picture, or give a link to one of my messages: one of th
 Link = app_commands.Range[str, 1, 200]
 
 
-class WordsCog(commands.Cog):
-    def __init__(self, bot: BotClient) -> None:
-        self.services = bot.services
-
+class WordsCog(BotCog):
     @app_commands.command(
         name="describe", description="Describe a picture: four prompts, and the words CLIP sees in it."
     )
@@ -34,7 +29,7 @@ class WordsCog(commands.Cog):
         self, interaction: AnyInteraction, picture: discord.Attachment | None = None, link: Link | None = None
     ) -> None:
         """Answer privately; the buttons under the answer paint in public."""
-        press = self._press(interaction)
+        press = Press.of(interaction, private=True)
         await answer_describe(press, await self._asked(press, picture, link))
 
     @app_commands.command(name="explain", description="Compare a picture with texts: a chart of what CLIP sees.")
@@ -52,7 +47,7 @@ class WordsCog(commands.Cog):
         link: Link | None = None,
     ) -> None:
         """Answer privately."""
-        press = self._press(interaction)
+        press = Press.of(interaction, private=True)
         await answer_explain(press, await self._asked(press, picture, link), texts or "")
 
     async def _asked(self, press: Press, picture: discord.Attachment | None, link: str | None) -> Asked:
@@ -66,10 +61,6 @@ class WordsCog(commands.Cog):
         built = await services.picture_requests.towards(FormText("a"), (), caller, services.jobs.unavailable)
         await services.job_actions.check(built.request, caller)
         return Asked((await services.attachments.read(picture, caller.user_id)).png)
-
-    def _press(self, interaction: AnyInteraction) -> Press:
-        responder = InteractionResponder.of(interaction, private=True)
-        return Press(interaction, responder, Invocation.of_interaction(interaction), self.services)
 
 
 async def setup(bot: BotClient) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.actions.create import ParentPicture, picture_of
+from bot.actions.create import picture_of
 from bot.errors import Refused
 from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
@@ -173,8 +173,7 @@ async def _outpaint(press: Press, job: JobRow, way: str) -> None:
         press.caller,
         press.responder,
         {canvas.init_sha256: canvas.init, canvas.mask_sha256: canvas.mask},
-        kind="outpaint",
-        parent=ParentPicture(job.id, picture.index),
+        origin=press.caller.origin("outpaint", job.id, picture.index),
         press=f"{way}:{job.id}",
     )
 

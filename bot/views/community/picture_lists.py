@@ -14,6 +14,7 @@ from bot.community.challenges.message import trophy
 from bot.community.gallery.finder import FoundPage
 from bot.embeds.gallery import list_embed, option_of, picture_embed
 from bot.errors import PictureGone, Refused
+from bot.interactions.context import Invocation
 from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.models.gallery import IndexedPicture
@@ -23,6 +24,7 @@ from bot.pictures.ranking import best
 from bot.pictures.uploads import result_upload
 from bot.services import Services
 from bot.storage import files
+from bot.storage.community.searches import Place
 from bot.text import plain, shorten
 from bot.views.base import JOB, IdButton, JobButton, PageMenu, Press, view_of
 from bot.views.community.stars import StarButton, UnstarButton
@@ -122,6 +124,16 @@ async def similar_payload(press: Press, job: JobRow, index: int | None) -> Ephem
     chosen = best(here).index if index is None else index
     picture = await press.services.gallery.picture(job.id, chosen, press.caller)
     return await found_payload(press.services, await press.services.finder.like(picture, press.caller))
+
+
+async def search_payload(
+    services: Services, words: str, place: Place, caller: Invocation, picture: discord.Attachment | None
+) -> EphemeralPayload:
+    """The first page of pictures with these words, and like the attached one. Raises UnreadablePicture or Refused."""
+    clean = await services.attachments.read(picture, caller.user_id) if picture else None
+    return await found_payload(
+        services, await services.finder.by_words(words, place, caller, clean.png if clean else None)
+    )
 
 
 async def found_payload(services: Services, page: FoundPage) -> EphemeralPayload:

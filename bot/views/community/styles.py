@@ -101,9 +101,9 @@ async def submit_style(press: Press, style_id: str, index: int | None) -> None:
 async def paint_styled(services: Services, typed: Typed, caller: Invocation, responder: Responder) -> None:
     """Complete what was typed by the defaults of the place, and paint it."""
     settled = await services.defaults.settle(typed, caller.user_id, caller.location, services.jobs.unavailable)
-    await services.job_actions.dream(settled.request(), caller, responder, applied=settled.applied)
-    if settled.notes:
-        await responder.send_private(" ".join(settled.notes))
+    await services.job_actions.dream(
+        settled.request(), caller, responder, origin=caller.origin(applied=settled.applied), notes=settled.notes
+    )
 
 
 async def list_payload(services: Services, server_id: int | None, page: int) -> EphemeralPayload:

@@ -11,7 +11,7 @@ from functools import partial
 
 import discord
 
-from bot.actions.create import ParentPicture, picture_of
+from bot.actions.create import picture_of
 from bot.community.picture_requests import (
     SIMILARITIES,
     USUAL_SIMILARITY,
@@ -74,7 +74,7 @@ async def _submit_result(use: PictureUse, press: Press, job_id: str, index: int 
     values = modal_values(press.data)
     chosen = values.get("picture", "")
     picture = picture_of(job, chosen_index(chosen) if chosen else None)
-    await _submit(press, use, values, picture.sha256, ParentPicture(job.id, picture.index))
+    await _submit(press, use, values, picture.sha256, job.id, picture.index)
 
 
 async def _submit_held(use: PictureUse, press: Press, held_id: str, index: int | None) -> None:
@@ -89,7 +89,7 @@ for _use in (START, TARGET):
 
 
 async def _submit(
-    press: Press, use: PictureUse, values: Mapping[str, str], sha256: str, parent: ParentPicture | None = None
+    press: Press, use: PictureUse, values: Mapping[str, str], sha256: str, job_id: str = "", index: int = 0
 ) -> None:
     form = FormText(
         values.get("prompt", ""),
@@ -98,11 +98,10 @@ async def _submit(
         weight=values.get("weight", ""),
     )
     built = await _built(press, use, form, sha256)
+    origin = press.caller.origin(use.kind, job_id, index, built.applied)
     await press.services.job_actions.dream(
-        built.request, press.caller, press.responder, kind=use.kind, parent=parent, applied=built.applied
+        built.request, press.caller, press.responder, origin=origin, notes=built.notes
     )
-    if built.notes:
-        await press.responder.send_private(" ".join(built.notes))
 
 
 async def _built(press: Press, use: PictureUse, form: FormText, sha256: str) -> PictureRequest:

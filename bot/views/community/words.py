@@ -54,7 +54,8 @@ class SayButton(Item[ui.Button[ui.View]], action="say"):
         built = await services.picture_requests.towards(
             FormText(self.text), (), press.caller, services.jobs.unavailable
         )
-        await services.job_actions.dream(built.request, press.caller, press.responder, applied=built.applied)
+        origin = press.caller.origin(applied=built.applied)
+        await services.job_actions.dream(built.request, press.caller, press.responder, origin=origin)
 
 
 class ExplainForm(Modal):
