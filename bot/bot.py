@@ -30,9 +30,9 @@ from bot.operations.login_watch import LoginWatch
 from bot.operations.metrics import ErrorCount, Metrics
 from bot.operations.metrics_server import MetricsServer
 from bot.operations.process import LoopWatch
-from bot.operations.status import Shards, Status
+from bot.operations.status import Shards, Status, look
 from bot.retry import patiently, supervise
-from bot.services import BotClient, Buttons, build_services
+from bot.services import BotClient, Buttons, Services
 from bot.storage import Store
 from bot.views.catalogue import ITEMS
 from bot.views.community.challenges import challenge_buttons, result_buttons
@@ -64,10 +64,6 @@ class DreamBot(BotClient):
 
     `services` and `store` exist from `setup_hook` on.
     """
-
-    config: Config
-    store: Store
-    engine: Engine
 
     def __init__(
         self,
@@ -109,7 +105,7 @@ class DreamBot(BotClient):
         self._shutdown: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
         self.metrics = Metrics(clock)
-        self.metrics_server = MetricsServer(config.monitor, self._look)
+        self.metrics_server = MetricsServer(config.monitor, self.look)
         self._error_count = ErrorCount(self.metrics)
 
     async def setup_hook(self) -> None:
@@ -123,12 +119,8 @@ class DreamBot(BotClient):
         closers.push_async_callback(self.engine.close)
         logging.getLogger().addHandler(self._error_count)
         closers.callback(logging.getLogger().removeHandler, self._error_count)
-        self.services = build_services(
+        self.services = Services(
             self,
-            self.config,
-            self.store,
-            self.engine,
-            self.metrics,
             Buttons(
                 buttons_for,
                 private_buttons_for,
@@ -139,9 +131,6 @@ class DreamBot(BotClient):
                 challenge_buttons,
                 result_buttons,
             ),
-            self._is_connected,
-            self._shards,
-            self.clock,
         )
         closers.push_async_callback(self.metrics_server.close)
         await self.metrics_server.start()
@@ -170,17 +159,25 @@ class DreamBot(BotClient):
     def _is_in(self, guild_id: int) -> bool:
         return self.get_guild(guild_id) is not None
 
-    def _is_connected(self) -> bool:
-        return self.online and not self.is_closed()
-
     def _shards(self) -> Shards:
         servers = Counter(guild.shard_id for guild in self.guilds)
         ids = range(self.shard_count or 0)
         latencies = {shard_id: latency for shard_id, latency in self.latencies if math.isfinite(latency)}
         return Shards({i: i in self.live_shards for i in ids}, latencies, {i: servers[i] for i in ids})
 
-    async def _look(self) -> Status:
-        return await self.services.look()
+    async def look(self) -> Status:
+        jobs = self.services.jobs
+        return await look(
+            self.store,
+            self.engine,
+            self.metrics,
+            self._shards(),
+            connected=self.online and not self.is_closed(),
+            ready=jobs.ready,
+            waiting=len(jobs.registry.waiting()),
+            running=len(jobs.registry.running()),
+            free_megabytes=self.config.retention.free_megabytes,
+        )
 
     def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

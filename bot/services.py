@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection
+from abc import abstractmethod
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -51,7 +52,7 @@ from bot.jobs.service import JobService
 from bot.models.job import JobRow, JobState
 from bot.models.vote import Blindness, Vote
 from bot.operations.metrics import Metrics
-from bot.operations.status import Shards, Sources, Status, look
+from bot.operations.status import Status
 from bot.pictures.attachments import AttachmentReader
 from bot.pictures.ranking import BatchScorer, ClipRanker
 from bot.pictures.thumbnails import Thumbnails
@@ -83,66 +84,24 @@ class Buttons:
     """Takes the id of a challenge that has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What commands, buttons and menus may use."""
+class BotClient(commands.AutoShardedBot):
+    """A Discord client that carries the services. `store` and `services` exist from `setup_hook` on."""
 
     config: Config
     clock: Callable[[], float]
     """Unix seconds."""
     engine: Engine
+    metrics: Metrics
     store: Store
-    jobs: JobService
-    renderer: MessageRenderer
-    buttons: Buttons
-    delivery: Delivery
-    moderation: Moderation
-    job_actions: JobActions
-    entry_actions: EntryActions
-    deletions: Deletions
-    history: HistoryActions
-    privacy: Privacy
-    deletion_queue: DeletionQueue
-    clip_ranker: ClipRanker
-    batch_scorer: BatchScorer
-    reporting: Reporting
-    timelapses: Timelapses
-    thumbnails: Thumbnails
-    favorites: Favorites
-    gallery: Gallery
-    indexer: PictureIndexer
-    starboard: Starboard
-    embedder: PictureEmbedder
-    finder: Finder
-    message_check: MessageCheck
-    attachments: AttachmentReader
-    held_pictures: HeldPictures
-    picture_requests: PictureRequests
-    access: ResultAccess
-    families: Families
-    picture_words: PictureWords
-    handlers: Handlers
-    gate: Gate
-    votes: Votes
-    rounds: Rounds
-    insights: Insights
-    styles: Styles
-    challenges: Challenges
-    defaults: Defaults
-    experiments: Experiments
-    films: Films
-    look: Callable[[], Awaitable[Status]]
-    """Reads the state of the whole bot, for `/engine`, /metrics and /health."""
-
-
-class BotClient(commands.AutoShardedBot):
-    """A Discord client that carries the services. `services` exists from `setup_hook` on."""
-
     services: Services
 
     def shard_of(self, guild_id: int | None) -> int:
         """The shard that receives the events of a server; direct messages (None) go to shard 0."""
         return (guild_id >> 22) % (self.shard_count or 1) if guild_id else 0
+
+    @abstractmethod
+    async def look(self) -> Status:
+        """The state of the whole bot now, for `/engine`, /metrics and /health."""
 
 
 class BotCog(commands.Cog):
@@ -153,138 +112,85 @@ class BotCog(commands.Cog):
         self.services = bot.services
 
 
-def build_services(
-    client: discord.Client,
-    config: Config,
-    store: Store,
-    engine: Engine,
-    metrics: Metrics,
-    buttons: Buttons,
-    connected: Callable[[], bool],
-    shards: Callable[[], Shards],
-    clock: Callable[[], float],
-) -> Services:
-    """Connect the services to one another; starts nothing."""
-    jobs = JobService(config, store, engine, clock=clock, ticks=time.monotonic)
-    clip_ranker = ClipRanker(engine)
-    batch_scorer = BatchScorer(clip_ranker, store)
-    renderer = MessageRenderer(
-        store,
-        buttons.job,
-        clock,
-        wary=config.safety.enabled,
-        graded=batch_scorer.graded,
-    )
-    rounds = Rounds(store, clock)
-    styles = Styles(store, clock)
-    defaults = Defaults(store, styles, config.limits)
-    access = ResultAccess(store)
-    timelapses = Timelapses(store, partial(has_room, config.folder, config.retention.free_megabytes))
-    jobs.registry.subscribe(batch_scorer.hear, JobState.RUNNING, JobState.DONE)
-    indexer = PictureIndexer(store, partial(is_restricted_id, client))
-    visibility = Visibility(client, store)
-    message_check = MessageCheck(client, jobs.takedowns)
-    embedder = PictureEmbedder(store, engine, indexer, config.search.perceptor, jobs.registry.queued)
-    delivery = Delivery(client, config, jobs, store, renderer, clock, metrics.sent)
-    jobs.registry.subscribe(metrics.hear)
-    jobs.registry.subscribe(timelapses.hear)
-    attachments = AttachmentReader(pixels=2 * config.limits.max_size**2)
-    moderation = Moderation(store, jobs, clock, config.discord.owner_ids)
-    sources = _sources(config, store, engine, metrics, jobs, connected, shards)
-    deletion_queue = DeletionQueue(client, store)
-    starboard = Starboard(client, store, delivery, indexer, jobs.takedowns, buttons.star, deletion_queue.wake, clock)
-    winner_pings = WinnerPings(client, store, clock)
-    covered_sheets = CoveredSheets(client, store, renderer, clock)
-    votes = Votes(client, store, jobs, buttons.ballot, deletion_queue.wake, rounds.wake, winner_pings, clock)
-    poster = ChallengePoster(
-        client, store, buttons.challenge, buttons.challenge_result, deletion_queue.wake, winner_pings, clock
-    )
-    job_actions = JobActions(client, config, store, jobs, delivery, renderer, buttons.question)
-    challenges = Challenges(client, store, jobs, votes, poster, rounds.wake, clock)
-    _fill_rounds(rounds, votes, covered_sheets, challenges, starboard, embedder)
-    jobs.registry.subscribe(rounds.wake, JobState.DONE)
-    return Services(
-        config=config,
-        clock=clock,
-        engine=engine,
-        store=store,
-        jobs=jobs,
-        renderer=renderer,
-        buttons=buttons,
-        delivery=delivery,
-        moderation=moderation,
-        job_actions=job_actions,
-        entry_actions=EntryActions(client, store, jobs, delivery, job_actions),
-        deletions=Deletions(client, store, jobs, delivery, moderation),
-        history=HistoryActions(store, config.retention, clock),
-        privacy=Privacy(store, jobs, delivery, clock, embedder.purge),
-        deletion_queue=deletion_queue,
-        clip_ranker=clip_ranker,
-        batch_scorer=batch_scorer,
-        reporting=Reporting(client, store, jobs, moderation, delivery, renderer, buttons.report),
-        timelapses=timelapses,
-        attachments=attachments,
-        held_pictures=HeldPictures(store, attachments, clock),
-        thumbnails=Thumbnails(),
-        favorites=Favorites(store, config.retention, clock, rounds.wake),
-        starboard=starboard,
-        gallery=Gallery(store, indexer, visibility, message_check),
-        embedder=embedder,
-        finder=Finder(store, indexer, embedder, visibility, message_check, clock),
-        message_check=message_check,
-        indexer=indexer,
-        handlers=Handlers(),
-        gate=Gate(store, config.queue.costly_seconds, config.discord.owner_ids, clock),
-        votes=votes,
-        rounds=rounds,
-        insights=Insights(store, visibility),
-        styles=styles,
-        challenges=challenges,
-        defaults=defaults,
-        experiments=Experiments(defaults, styles),
-        films=Films(defaults),
-        picture_requests=PictureRequests(defaults),
-        access=access,
-        families=Families(store, access),
-        picture_words=PictureWords(store, engine),
-        look=partial(look, sources),
-    )
+class Services:
+    """What commands, buttons and menus may use. Connects the services to one another; starts nothing."""
 
+    def __init__(self, client: BotClient, buttons: Buttons) -> None:
+        config, store, engine, clock = client.config, client.store, client.engine, client.clock
+        self.config = config
+        self.store = store
+        self.engine = engine
+        self.clock = clock
+        self.buttons = buttons
+        self.handlers = Handlers()
+        self.gate = Gate(store, config.queue.costly_seconds, config.discord.owner_ids, clock)
+        self.rounds = Rounds(store, clock)
+        self.deletion_queue = DeletionQueue(client, store)
+        self.attachments = AttachmentReader(pixels=2 * config.limits.max_size**2)
+        self.thumbnails = Thumbnails()
+        self.timelapses = Timelapses(store, partial(has_room, config.folder, config.retention.free_megabytes))
+        self.clip_ranker = ClipRanker(engine)
+        self.batch_scorer = BatchScorer(self.clip_ranker, store)
+        self.renderer = MessageRenderer(
+            store, buttons.job, clock, wary=config.safety.enabled, graded=self.batch_scorer.graded
+        )
+        self.jobs = JobService(config, store, engine, clock=clock, ticks=time.monotonic)
+        registry = self.jobs.registry
+        registry.subscribe(self.batch_scorer.hear, JobState.RUNNING, JobState.DONE)
+        self.delivery = Delivery(client, config, self.jobs, store, self.renderer, clock, client.metrics.sent)
+        registry.subscribe(client.metrics.hear)
+        registry.subscribe(self.timelapses.hear)
+        registry.subscribe(self.rounds.wake, JobState.DONE)
+        self._add_community(client)
+        self._add_gallery(client)
+        self._add_actions(client)
 
-def _fill_rounds(
-    rounds: Rounds,
-    votes: Votes,
-    covered_sheets: CoveredSheets,
-    challenges: Challenges,
-    starboard: Starboard,
-    embedder: PictureEmbedder,
-) -> None:
-    rounds.add("votes", votes.work, CHECK_SECONDS)
-    rounds.add("sheets of votes", covered_sheets.work)
-    rounds.add("challenges", challenges.work)
-    rounds.add("starboard", starboard.work, CHECK_SECONDS)
-    rounds.add("search index", partial(embedder.index, rounds.wake))
-    if embedder.enabled:
-        rounds.add("vectors", embedder.embed)
+    def _add_community(self, client: BotClient) -> None:
+        store, jobs, rounds, clock = self.store, self.jobs, self.rounds, self.clock
+        shown, erase = self.buttons, self.deletion_queue.wake
+        self.styles = Styles(store, clock)
+        self.defaults = Defaults(store, self.styles, self.config.limits)
+        self.experiments = Experiments(self.defaults, self.styles)
+        self.films = Films(self.defaults)
+        self.picture_requests = PictureRequests(self.defaults)
+        self.held_pictures = HeldPictures(store, self.attachments, clock)
+        self.picture_words = PictureWords(store, self.engine)
+        self.access = ResultAccess(store)
+        self.families = Families(store, self.access)
+        pings = WinnerPings(client, store, clock)
+        self.votes = Votes(client, store, jobs, shown.ballot, erase, rounds.wake, pings, clock)
+        poster = ChallengePoster(client, store, shown.challenge, shown.challenge_result, erase, pings, clock)
+        self.challenges = Challenges(client, store, jobs, self.votes, poster, rounds.wake, clock)
+        rounds.add("votes", self.votes.work, CHECK_SECONDS)
+        rounds.add("sheets of votes", CoveredSheets(client, store, self.renderer, clock).work)
+        rounds.add("challenges", self.challenges.work)
 
+    def _add_gallery(self, client: BotClient) -> None:
+        store, jobs, rounds, clock = self.store, self.jobs, self.rounds, self.clock
+        self.message_check = MessageCheck(client, jobs.takedowns)
+        visibility = Visibility(client, store)
+        self.indexer = PictureIndexer(store, partial(is_restricted_id, client))
+        self.embedder = PictureEmbedder(
+            store, self.engine, self.indexer, self.config.search.perceptor, jobs.registry.queued
+        )
+        self.finder = Finder(store, self.indexer, self.embedder, visibility, self.message_check, clock)
+        self.gallery = Gallery(store, self.indexer, visibility, self.message_check)
+        self.insights = Insights(store, visibility)
+        self.favorites = Favorites(store, self.config.retention, clock, rounds.wake)
+        star, erase = self.buttons.star, self.deletion_queue.wake
+        self.starboard = Starboard(client, store, self.delivery, self.indexer, jobs.takedowns, star, erase, clock)
+        rounds.add("starboard", self.starboard.work, CHECK_SECONDS)
+        rounds.add("search index", partial(self.embedder.index, rounds.wake))
+        if self.embedder.enabled:
+            rounds.add("vectors", self.embedder.embed)
 
-def _sources(
-    config: Config,
-    store: Store,
-    engine: Engine,
-    metrics: Metrics,
-    jobs: JobService,
-    connected: Callable[[], bool],
-    shards: Callable[[], Shards],
-) -> Sources:
-    return Sources(
-        store=store,
-        engine=engine,
-        metrics=metrics,
-        ready=lambda: jobs.ready,
-        connected=connected,
-        shards=shards,
-        waiting=lambda: len(jobs.registry.waiting()),
-        running=lambda: len(jobs.registry.running()),
-        free_megabytes=config.retention.free_megabytes,
-    )
+    def _add_actions(self, client: BotClient) -> None:
+        config, store, jobs, delivery, renderer = self.config, self.store, self.jobs, self.delivery, self.renderer
+        question, report = self.buttons.question, self.buttons.report
+        self.moderation = Moderation(store, jobs, self.clock, config.discord.owner_ids)
+        self.reporting = Reporting(client, store, jobs, self.moderation, delivery, renderer, report)
+        self.job_actions = JobActions(client, config, store, jobs, delivery, renderer, question)
+        self.entry_actions = EntryActions(client, store, jobs, delivery, self.job_actions)
+        self.deletions = Deletions(client, store, jobs, delivery, self.moderation)
+        self.history = HistoryActions(store, config.retention, self.clock)
+        self.privacy = Privacy(store, jobs, delivery, self.clock, self.embedder.purge)

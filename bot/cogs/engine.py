@@ -15,7 +15,7 @@ class EngineCog(BotCog):
     @everywhere
     async def engine(self, interaction: AnyInteraction) -> None:
         host = interaction.user.id in self.services.config.discord.owner_ids
-        embed = engine_embed(await self.services.look(), host)
+        embed = engine_embed(await self.bot.look(), host)
         await InteractionResponder.of(interaction, private=True).send_private("", embed)
 
 

@@ -1,4 +1,4 @@
 """What a host runs: doctor, backup, restore, metrics, health endpoint, command sync.
 
-Imports config and storage. The metrics read the running bot through a `Sources` value.
+Imports config and storage. The metrics read the running bot through a `Status` value.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -89,48 +89,45 @@ class Status:
         return self.ready.unavailable.get("engine", "") if self.ready else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where `look` reads a `Status`."""
+async def look(
+    store: Store,
+    engine: Engine,
+    metrics: Metrics,
+    shards: Shards,
+    *,
+    connected: bool,
+    ready: Ready | None,
+    waiting: int,
+    running: int,
+    free_megabytes: int,
+) -> Status:
+    """Read the rest. A database that does not answer is reported, not raised.
 
-    store: Store
-    engine: Engine
-    metrics: Metrics
-    ready: Callable[[], Ready | None]
-    connected: Callable[[], bool]
-    shards: Callable[[], Shards]
-    waiting: Callable[[], int]
-    running: Callable[[], int]
-    free_megabytes: int
-    """Free disk space below which no new jobs are accepted."""
-
-
-async def look(sources: Sources) -> Status:
-    """Read everything. A database that does not answer is reported, not raised."""
-    store, owed, kept = sources.store, 0, 0
+    *free_megabytes*: free disk space below which no new jobs are accepted.
+    """
+    owed, kept = 0, 0
     try:
         owed, kept = len(await store.deliveries.pending()), await store.used_bytes()
         database = True
     except StoreError:
         database = False
-    shards = sources.shards()
     return Status(
-        metrics=sources.metrics,
-        ready=sources.ready(),
-        pulse=sources.engine.pulse,
-        connected=sources.connected(),
+        metrics=metrics,
+        ready=ready,
+        pulse=engine.pulse,
+        connected=connected,
         shards=shards.live,
         latencies=shards.latencies,
         servers=shards.servers,
         database=database,
         unwritable=store.database.trouble,
-        has_room=has_room(store.folder, sources.free_megabytes),
-        waiting=sources.waiting(),
-        running=sources.running(),
+        has_room=has_room(store.folder, free_megabytes),
+        waiting=waiting,
+        running=running,
         owed=owed,
         kept_bytes=kept,
         free_bytes=shutil.disk_usage(store.folder).free,
-        memory={"bot": resident_bytes(), **_engine_memory(sources.engine.ready)},
+        memory={"bot": resident_bytes(), **_engine_memory(engine.ready)},
     )
 
 

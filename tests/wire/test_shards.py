@@ -29,7 +29,7 @@ async def world(authority: Authority, tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def look(world: World) -> Status:
-    return await world.bot.services.look()  # type: ignore[no-any-return]
+    return await world.bot.look()  # type: ignore[no-any-return]
 
 
 def home(world: World) -> int:
