@@ -1,4 +1,4 @@
-"""Retries: store operations with backoff until they succeed, and long-lived tasks that restart after an exception.
+"""Asynchronous work: retried with backoff, restarted after an exception, or done in a thread because it blocks.
 
 Failpoints are named points at which a test kills the bot, to show that no crash loses a job or charges it twice. They
 follow each commit, and lie between a file and its row. They do nothing unless a handler is installed.
@@ -41,6 +41,16 @@ async def patiently(work: Callable[[*Ts], Awaitable[T]], *args: *Ts, tries: int 
             log.error("%s Trying again in %.1f s.", error, pause_after(made))
             await asyncio.sleep(pause_after(made))
     raise AssertionError("count() has no end")
+
+
+def in_thread(work: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Decorate a function that blocks: callers await it while it runs in a thread."""
+
+    @functools.wraps(work)
+    async def run(*args: P.args, **named: P.kwargs) -> T:
+        return await asyncio.to_thread(work, *args, **named)
+
+    return run
 
 
 def repeated(handler: Callable[P, Awaitable[None]]) -> Callable[P, Coroutine[Any, Any, None]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from bot.community.styles.library import Styles, method_options, styled
 from bot.config.sections import LimitsSection
@@ -36,6 +36,7 @@ Values: TypeAlias = Preferences | ChannelDefaults | ServerRules
 
 
 NOTHING = PaintChoice()
+R = TypeVar("R")
 
 
 class DefaultsLevel(NamedTuple):
@@ -80,6 +81,15 @@ class Settled:
             settings=self.settings,
             **more,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared(Generic[R]):
+    """A request, the defaults that it contains, and sentences for the person."""
+
+    request: R
+    applied: tuple[Applied, ...]
+    notes: tuple[str, ...]
 
 
 class Defaults:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TypeAlias
 
-from bot.community.defaults import Defaults, Settled, Typed
+from bot.community.defaults import Defaults, Prepared, Settled, Typed
 from bot.community.styles.library import Styles
 from bot.errors import Refused
 from bot.interactions.context import Invocation
@@ -19,14 +20,7 @@ from bot.text import plain
 from engine.requests.prompts import parse_prompts, read_prompts
 from engine.requests.request import DreamRequest
 
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request, the defaults in it, and sentences for the person."""
-
-    request: DreamRequest | Comparison
-    applied: tuple[Applied, ...]
-    notes: tuple[str, ...]
+PreparedDream: TypeAlias = Prepared[DreamRequest | Comparison]
 
 
 class Experiments:
@@ -36,7 +30,7 @@ class Experiments:
 
     async def prepare(
         self, wanted: ParsedCommand, values: str, ways: Sequence[str], caller: Invocation, unavailable: Collection[str]
-    ) -> Prepared:
+    ) -> PreparedDream:
         """What was typed into `/compare`. Raises PromptError, InvalidRequest or Refused."""
         texts = [" ".join(text.split()) for text in ways]
         planned = plan_comparison(wanted.prompt, values, texts, seed=wanted.seed)
@@ -65,7 +59,7 @@ class Experiments:
         caller: Invocation,
         unavailable: Collection[str],
         build: Callable[[Settled], DreamRequest],
-    ) -> Prepared:
+    ) -> PreparedDream:
         """What was typed into `/dream`: one request, or a comparison if the prompt has lists in braces."""
         planned, made, settled = plan_dream(typed.prompt), list[Way](), list[Settled]()
         for one in planned:
@@ -103,7 +97,7 @@ class Experiments:
 
     async def _ways(
         self, wanted: ParsedCommand, texts: Sequence[str], caller: Invocation, unavailable: Collection[str]
-    ) -> Prepared:
+    ) -> PreparedDream:
         """Ways alone: one prompt and negative prompt for all of them."""
         typed = Typed(wanted.prompt, wanted.negative, "", PaintChoice(size=wanted.size))
         settled = await self._defaults.settle(typed, caller.user_id, caller.location, unavailable)

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from bot.community.defaults import Defaults, Settled, Typed
+from bot.community.defaults import Defaults, Prepared, Settled, Typed
 from bot.interactions.context import Invocation
 from bot.models.film import FilmKind, FilmRequest
-from bot.models.job import Applied
 from bot.text import plain
 from engine.film.plan import FilmSettings
 from engine.film.scenes import FilmScene
 from engine.images.timelapse import check_kind
 from engine.requests.prompts import format_prompts, parse_prompts, read_prompts
 from engine.requests.request import DreamRequest
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedFilm:
-    """A film, the defaults in it, and sentences for the person."""
-
-    request: FilmRequest
-    applied: tuple[Applied, ...]
-    notes: tuple[str, ...]
 
 
 class Films:
@@ -39,7 +29,7 @@ class Films:
         caller: Invocation,
         unavailable: Collection[str],
         build: Callable[[Settled], DreamRequest],
-    ) -> PlannedFilm:
+    ) -> Prepared[FilmRequest]:
         """The film of the scenes in `typed.prompt`; a style changes every scene. *build* makes the first request.
 
         Raises PromptError, InvalidRequest or Refused.
@@ -59,4 +49,4 @@ class Films:
         settings.film(first, styled)
         request = FilmRequest(first=first, scenes=styled, settings=settings, source=typed.prompt, fps=fps, file=file)
         read = [note for scene in scenes for note in read_prompts(format_prompts(scene.prompts)).notes]
-        return PlannedFilm(request, settled[0].applied, (*dict.fromkeys(map(plain, read)), *settled[0].notes))
+        return Prepared(request, settled[0].applied, (*dict.fromkeys(map(plain, read)), *settled[0].notes))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bot.community.defaults import Defaults, Typed
+from bot.community.defaults import Defaults, Prepared, Typed
 from bot.errors import Refused
 from bot.interactions.context import Invocation
-from bot.models.job import Applied
 from bot.models.style import NO_STYLE
 from bot.policy.server_rules import PaintChoice
 from bot.requests.parse import NAMES, REQUEST_KEYS, whole_number
@@ -31,15 +30,6 @@ class FormText:
     weight: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PictureRequest:
-    """A request, the defaults that it contains, and sentences about defaults that were skipped."""
-
-    request: DreamRequest
-    applied: tuple[Applied, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
 class PictureRequests:
     """One per bot. Methods raise PromptError, InvalidRequest or Refused; *unavailable*: what the engine lacks."""
 
@@ -48,18 +38,18 @@ class PictureRequests:
 
     async def from_start(
         self, form: FormText, sha256: str, caller: Invocation, unavailable: Collection[str]
-    ) -> PictureRequest:
+    ) -> Prepared[DreamRequest]:
         """Begin with a picture."""
         built, typed = await self._build(form, caller, unavailable, init_image=sha256)
         share, request = SIMILARITIES.get(form.similarity), built.request
         if share is None or "skip_steps" in typed or not hasattr(request.options, "skip_steps"):
             return built
         options = request.options.model_copy(update={"skip_steps": round(request.options.steps * share)})
-        return PictureRequest(request.model_copy(update={"options": options}), built.applied, built.notes)
+        return replace(built, request=request.model_copy(update={"options": options}))
 
     async def towards(
         self, form: FormText, pictures: Sequence[Prompt], caller: Invocation, unavailable: Collection[str]
-    ) -> PictureRequest:
+    ) -> Prepared[DreamRequest]:
         """Paint the words, if any, towards pictures."""
         built, _ = await self._build(form, caller, unavailable, pictures=pictures)
         return built
@@ -72,7 +62,7 @@ class PictureRequests:
         *,
         init_image: str = "",
         pictures: Sequence[Prompt] = (),
-    ) -> tuple[PictureRequest, Mapping[str, str]]:
+    ) -> tuple[Prepared[DreamRequest], Mapping[str, str]]:
         typed = parse_settings(form.settings)
         numbers = {key: whole_number(key, typed[key]) for key in ("seed", "count") if key in typed}
         settled = await self._defaults.settle(
@@ -88,7 +78,7 @@ class PictureRequests:
             unavailable,
         )
         request = settled.request(init_image=init_image, pictures=pictures, **numbers)
-        return PictureRequest(request, settled.applied, settled.notes), typed
+        return Prepared(request, settled.applied, settled.notes), typed
 
 
 def weight_of(text: str) -> float:

@@ -11,9 +11,8 @@ from bot.embeds.job import COLOURS
 from bot.models.job import JobState
 from bot.models.vote import Candidate, Vote
 from bot.pictures.contact_sheet import lettered_sheet
-from bot.pictures.uploads import ImageUpload
+from bot.pictures.uploads import ImageUpload, fitted
 from bot.text import bar, count, listed, mention, plain, relative, shorten
-from engine.images.pictures import fit_to_bytes
 
 TITLE, LABEL, LABEL_BY = 300, 50, 34
 """Most characters in the message, the last beside an author; 25 labels fit into an embed if all are escaped."""
@@ -39,8 +38,7 @@ def vote_sheet(vote: Vote, thumbnails: Sequence[bytes | None], limit: int) -> Im
         captions = [f"{vote.counts.get(one.place, 0)} · {one.label}" for one in vote.candidates]
         framed = [place for place, one in enumerate(vote.candidates) if one in winners]
         png = lettered_sheet(thumbnails, letters, captions, framed)
-    data, extension, note = fit_to_bytes(png, limit)
-    return ImageUpload(f"vote-{vote.id}.{extension}", data, note)
+    return fitted(f"vote-{vote.id}", png, limit)
 
 
 def winner_news(vote: Vote) -> dict[int, WinnerNews]:

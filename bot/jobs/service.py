@@ -32,7 +32,7 @@ from bot.policy.quota import Quota
 from bot.retry import supervise
 from bot.scheduling.throughput import PastJob, Workload
 from bot.storage import Store
-from bot.storage.database import unbroken
+from bot.storage.database import unbroken, uninterrupted
 from engine.client.local import Engine
 from engine.protocol.messages import RESTARTS, Ready
 
@@ -151,6 +151,7 @@ class JobService:
             if not task.cancelled():
                 task.result()
 
+    @uninterrupted
     async def submit(self, submission: Submission) -> JobRow:
         """Accept a request in one transaction; durable when this returns.
 
@@ -158,34 +159,40 @@ class JobService:
         Unconfirmed, Lapsed), ModelUnavailable, EngineUnusable, PictureGone or InvalidRequest.
         """
         self._check_open()
-        return await unbroken(self._submit(submission))
+        job = await self.admission.take(submission, self._engine_loop.ready)
+        self.registry.add(job)
+        self._engine_loop.wake()
+        return job
 
     async def check(self, submission: Submission) -> None:
         """Raise what `submit` would raise now, as far as it is known without the attachments; writes nothing."""
         self._check_open()
         await self.admission.check(submission, self._engine_loop.ready)
 
+    @uninterrupted
     async def pick(self, batch: JobRow, index: int, submission: Submission) -> JobRow:
         """Copy one picture of a job into a finished job without cost; durable when this returns.
 
         Raises Refused (server rules, repeated press, full disk) or PictureGone.
         """
         self._check_open()
-        return await unbroken(self.admission.pick(batch, index, submission))
+        return await self.admission.pick(batch, index, submission)
 
     def hold(self, reasons: Mapping[int, str]) -> None:
         """Start no job of these servers (server → reason) until the next call without them."""
         self.registry.hold(reasons)
         self._engine_loop.wake()
 
+    @uninterrupted
     async def cancel(self, job_id: str, by: int, moderator: bool = False, reason: str = "") -> JobRow:
         """End a queued or running job and refund its reservation.
 
         Raises NotAllowed (*by* is neither the owner nor a *moderator*) or NothingToCancel.
         """
         job = await self._touchable(job_id, by, moderator, "cancel")
-        return await unbroken(self._cancel(job, by, reason))
+        return await self._cancel(job, by, reason)
 
+    @uninterrupted
     async def discard(self, job_id: str, by: int, moderator: bool = False, server_id: int | None = None) -> JobRow:
         """Cancel the job if it is unfinished, close its outbox rows and schedule its messages for deletion.
 
@@ -193,7 +200,10 @@ class JobService:
         Raises NotAllowed or NothingToCancel (unknown job).
         """
         job = await self._touchable(job_id, by, moderator, "delete")
-        return await unbroken(self._discard(job, by, server_id))
+        with contextlib.suppress(NothingToCancel):
+            job = await self._cancel(job, by)
+        await self.takedowns.discard(job, by, server_id)
+        return job
 
     async def abandon(self, *, guild_id: int | None = None, channel_id: int | None = None) -> int:
         """Fail the waiting jobs of a server, or of a channel and its threads, at no cost; returns how many.
@@ -266,12 +276,6 @@ class JobService:
         self._store.database.require_intact()
         check_room(self._store.folder, self._config.retention.free_megabytes)
 
-    async def _submit(self, submission: Submission) -> JobRow:
-        job = await self.admission.take(submission, self._engine_loop.ready)
-        self.registry.add(job)
-        self._engine_loop.wake()
-        return job
-
     async def _touchable(self, job_id: str, by: int, moderator: bool, what: str) -> JobRow:
         job = await self.find(job_id)
         if job is None:
@@ -289,12 +293,6 @@ class JobService:
             await self._engine_loop.cancel(running)
         self._engine_loop.wake()
         return ended
-
-    async def _discard(self, job: JobRow, by: int, server_id: int | None) -> JobRow:
-        with contextlib.suppress(NothingToCancel):
-            job = await self._cancel(job, by)
-        await self.takedowns.discard(job, by, server_id)
-        return job
 
 
 def _rendered_by(job: JobRow) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from bot.models.job import JobRow, owner_of
 from bot.storage import Store
-from bot.storage.database import Session, unbroken
+from bot.storage.database import Session, uninterrupted
 
 
 class Takedowns:
@@ -29,25 +29,19 @@ class Takedowns:
         async with self._store.transaction() as session:
             await self._store.messages.forget_channel(session, channel_id)
 
+    @uninterrupted
     async def discard(self, job: JobRow, by: int, server_id: int | None) -> None:
         """Schedule all messages for deletion, by the owner or by a moderator of *server_id*."""
-        await unbroken(self._discard(job, by, server_id))
-
-    async def taken_down(
-        self, job: JobRow, channel_id: int, message_id: int, by: int, server_id: int | None, *, later: bool = False
-    ) -> bool:
-        """One message of a finished job is deleted, or scheduled for it (*later*); True if it was the last one."""
-        return await unbroken(self._taken_down(job, channel_id, message_id, by, server_id, later))
-
-    async def _discard(self, job: JobRow, by: int, server_id: int | None) -> None:
         async with self._store.transaction() as session:
             await self._store.messages.schedule_deletion(session, job.id)
             await self._hide(session, job)
             await self._record(session, job, by, server_id)
 
-    async def _taken_down(
-        self, job: JobRow, channel_id: int, message_id: int, by: int, server_id: int | None, later: bool
+    @uninterrupted
+    async def taken_down(
+        self, job: JobRow, channel_id: int, message_id: int, by: int, server_id: int | None, *, later: bool = False
     ) -> bool:
+        """One message of a finished job is deleted, or scheduled for it (*later*); True if it was the last one."""
         async with self._store.transaction() as session:
             await self._store.messages.forget(session, channel_id, message_id)
             if later:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -12,7 +11,7 @@ from bot.errors import PictureGone
 from bot.models.film import FilmRequest
 from bot.models.job import PictureRow
 from bot.pictures.uploads import ImageUpload
-from bot.retry import failpoint
+from bot.retry import failpoint, in_thread
 from engine.images.opening import megabytes, open_own
 from engine.images.pictures import snapshot
 from engine.images.timelapse import check_kind, film_within
@@ -22,30 +21,21 @@ PREVIEW = 512
 GONE = "The film has expired."
 
 
-async def film_upload(job_id: str, request: FilmRequest, frames: Sequence[PictureRow], limit: int) -> ImageUpload:
-    """The film of these *frames*, within *limit* bytes. Raises PictureGone, UnreadablePicture or InvalidRequest."""
-    paths = [frame.path for frame in frames if frame.path is not None]
-    if len(paths) < len(frames) or not paths:
-        raise PictureGone(GONE)
-    return await asyncio.to_thread(_film_upload, job_id, request, paths, limit)
-
-
-async def newest_frame(job_id: str, png: bytes) -> ImageUpload:
+@in_thread
+def newest_frame(job_id: str, png: bytes) -> ImageUpload:
     """The preview of a film."""
-    return await asyncio.to_thread(_newest_frame, job_id, png)
-
-
-def _newest_frame(job_id: str, png: bytes) -> ImageUpload:
     image = open_own(png)
     return ImageUpload(f"{job_id}.webp", snapshot(image, side=min(max(image.size), PREVIEW)))
 
 
-def _film_upload(job_id: str, request: FilmRequest, paths: Sequence[Path], limit: int) -> ImageUpload:
-    def frames() -> Iterator[Image.Image]:
-        return map(_opened, paths)
-
+@in_thread
+def film_upload(job_id: str, request: FilmRequest, frames: Sequence[PictureRow], limit: int) -> ImageUpload:
+    """The film of these *frames*, within *limit* bytes. Raises PictureGone, UnreadablePicture or InvalidRequest."""
+    paths = [frame.path for frame in frames if frame.path is not None]
+    if len(paths) < len(frames) or not paths:
+        raise PictureGone(GONE)
     check_kind(request.file)
-    data, (width, height) = film_within(frames, request.file, request.fps, limit)
+    data, (width, height) = film_within(lambda: map(_opened, paths), request.file, request.fps, limit)
     first = request.first
     note = f"The film was reduced to {width}×{height}, because {megabytes(limit)} is the limit here."
     return ImageUpload(f"{job_id}{request.file}", data, note if width < first.width // 2 * 2 else "")

@@ -5,13 +5,13 @@ A mask with transparency is read by its alpha channel alone: transparent parts a
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from dataclasses import dataclass
 
 from PIL import Image
 
 from bot.errors import Refused
+from bot.retry import in_thread
 from engine.images.decoder import CleanPicture
 from engine.images.opening import open_mask
 from engine.images.pictures import to_png
@@ -34,12 +34,9 @@ class Mask:
         return hashlib.sha256(self.png).hexdigest()
 
 
-async def make_mask(mask: CleanPicture, picture: CleanPicture) -> Mask:
-    """The mask for *picture*; *mask* was decoded with its alpha. Raises Refused for a mask that is all black."""
-    return await asyncio.to_thread(_mask, mask, picture)
-
-
-def _mask(sent: CleanPicture, picture: CleanPicture) -> Mask:
+@in_thread
+def make_mask(sent: CleanPicture, picture: CleanPicture) -> Mask:
+    """The mask for *picture*; *sent* was decoded with its alpha. Raises Refused for a mask that is all black."""
     mask, size = open_mask(sent.png).convert("L"), picture.size
     if mask.getbbox() is None:  # all zeros
         raise Refused("The mask is completely black. Make the areas to repaint white.")

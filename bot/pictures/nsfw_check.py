@@ -53,7 +53,7 @@ class NsfwCheck:
         """Best cosine of the probes minus that of the harmless sentences, −2 … 2. Raises DreamError."""
         if self._probes is None:
             self._probes = await self._read(self._section.probes), await self._read(self._section.harmless)
-        view = await asyncio.to_thread(clip_view, png)
+        view = await clip_view(png)
         seen = await self._engine.embed(images=[view], perceptor=self._section.perceptor)
         probes, harmless = (max(_cosine(seen.vectors[0], one) for one in vectors) for vectors in self._probes)
         return probes - harmless

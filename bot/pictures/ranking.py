@@ -23,6 +23,7 @@ import numpy as np
 from bot.errors import PictureGone, Refused, StoreError
 from bot.models.job import JobRow, PictureRow, Ranking, Update
 from bot.requests.derive import dream_of
+from bot.retry import in_thread
 from bot.storage import Store, files
 from engine.client.local import Engine
 from engine.errors import DreamError, EngineRestarting
@@ -74,7 +75,7 @@ class ClipRanker:
     async def _cosines(
         self, pictures: Sequence[PictureRow], prompts: Sequence[Prompt], name: str
     ) -> Mapping[int, float]:
-        parts = [prompt for prompt in last_phase(prompts) if _is_read(prompt, name)]
+        parts = [prompt for prompt in last_phase(prompts) if reads(name, prompt.text)]
         if not parts:
             raise Refused(f"{name}, the model that scores pictures, does not know any word of this prompt.")
         seen = [(picture.index, view) for picture in pictures if (view := await _view(picture))]
@@ -82,37 +83,40 @@ class ClipRanker:
             return {}
         try:
             async with asyncio.timeout(SECONDS):
-                words = await self._embed(name, texts=[part.text for part in parts])
-                views = await self._embed(name, images=[view for _, view in seen])
+                words = await embed(self._engine, name, texts=[part.text for part in parts])
+                views = await embed(self._engine, name, images=[view for _, view in seen])
         except TimeoutError as error:
             raise Refused("The engine is too busy to rank pictures right now. Try again later.") from error
         aim = np.array([part.weight for part in parts]) @ np.array(words.vectors)
         cosines = np.array(views.vectors) @ (aim / max(float(np.linalg.norm(aim)), 1e-12))
         return {index: float(cosine) for (index, _), cosine in zip(seen, cosines, strict=True)}
 
-    async def _embed(self, name: str, *, texts: Sequence[str] = (), images: Sequence[bytes] = ()) -> Embeddings:
-        """Embed; waits while the engine restarts."""
-        while True:
-            try:
-                return await self._engine.embed(texts=texts, images=images, perceptor=name)
-            except EngineRestarting:
-                await asyncio.sleep(PAUSE)
+
+async def embed(
+    engine: Engine, perceptor: str, *, texts: Sequence[str] = (), images: Sequence[bytes] = (), pulls: bool = False
+) -> Embeddings:
+    """The engine's vectors by that CLIP; waits while the engine restarts."""
+    while True:
+        try:
+            return await engine.embed(texts=texts, images=images, perceptor=perceptor, pulls=pulls)
+        except EngineRestarting:
+            await asyncio.sleep(PAUSE)
 
 
-def _is_read(prompt: Prompt, perceptor: str) -> bool:
-    if not perceptor.startswith(SMALL):
-        return bool(prompt.text)
-    return says_something(prompt.text)
+def reads(perceptor: str, text: str) -> bool:
+    """Whether that CLIP knows a word of *text*."""
+    return says_something(text) if perceptor.startswith(SMALL) else bool(text)
 
 
 async def _view(picture: PictureRow) -> bytes | None:
     """The picture at the size that the perceptor sees; None if its file is gone."""
     png = await files.read(picture.path) if picture.path else None
-    return await asyncio.to_thread(clip_view, png) if png else None
+    return await clip_view(png) if png else None
 
 
+@in_thread
 def clip_view(png: bytes) -> bytes:
-    """*png* with at most `SIDE` pixels a side. Blocks."""
+    """*png* with at most `SIDE` pixels a side."""
     image = open_own(png)
     return to_png(within(image, SIDE) if max(image.size) > SIDE else image)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from PIL import Image
 
 from bot.pictures.contact_sheet import crossed, lettered_sheet, ranked_sheet, sheet_so_far, side_by_side
 from bot.pictures.ranking import PictureOrder
+from bot.retry import in_thread
 from engine.images.opening import open_own
 from engine.images.pictures import fit_to_bytes, grid, snapshot, to_png
 
@@ -30,86 +30,74 @@ class ImageUpload:
     note: str = ""
 
 
-async def result_upload(job_id: str, pngs: Sequence[bytes], limit: int) -> ImageUpload:
-    """The picture of a finished job, or a grid of its pictures, within *limit* bytes. Needs at least one."""
-    return await asyncio.to_thread(_result_upload, job_id, pngs, limit)
-
-
-def _result_upload(job_id: str, pngs: Sequence[bytes], limit: int) -> ImageUpload:
-    png = pngs[0] if len(pngs) == 1 else to_png(grid([open_own(png) for png in pngs]))
+def fitted(name: str, png: bytes, limit: int) -> ImageUpload:
+    """A PNG within *limit* bytes; *name* lacks the extension. Blocks."""
     data, extension, note = fit_to_bytes(png, limit)
-    return ImageUpload(f"{job_id}.{extension}", data, note)
+    return ImageUpload(f"{name}.{extension}", data, note)
 
 
-async def without_record(upload: ImageUpload) -> ImageUpload:
+@in_thread
+def result_upload(job_id: str, pngs: Sequence[bytes], limit: int) -> ImageUpload:
+    """The picture of a finished job, or a grid of its pictures, within *limit* bytes. Needs at least one."""
+    return fitted(job_id, pngs[0] if len(pngs) == 1 else to_png(grid([open_own(png) for png in pngs])), limit)
+
+
+@in_thread
+def without_record(upload: ImageUpload) -> ImageUpload:
     """The same picture without the record of how it was made, which a PNG of the engine holds."""
     if not upload.name.endswith(".png"):
         return upload
-    return replace(upload, data=await asyncio.to_thread(lambda: to_png(open_own(upload.data))))
+    return replace(upload, data=to_png(open_own(upload.data)))
 
 
-async def separate_uploads(job_id: str, pngs: Mapping[int, bytes], limit: int) -> tuple[ImageUpload, ...]:
+@in_thread
+def separate_uploads(job_id: str, pngs: Mapping[int, bytes], limit: int) -> tuple[ImageUpload, ...]:
     """Every picture as a file, by index; all together within *limit* bytes."""
-    return await asyncio.to_thread(_separate_uploads, job_id, pngs, limit // max(len(pngs), 1))
+    return tuple(fitted(f"{job_id}-{index + 1}", png, limit // len(pngs)) for index, png in pngs.items())
 
 
-def _separate_uploads(job_id: str, pngs: Mapping[int, bytes], limit: int) -> tuple[ImageUpload, ...]:
-    uploads = []
-    for index, png in pngs.items():
-        data, extension, note = fit_to_bytes(png, limit)
-        uploads.append(ImageUpload(f"{job_id}-{index + 1}.{extension}", data, note))
-    return tuple(uploads)
-
-
-async def batch_upload(job_id: str, thumbnails: Mapping[int, bytes], order: PictureOrder, limit: int) -> ImageUpload:
+@in_thread
+def batch_upload(job_id: str, thumbnails: Mapping[int, bytes], order: PictureOrder, limit: int) -> ImageUpload:
     """The contact sheet of a finished batch in *order*, within *limit* bytes."""
     indices = [picture.index for picture in order.pictures]
-    png = await asyncio.to_thread(ranked_sheet, thumbnails, indices, judged=order.judged)
-    data, extension, note = await asyncio.to_thread(fit_to_bytes, png, limit)
-    return ImageUpload(f"{job_id}.{extension}", data, note)
+    return fitted(job_id, ranked_sheet(thumbnails, indices, judged=order.judged), limit)
 
 
-async def batch_so_far(job_id: str, thumbnails: Mapping[int, bytes], pictures: int) -> ImageUpload | None:
+@in_thread
+def batch_so_far(job_id: str, thumbnails: Mapping[int, bytes], pictures: int) -> ImageUpload | None:
     """The contact sheet of a running batch of *pictures* pictures; None before the first."""
     if not thumbnails:
         return None
-    return ImageUpload(f"{job_id}.webp", await asyncio.to_thread(sheet_so_far, thumbnails, pictures))
+    return ImageUpload(f"{job_id}.webp", sheet_so_far(thumbnails, pictures))
 
 
-async def comparison_upload(
+@in_thread
+def comparison_upload(
     job_id: str, thumbnails: Mapping[int, bytes], captions: Sequence[str], grid: Grid | None, limit: int
 ) -> ImageUpload | None:
     """The pictures of a comparison with captions, or in a *grid* with labels; None before the first."""
     if not thumbnails:
         return None
-    if grid:
-        png = await asyncio.to_thread(crossed, thumbnails, *grid)
-    else:
-        png = await asyncio.to_thread(side_by_side, thumbnails, captions)
-    data, extension, note = await asyncio.to_thread(fit_to_bytes, png, limit)
-    return ImageUpload(f"{job_id}.{extension}", data, note)
+    return fitted(job_id, crossed(thumbnails, *grid) if grid else side_by_side(thumbnails, captions), limit)
 
 
-async def blind_upload(job_id: str, cells: Sequence[bytes | None], letters: Sequence[str], limit: int) -> ImageUpload:
+@in_thread
+def blind_upload(job_id: str, cells: Sequence[bytes | None], letters: Sequence[str], limit: int) -> ImageUpload:
     """The pictures of an open vote with their letters and without labels, within *limit* bytes."""
-    png = await asyncio.to_thread(lettered_sheet, cells, letters)
-    data, extension, note = await asyncio.to_thread(fit_to_bytes, png, limit)
-    return ImageUpload(f"{job_id}.{extension}", data, note)
+    return fitted(job_id, lettered_sheet(cells, letters), limit)
 
 
-async def thumbnail(name: str, png: bytes) -> ImageUpload:
+@in_thread
+def thumbnail(name: str, png: bytes) -> ImageUpload:
     """A thumbnail for an embed."""
-    return await asyncio.to_thread(lambda: ImageUpload(f"{name}.webp", snapshot(open_own(png), side=THUMBNAIL_SIDE)))
+    return ImageUpload(f"{name}.webp", snapshot(open_own(png), side=THUMBNAIL_SIDE))
 
 
-async def snapshot_upload(job_id: str, snapshots: Mapping[int, bytes], pictures: int) -> ImageUpload | None:
+@in_thread
+def snapshot_upload(job_id: str, snapshots: Mapping[int, bytes], pictures: int) -> ImageUpload | None:
     """The newest previews: one picture, or a grid with dark cells for those not begun; None without any."""
     if not snapshots:
         return None
-    return await asyncio.to_thread(_snapshot_upload, job_id, snapshots, pictures)
-
-
-def _snapshot_upload(job_id: str, snapshots: Mapping[int, bytes], pictures: int) -> ImageUpload:
     if pictures == 1:
         data = next(iter(snapshots.values()))
         with Image.open(io.BytesIO(data)) as image:

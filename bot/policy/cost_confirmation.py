@@ -16,7 +16,7 @@ from bot.policy.limits import worth_asking
 from bot.policy.quota import Quota
 from bot.storage import Store
 from bot.storage.confirmations import VALID_SECONDS, Confirmation
-from bot.storage.database import unbroken
+from bot.storage.database import uninterrupted
 from bot.text import duration, number, units
 from engine.requests.request import UpscaleRequest
 
@@ -41,6 +41,7 @@ class CostConfirmation:
         if request.cost <= left and worth_asking(request.cost, left, self._config.quota):
             raise Unconfirmed(left)
 
+    @uninterrupted
     async def ask(self, request: JobRequest, origin: Origin, images: Mapping[str, bytes] = NO_PICTURES) -> Confirmation:
         """Store a question about *request*, with its attached *images* (SHA-256 → bytes)."""
         question = Confirmation(
@@ -53,7 +54,11 @@ class CostConfirmation:
             self._clock(),
             applied=origin.applied,
         )
-        await unbroken(self._remember(question, images))
+        async with self._store.transaction() as session:
+            await self._store.confirmations.ask(session, question)
+            for sha256 in request.images:
+                await self._store.attachments.hold(session, question.id, sha256, images.get(sha256), question.asked_at)
+        await self._store.attachments.drop_unneeded()
         return question
 
     async def question(self, question_id: str, user_id: int) -> Confirmation:
@@ -73,13 +78,6 @@ class CostConfirmation:
         async with self._store.transaction() as session:
             if not await self._store.confirmations.answer(session, question.id, question.owner, "no"):
                 raise Lapsed(ANSWERED)
-        await self._store.attachments.drop_unneeded()
-
-    async def _remember(self, question: Confirmation, images: Mapping[str, bytes]) -> None:
-        async with self._store.transaction() as session:
-            await self._store.confirmations.ask(session, question)
-            for sha256 in question.request.images:
-                await self._store.attachments.hold(session, question.id, sha256, images.get(sha256), question.asked_at)
         await self._store.attachments.drop_unneeded()
 
 

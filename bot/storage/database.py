@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, closing
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import aiosqlite
 
@@ -69,6 +70,7 @@ class DatabaseFile:
 
 
 T = TypeVar("T")
+P = ParamSpec("P")
 BUSY_SECONDS = 5.0
 _PRAGMAS = """
 PRAGMA journal_mode = WAL;
@@ -271,6 +273,16 @@ async def unbroken(work: Awaitable[T]) -> T:
     if interrupted is not None:
         raise interrupted from (None if task.cancelled() else task.exception())
     return task.result()
+
+
+def uninterrupted(work: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Decorate a function that runs to its end even if its caller is cancelled: see `unbroken`."""
+
+    @functools.wraps(work)
+    async def run(*args: P.args, **named: P.kwargs) -> T:
+        return await unbroken(work(*args, **named))
+
+    return run
 
 
 class _in_words:  # noqa: N801 - reads as a word: with _in_words():

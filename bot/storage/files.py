@@ -5,7 +5,6 @@ Files and folders are created for this user only (0600 and 0700), whatever the u
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 from collections.abc import Iterator
@@ -14,29 +13,10 @@ from pathlib import Path
 from typing import IO
 
 from bot.errors import StoreError
+from bot.retry import in_thread
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 _TEMPORARY = ".tmp"
-
-
-async def write_durably(path: Path, data: bytes) -> None:
-    """Replace *path* by *data*; on disk when this returns. Raises StoreError."""
-    await asyncio.to_thread(_write, path, data)
-
-
-async def read(path: Path) -> bytes | None:
-    """The file's bytes, or None if it does not exist. Raises StoreError."""
-    return await asyncio.to_thread(_read, path)
-
-
-async def remove(*paths: Path) -> None:
-    """Delete the files that exist. Raises StoreError at the first that cannot be deleted."""
-    await asyncio.to_thread(_remove, paths)
-
-
-async def sweep_temporaries(folder: Path) -> None:
-    """Delete the half-written files that a crash left anywhere under *folder*. Raises StoreError."""
-    await asyncio.to_thread(_sweep, folder)
 
 
 @contextmanager
@@ -92,7 +72,9 @@ def sync_tree(folder: Path, *, deep: bool = True) -> None:
     sync_folder(folder)
 
 
-def _write(path: Path, data: bytes) -> None:
+@in_thread
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace *path* by *data*; on disk when this returns. Raises StoreError."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
     try:
         with disk_errors(path, "written"):
@@ -109,7 +91,9 @@ def _write(path: Path, data: bytes) -> None:
         raise
 
 
-def _read(path: Path) -> bytes | None:
+@in_thread
+def read(path: Path) -> bytes | None:
+    """The file's bytes, or None if it does not exist. Raises StoreError."""
     with disk_errors(path, "read"):
         try:
             return path.read_bytes()
@@ -117,13 +101,17 @@ def _read(path: Path) -> bytes | None:
             return None
 
 
-def _remove(paths: tuple[Path, ...]) -> None:
+@in_thread
+def remove(*paths: Path) -> None:
+    """Delete the files that exist. Raises StoreError at the first that cannot be deleted."""
     for path in paths:
         with disk_errors(path, "deleted"):
             path.unlink(missing_ok=True)
 
 
-def _sweep(folder: Path) -> None:
+@in_thread
+def sweep_temporaries(folder: Path) -> None:
+    """Delete the half-written files that a crash left anywhere under *folder*. Raises StoreError."""
     with disk_errors(folder, "read"):
         for left in folder.rglob(f".*{_TEMPORARY}"):
             with suppress(OSError):

@@ -9,7 +9,8 @@ import discord
 from discord import app_commands
 
 from bot.actions.create import picture_of
-from bot.community.picture_requests import FormText, PictureRequest, weight_of
+from bot.community.defaults import Prepared
+from bot.community.picture_requests import FormText, weight_of
 from bot.errors import PictureGone, Refused
 from bot.interactions.commands import NEGATIVE, SIZE, More, Seed, Words, everywhere
 from bot.interactions.context import Invocation
@@ -17,6 +18,7 @@ from bot.interactions.responder import AnyInteraction, begin
 from bot.pictures.attachments import check_attachment
 from bot.services import BotClient, BotCog
 from engine.requests.prompts import Prompt
+from engine.requests.request import DreamRequest
 
 MOST = 4
 NOT_YET = "0" * 63
@@ -92,7 +94,7 @@ class BlendCog(BotCog):
 
     async def _built(
         self, form: FormText, hashes: Sequence[str], weights: Sequence[float], caller: Invocation
-    ) -> PictureRequest:
+    ) -> Prepared[DreamRequest]:
         pictures = [Prompt(image=sha256, weight=weight) for sha256, weight in zip(hashes, weights, strict=True)]
         return await self.services.picture_requests.towards(form, pictures, caller, self.services.jobs.unavailable)
 

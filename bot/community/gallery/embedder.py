@@ -19,7 +19,7 @@ from bot.errors import Refused
 from bot.models.film import FilmRequest
 from bot.models.gallery import IndexedPicture
 from bot.models.job import JobRow, PictureRow
-from bot.pictures.ranking import SMALL, clip_view
+from bot.pictures.ranking import clip_view, reads
 from bot.policy.server_rules import ANCESTORS, PromptLineage, meant_by, wanted_texts
 from bot.policy.word_filter import is_mature
 from bot.storage import Store, files
@@ -30,7 +30,6 @@ from engine.client.local import Engine
 from engine.errors import UnreadablePicture
 from engine.images.vector_file import Floats
 from engine.perceptors.judge_choice import choose_grader
-from engine.primer.vocabulary import says_something
 from engine.protocol.messages import Embeddings
 from engine.requests.request import DreamRequest
 
@@ -179,7 +178,7 @@ class PictureEmbedder:
 
     def can_read(self, words: str) -> bool:
         """Whether the perceptor knows a word of this text."""
-        return self.enabled and (not self._name.startswith(SMALL) or says_something(words))
+        return self.enabled and reads(self._name, words)
 
     async def of_text(self, text: str) -> tuple[str, Floats]:
         """(perceptor, unit vector [dim]) of a text. Raises DreamError or TimeoutError."""
@@ -188,7 +187,7 @@ class PictureEmbedder:
 
     async def of_image(self, png: bytes) -> tuple[str, Floats]:
         """(perceptor, unit vector [dim]) of a picture. Raises DreamError or TimeoutError."""
-        view = await asyncio.to_thread(clip_view, png)
+        view = await clip_view(png)
         async with asyncio.timeout(SECONDS):
             return await self._adopted(await self._engine.embed(images=[view], perceptor=self._name))
 
@@ -242,7 +241,7 @@ class PictureEmbedder:
         png = await files.read(picture.path) if picture.path else None
         try:
             if png is not None:
-                return picture, await asyncio.to_thread(clip_view, png)
+                return picture, await clip_view(png)
         except UnreadablePicture as error:
             log.info("picture %d of job %s cannot be embedded: %s", picture.index, picture.job_id, error)
         await self._store.picture_index.embedded(picture.id, self._perceptor, None)

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.errors import Refused
-from bot.pictures.ranking import clip_view
+from bot.pictures.ranking import clip_view, embed
 from engine.client.local import Engine
-from engine.errors import EngineRestarting
 from engine.protocol.messages import Embeddings
 
 Vectors = NDArray[np.float32]
@@ -23,8 +22,6 @@ REMEMBERED = 20_000
 """Vectors of texts; 2 kB each for most CLIPs."""
 SECONDS = 90.0
 """Longest time for everything that one person asks about."""
-PAUSE = 0.25
-"""Seconds between two attempts while the engine restarts."""
 BUSY = "The engine is too busy to look at pictures right now. Try again later."
 
 
@@ -60,13 +57,13 @@ class ClipReader:
 
     async def picture(self, perceptor: str, png: bytes) -> Vectors:
         """[D], of length 1."""
-        view = await asyncio.to_thread(clip_view, png)
+        view = await clip_view(png)
         found = await self._embed(perceptor, images=[view])
         return np.array(found.vectors[0], np.float32)
 
     async def pulls(self, perceptor: str, png: bytes, texts: Sequence[str]) -> Pulls:
         """Cosines and pulls of up to 16 texts on a picture."""
-        view = await asyncio.to_thread(clip_view, png)
+        view = await clip_view(png)
         found = await self._embed(perceptor, texts=texts, images=[view], pulls=True)
         vectors = np.array(found.vectors, np.float32)
         cosines = vectors[:-1] @ vectors[-1]
@@ -77,10 +74,6 @@ class ClipReader:
     ) -> Embeddings:
         try:
             async with asyncio.timeout(SECONDS):
-                while True:
-                    try:
-                        return await self._engine.embed(texts=texts, images=images, perceptor=perceptor, pulls=pulls)
-                    except EngineRestarting:
-                        await asyncio.sleep(PAUSE)
+                return await embed(self._engine, perceptor, texts=texts, images=images, pulls=pulls)
         except TimeoutError as error:
             raise Refused(BUSY) from error

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bot.community.words.clip_reader import ClipReader
-from bot.community.words.word_lists import is_small
 from bot.errors import Refused
-from engine.primer.vocabulary import says_something
+from bot.pictures.ranking import reads
 from engine.requests.prompts import parse_prompts
 from engine.requests.request import DreamRequest
 
@@ -62,7 +61,7 @@ async def explain(
 
     Also raises as `ClipReader` does.
     """
-    read = [one for one in texts if not is_small(perceptor) or says_something(one[0])][:MOST_TEXTS]
+    read = [one for one in texts if reads(perceptor, one[0])][:MOST_TEXTS]
     unread = tuple(text for text, _ in texts if (text not in [known for known, _ in read]))
     if not read:
         raise Refused(f"{perceptor}, the model that looks at the picture, does not know any of these words.")

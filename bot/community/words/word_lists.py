@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from bot.community.styles.starters import FOR_LARGE_MODELS
+from bot.pictures.ranking import SMALL
 from engine.primer.vocabulary import KNOWN, PLURALS
 
-SMALL = "primer"
-"""Prefix of CLIPs that know the words of the primer's vocabulary only."""
 COLOURS = KNOWN["colours"]
 THINGS = tuple(name for topic in ("things", "shapes", "nature", "food", "travel", "activities", "objects")
                for name in KNOWN[topic])  # fmt: skip
@@ -25,14 +24,9 @@ _SINGULAR = ("ss", "us", "is")
 """Ends of words in s that name one thing."""
 
 
-def is_small(perceptor: str) -> bool:
-    """Whether the CLIP knows the primer's vocabulary only."""
-    return perceptor.startswith(SMALL)
-
-
 def styles_for(perceptor: str) -> tuple[str, ...]:
     """Patterns with a place for the subject."""
-    return STYLES if is_small(perceptor) else (*STYLES, *MODIFIERS)
+    return STYLES if perceptor.startswith(SMALL) else (*STYLES, *MODIFIERS)
 
 
 def with_article(words: str) -> str:

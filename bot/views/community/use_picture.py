@@ -12,11 +12,11 @@ from functools import partial
 import discord
 
 from bot.actions.create import picture_of
+from bot.community.defaults import Prepared
 from bot.community.picture_requests import (
     SIMILARITIES,
     USUAL_SIMILARITY,
     FormText,
-    PictureRequest,
     weight_of,
 )
 from bot.models.job import JobRow, Kind
@@ -104,7 +104,7 @@ async def _submit(
     )
 
 
-async def _built(press: Press, use: PictureUse, form: FormText, sha256: str) -> PictureRequest:
+async def _built(press: Press, use: PictureUse, form: FormText, sha256: str) -> Prepared[DreamRequest]:
     requests, unavailable = press.services.picture_requests, press.services.jobs.unavailable
     if not use.target:
         return await requests.from_start(form, sha256, press.caller, unavailable)

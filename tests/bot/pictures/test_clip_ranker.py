@@ -33,7 +33,7 @@ class Eye(FakeEngine):
         self.wait = 0.0
 
     async def embed(
-        self, *, texts: Sequence[str] = (), images: Sequence[bytes] = (), perceptor: str = ""
+        self, *, texts: Sequence[str] = (), images: Sequence[bytes] = (), perceptor: str = "", pulls: bool = False
     ) -> Embeddings:
         await asyncio.sleep(self.wait)
         if texts:
