@@ -35,21 +35,25 @@ def launch(config: Config, link: str | None) -> int:
 
 
 async def _run(config: Config, token: str, link: str | None) -> int:
-    """The cause of a failure is logged before anything is closed."""
+    """The cause of a failure is logged before anything is closed. Ctrl-C on Windows cancels this; it closes too."""
     stop = asyncio.create_task(_stopped())
     bot = DreamBot(config, connector=connector_from_file(link) if link else None)
     work = asyncio.create_task(_work(bot, token))
+    status = 0
     try:
         await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
         status = _report(work.exception()) if work.done() else 0
-        if not bot.opened:  # a login that hangs would go on until its own timeout
-            work.cancel()
-            await asyncio.wait((work,))
-        return max(status, await _close(bot))
     finally:
-        work.cancel()
-        stop.cancel()
-        await asyncio.gather(work, stop, return_exceptions=True)
+        try:
+            if not bot.opened:  # a login that hangs would go on until its own timeout
+                work.cancel()
+                await asyncio.wait((work,))
+            status = max(status, await _close(bot))
+        finally:
+            work.cancel()
+            stop.cancel()
+            await asyncio.gather(work, stop, return_exceptions=True)
+    return status
 
 
 async def _work(bot: DreamBot, token: str) -> None:

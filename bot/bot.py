@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any
 
 import aiohttp
 import discord
@@ -58,6 +59,25 @@ HANDLER_SECONDS = 10.0
 SETTLE_SECONDS = 2.0
 """Seconds in which final updates may reach Discord at shutdown; the others are sent after the next start."""
 
+SESSION_EVENTS = ("READY", "RESUMED")
+"""Events without which a shard is never live; an error in one of them ends the bot."""
+
+
+def _bearing(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
+    """discord.py's parser of *event*, whose errors are logged and counted, and concern this one event only.
+
+    discord.py lets them end the connections of all shards. When it calls a parser, the event is already counted for
+    RESUME; a parser changes nothing but the cache, and starts the handlers as tasks.
+    """
+
+    def bear(data: Any) -> None:
+        try:
+            parse(data)
+        except Exception:
+            log.exception("an event %s from Discord cannot be read; it is left out", event)
+
+    return bear
+
 
 class DreamBot(BotClient):
     """The bot: `async with DreamBot(config) as bot: await bot.start(token)`.
@@ -89,6 +109,8 @@ class DreamBot(BotClient):
         )
         self.config = config
         self.clock = clock
+        parsers = self._connection.parsers
+        parsers.update({name: _bearing(name, parse) for name, parse in parsers.items() if name not in SESSION_EVENTS})
         self.engine = engine or local_engine(config.engine, config.folder)
         self.opened = False
         """Whether `setup_hook` has succeeded."""

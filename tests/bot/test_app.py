@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,12 @@ from bot.config.settings import Config
 from bot.interactions.connector import Link
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.rest.faults import Fault
-from bot.playground.server.world.events import Event, Intent, fixed
 from bot.storage import DATABASE, Store
 from engine.client.supervisor import EngineProcess
 from tests.fork_server import FAKE, start_fake_or_real
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ends bots by signals")
+ZLIB_SUFFIX = b"\x00\x00\xff\xff"
 LATER = 30.0
 """Seconds; a bot that hangs fails the test."""
 
@@ -39,6 +40,7 @@ class Stage:
     folder: Path
     log: pytest.LogCaptureFixture
     config: Config
+    running: asyncio.Task[int] | None = None
 
     async def run(self, token: str = "") -> int:
         """Run the bot until it ends; its exit status."""
@@ -47,6 +49,11 @@ class Stage:
         self.log.clear()
         async with asyncio.timeout(LATER):
             return await bot.app._run(self.config, token or self.site.world.app.token, str(link))
+
+    def start(self) -> asyncio.Task[int]:
+        """Run the bot beside the test; what is left of it ends with the test."""
+        self.running = asyncio.create_task(self.run())
+        return self.running
 
     async def ready(self, running: asyncio.Task[int]) -> None:
         await self.logged("ready as", running)
@@ -77,7 +84,11 @@ async def stage(
     config = Config.model_validate({"data": {"folder": str(tmp_path / "data")}, "queue": {"drain_seconds": 0.1}})
     caplog.set_level(logging.INFO)
     async with LocalDiscord() as site:
-        yield Stage(site, tmp_path, caplog, config)
+        stage = Stage(site, tmp_path, caplog, config)
+        yield stage
+        if stage.running is not None:
+            stage.running.cancel()
+            await asyncio.wait((stage.running,))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +109,7 @@ async def test_a_close_code_that_ends_a_bot_ends_it(stage: Stage, code: int, sta
 
     stage.site.gateway.refuse_identify = 0
     frozen = gc.get_freeze_count()
-    running = asyncio.create_task(stage.run())
+    running = stage.start()
     await stage.ready(running)
     assert gc.get_freeze_count() > frozen + 500  # objects of the start-up
     await stage.site.gateway.close_with(code)
@@ -113,25 +124,41 @@ async def test_two_shards_that_are_refused_do_not_keep_the_bot_alive(stage: Stag
     assert 78 == await stage.run()
 
 
-async def test_an_exception_in_the_parser_of_an_event_ends_the_bot(
+async def test_an_exception_in_the_parser_of_a_session_event_ends_the_bot(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = asyncio.create_task(stage.run())
-    await stage.ready(running)
-    [guild] = stage.site.world.guilds.values()
-    broken = Event("CHANNEL_UPDATE", fixed({"type": 0, "guild_id": str(guild.id)}), guild.id, intent=Intent.GUILDS)
-    stage.site.hub.publish(broken)
-    assert 1 == await running
-    assert ["The bot ends because of an unexpected error."] == stage.causes
-    assert "KeyError" in stage.log.text
-    await stage.everything_is_closed()
-
     def broken_parser(self: object, data: object) -> None:
         raise KeyError("permissions")
 
     monkeypatch.setattr(discord.state.AutoShardedConnectionState, "parse_ready", broken_parser)
     assert 1 == await stage.run()
     assert ["The bot ends because of an unexpected error."] == stage.causes
+    assert "KeyError" in stage.log.text
+    await stage.everything_is_closed()
+
+
+@pytest.mark.parametrize("frame", [b"\x00" * 40 + ZLIB_SUFFIX, zlib.compress(b"{") + ZLIB_SUFFIX], ids=["noise", "cut"])
+async def test_a_stream_that_cannot_be_read_ends_the_bot(stage: Stage, frame: bytes) -> None:
+    """Everything after it is lost, so the process must begin anew."""
+    running = stage.start()
+    await stage.ready(running)
+    [connection] = stage.site.gateway._connections
+    await connection._socket.send_bytes(frame)
+
+    assert 1 == await running
+    assert ["The bot ends because of an unexpected error."] == stage.causes
+    await stage.everything_is_closed()
+
+
+async def test_a_cancelled_run_closes_everything(stage: Stage) -> None:
+    """As Ctrl-C does on Windows."""
+    running = stage.start()
+    await stage.ready(running)
+
+    running.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
     await stage.everything_is_closed()
 
 
@@ -162,7 +189,7 @@ async def test_a_database_that_cannot_be_opened_ends_the_start_with_one_sentence
 
 async def test_a_signal_ends_a_login_that_hangs(stage: Stage) -> None:
     stage.site.faults.slow("GET /users/@me", 600.0)
-    running = asyncio.create_task(stage.run())
+    running = stage.start()
     await stage.logged("logging in", running)
 
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,43 @@
+"""Events that discord.py cannot read: each is logged and left out, and the bot goes on for everybody."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.playground.server.world.events import Event, fixed
+from bot.playground.server.world.json_types import Json
+from tests.wire.looks import dreamt
+from tests.wire.people import Person
+from tests.wire.world import World
+
+BROKEN: dict[str, list[Json]] = {
+    "INTERACTION_CREATE": [
+        {},
+        {"id": "1", "type": 2, "token": "t", "application_id": "1", "version": 1, "data": {"id": "1"}},
+        {"id": "no number", "type": 3, "token": "t", "application_id": "1", "version": 1},
+    ],
+    "CHANNEL_UPDATE": [{"type": 0, "guild_id": "GUILD"}, {"type": "x"}],
+    "CHANNEL_DELETE": [{"type": 0}],
+    "THREAD_CREATE": [{"guild_id": "GUILD"}],
+    "GUILD_CREATE": [{"id": "77", "channels": [{}]}],
+    "GUILD_UPDATE": [{"id": None}],
+    "GUILD_ROLE_UPDATE": [{"guild_id": "GUILD", "role": {}}],
+    "MESSAGE_REACTION_ADD": [{"emoji": {}}, {"user_id": "1", "channel_id": "2", "message_id": [], "emoji": None}],
+    "MESSAGE_DELETE": [{}],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_an_event_that_cannot_be_read_concerns_nothing_else(world: World, max_: Person, name: str) -> None:
+    [guild] = world.site.world.guilds.values()
+    world.allow(rf"an event {name} from Discord cannot be read", rf"^{name}: ")  # the schemas object too
+    identified = world.site.gateway.identifies.remaining
+    errors = world.bot.metrics.errors.labels("bot.bot")._value.get()
+
+    for data in BROKEN[name]:
+        told = {key: str(guild.id) if value == "GUILD" else value for key, value in data.items()}
+        world.site.hub.publish(Event(name, fixed(told), only_for=world.site.world.app.id))
+    await dreamt(max_, "a fox")
+
+    assert len(BROKEN[name]) == world.bot.metrics.errors.labels("bot.bot")._value.get() - errors
+    assert identified == world.site.gateway.identifies.remaining
