@@ -60,7 +60,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A mapping from names to tensors, and the keys that lead to it inside the file."""
+    """A mapping from names to tensors, and the keys that lead to it inside the file. Empty: tensors without names."""
 
     path: tuple[str, ...]
     tensors: Mapping[str, Stored]

@@ -240,7 +240,10 @@ def read_legacy(file: BinaryIO) -> dict[str, object]:
 
 
 def find_groups(root: object) -> Iterator[dict[str, Any]]:
-    """Every mapping from names to tensors, at any depth, with the path to it. Raises Refused beyond the limits."""
+    """Every mapping from names to tensors, at any depth, with the path to it; a list of tensors as an empty mapping.
+
+    Raises UnsafePickle beyond the limits.
+    """
     seen: set[int] = set()
     waiting: list[tuple[tuple[str, ...], Any]] = [((), root)]
     total = 0
@@ -254,7 +257,8 @@ def find_groups(root: object) -> Iterator[dict[str, Any]]:
         total += len(tensors)
         if total > MAX_TENSORS or any(len(name) > MAX_NAME for name in tensors):
             raise UnsafePickle(f"holds more than {MAX_TENSORS:,} tensors, or names of more than {MAX_NAME} letters")
-        if tensors:
+        nameless = not isinstance(value, Mapping) and any(isinstance(item, Tensor) for _, item in items)
+        if tensors or nameless:
             yield {"path": path, "tensors": tensors}
         inner = [(name, i) for name, i in items if isinstance(i, (Mapping, list, tuple)) and not isinstance(i, Tensor)]
         waiting += [((*path, str(name)[:80]), item) for name, item in reversed(inner)]

@@ -43,10 +43,20 @@ def read_index(opened: HashedFile) -> tuple[Group, ...]:
             raise WeightsError(
                 f"“{opened.path.name}” is a program (TorchScript), and no checkpoint of this kind is one."
             )
-    groups = tuple(group for group in groups if group.tensors)
-    if not groups:
+    named = tuple(group for group in groups if group.tensors)
+    lists = [SelectedTensors(group.path, "", {}) for group in groups if not group.tensors]
+    if not named and lists:
+        where = f" ({lists[0]})" if lists[0].path else ""
+        raise WeightsError(
+            f"“{opened.path.name}” holds tensors without names{where}, as torch_ema saves averages. "
+            "Copy them into the net (ema.copy_to) and save its state_dict()."
+        )
+    if not named:
         raise WeightsError(f"“{opened.path.name}” holds no tensors with names.")
-    return groups
+    for choice in lists:
+        if choice.is_averaged:
+            log.warning("%s: %s have no names and are left out", opened.name, choice)
+    return named
 
 
 def read_fitting(

@@ -197,3 +197,17 @@ def test_a_whole_module_is_refused_with_what_to_save_instead(tmp_path: Path) -> 
 
     with pytest.raises(WeightsError, match=r"“__main__\.MyNet”.*state_dict\(\) alone"):
         fitting(tmp_path, content)
+
+
+def test_averages_without_names_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As torch_ema saves them; the states of random generators are lists of tensors too."""
+    averages = {"decay": 0.99, "shadow_params": list(MOVED.values()), "collected_params": None}
+    with pytest.raises(WeightsError, match=r"without names .*“shadow_params”.*ema\.copy_to"):
+        fitting(tmp_path, saved(averages))
+
+    tensors, _ = fitting(tmp_path, saved({"model": NET, "ema": averages, "rng": [torch.zeros(8, dtype=torch.uint8)]}))
+
+    assert torch.equal(NET["first.weight"], tensors["first.weight"])
+    assert ["net: the averaged weights under “ema.shadow_params” have no names and are left out"] == [
+        record.getMessage() for record in caplog.records if record.levelname == "WARNING"
+    ]
