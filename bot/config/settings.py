@@ -139,6 +139,8 @@ def _token(text: str) -> str:
 
 
 def _check_folder(folder: str) -> None:
+    if re.search(r"\$\{?[A-Za-z_]|%[A-Za-z_]+%", folder):
+        raise ConfigError(f"The data folder “{folder}” holds a variable, which is not replaced here. Write it out.")
     try:
         Path(folder).expanduser()
     except RuntimeError as error:

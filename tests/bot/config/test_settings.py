@@ -81,6 +81,14 @@ def test_what_no_header_can_hold_is_no_token(written: str) -> None:
     assert written not in str(caught.value)
 
 
+@pytest.mark.parametrize("folder", ["$HOME/dreams", "${HOME}/dreams", "%APPDATA%/dreams"])
+def test_a_variable_in_the_data_folder_is_said(written, folder: str) -> None:  # type: ignore[no-untyped-def]
+    """A folder of that name would be made beside the one that was meant."""
+    for path, environ in ((written(f'[data]\nfolder = "{folder}"'), {}), (None, {"DREAMBOT_DATA": folder})):
+        with pytest.raises(ConfigError, match="holds a variable"):
+            load_config(path, environ)
+
+
 def test_a_home_folder_that_does_not_exist_is_said() -> None:
     with pytest.raises(ConfigError, match="no such home folder"):
         load_config(None, {"DREAMBOT_DATA": "~nobody-of-this-name/x"})
