@@ -15,6 +15,7 @@ from bot.config.logging import setup_logging
 from bot.config.messages import render_example
 from bot.config.settings import TOKEN_VARIABLE, Config, load_config
 from bot.errors import EXIT_FAILED, EXIT_UNUSABLE, ConfigError
+from engine.environment import provide_home
 from engine.errors import DreamError
 from engine.weights.store.trained_models import share_custom_models
 
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     130: Ctrl-C.
     """
     options = _parser().parse_args(arguments)
+    provide_home()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what the terminal's encoding lacks becomes “?”

@@ -21,7 +21,9 @@ def dream() -> None:
 def _run(*, is_dream: bool) -> None:
     try:
         from engine.cli.main import commands, main
+        from engine.environment import provide_home
 
+        provide_home()
         if is_dream and len(sys.argv) > 1 and sys.argv[1] not in {*commands(), "--help"}:
             sys.argv.insert(1, "dream")
         main()

@@ -74,6 +74,14 @@ class MemoryRules:
         return self.idle_minutes * 60
 
 
+def provide_home() -> None:
+    """Set HOME to / where neither HOME nor the list of users has a home folder, as Docker does."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = os.sep
+
+
 def child_environment(
     environ: Mapping[str, str],
     *,

@@ -85,6 +85,7 @@ CIRCLES: set[str] = set()
 
 BOT_MAY_USE = {
     "engine.client",
+    "engine.environment",
     "engine.errors",
     "engine.film.camera",
     "engine.film.plan",

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import stat
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -267,3 +268,22 @@ async def test_children_of_the_bot_do_not_inherit_the_token(tmp_path: Path) -> N
 
     assert environments
     assert not any(secret.encode() in environment for environment in environments)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no list of users")
+@pytest.mark.parametrize(
+    ("program", "arguments", "words"), [("bot", ["health"], "set [monitor] port"), ("engine", ["profiles"], "disco")]
+)
+def test_a_user_without_a_home_folder_gets_words(
+    tmp_path: Path, program: str, arguments: list[str], words: str
+) -> None:
+    """As in a container that runs as a number without an entry in /etc/passwd."""
+    code = (
+        "import pwd, sys\npwd.getpwuid = {}.__getitem__\n"
+        f"sys.argv = {[program, *arguments]}\nfrom {program}.__main__ import main\nsys.exit(main())"
+    )
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("HOME", "XDG_", "DREAMBOT_"))}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+    assert words in done.stdout
+    assert "Traceback" not in done.stderr
