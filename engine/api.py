@@ -26,7 +26,7 @@ from engine.errors import InvalidRequest
 from engine.film.plan import Film, FilmSettings
 from engine.guidance.clip_score import Judge
 from engine.images.icons.spec import PREFIX
-from engine.images.opening import open_own, stored_size
+from engine.images.opening import open_own, read_file, stored_size
 from engine.images.pictures import to_png
 from engine.protocol.messages import Picture, Progress, Request
 from engine.protocol.replay_record import ReplayPlan, check_model, read_record, read_replay_plan, replay_request
@@ -314,10 +314,7 @@ def _encoded(image: ImageLike) -> bytes:
         return to_png(image)
     if isinstance(image, bytes):
         return image
-    try:
-        return Path(image).read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"“{image}” cannot be read: {error.strerror or error}.") from error
+    return read_file(Path(image))
 
 
 def _as_text(value: object) -> str:

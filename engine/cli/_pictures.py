@@ -9,9 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from engine.cli.console import read_file
 from engine.errors import DreamError, InvalidRequest
-from engine.images.opening import open_reduced
+from engine.images.opening import open_reduced, read_file
 from engine.perceptors.judge_choice import choose_grader, guides_of
 from engine.protocol.replay_record import read_record, replay_request
 from engine.requests.request import DreamRequest

@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import signal
-import stat
 import sys
 import threading
 import time
@@ -24,7 +23,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from engine.environment import THREADS
 from engine.errors import DreamError, InvalidRequest, PromptError
-from engine.images.opening import OWN_BYTES, megabytes
 from engine.protocol.messages import Progress as Step
 
 WRONG = 1
@@ -165,30 +163,6 @@ class Bar:
         done = progress.step >= progress.steps
         doing = "Finishing" if done else "Painting"
         self._bar.update(self._task, description=doing, completed=progress.step, total=progress.steps)
-
-
-def read_file(path: Path) -> bytes:
-    """The bytes of a picture's file, or of a pipe of the shell. Raises InvalidRequest for other pipes and for devices.
-
-    A pipe without a writer would be waited for, and a device may have no end.
-    """
-    try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            kind = os.fstat(file.fileno()).st_mode
-            if stat.S_ISFIFO(kind) and str(path).startswith("/dev/"):  # <(command), or standard input
-                os.set_blocking(file.fileno(), True)
-            elif not stat.S_ISREG(kind):
-                raise InvalidRequest(f"{path} cannot be read: it is a device or a pipe.")
-            data = file.read(OWN_BYTES + 1)
-    except OSError as error:
-        raise InvalidRequest(f"{path} cannot be read: {error.strerror or error}.") from error
-    if len(data) > OWN_BYTES:
-        raise InvalidRequest(f"{path} has more than {megabytes(OWN_BYTES)}, which is the limit.")
-    return data
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def is_folder(path: Path) -> bool:

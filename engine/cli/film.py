@@ -20,14 +20,13 @@ from engine.cli.console import (
     check_writable,
     print_note,
     printable,
-    read_file,
     write_file,
 )
 from engine.cli.dream import SET
 from engine.errors import InvalidRequest
 from engine.film.camera import EDGES
 from engine.film.plan import Film, FilmSettings, frame_path, paint_film
-from engine.images.opening import open_own
+from engine.images.opening import open_own, read_file
 from engine.images.timelapse import FILM_FPS, MOST_FPS, check_kind, film_of
 from engine.protocol.replay_record import read_record, replay_request
 from engine.requests.icons import draw_icons

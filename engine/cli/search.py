@@ -21,12 +21,11 @@ from engine.cli.console import (
     echo_json,
     print_note,
     printable,
-    read_file,
     write_file,
 )
 from engine.errors import DreamError, InvalidRequest, UnreadablePicture
 from engine.images.index import Album, Found, IndexedImage
-from engine.images.opening import NAMES, OWN_BYTES, open_reduced
+from engine.images.opening import NAMES, OWN_BYTES, open_reduced, read_file
 from engine.images.pictures import contact_sheet, to_png, within
 from engine.perceptors.judge_choice import choose_grader
 from engine.requests.prompts import Prompt, parse_prompts

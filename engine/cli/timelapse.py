@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from engine.cli._dream.order import unused
-from engine.cli.console import check_writable, printable, read_file, write_file
+from engine.cli.console import check_writable, printable, write_file
 from engine.errors import InvalidRequest
-from engine.images.opening import open_reduced
+from engine.images.opening import open_reduced, read_file
 from engine.images.timelapse import LARGEST_SIDE, animate, check_kind
 
 STEP = re.compile(r"(?P<name>.+)-(?P<index>\d+)-step-(?P<step>\d+)\.webp")

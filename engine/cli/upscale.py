@@ -22,10 +22,9 @@ from engine.cli.console import (
     check_writable,
     is_folder,
     print_note,
-    read_file,
 )
 from engine.errors import DreamError, InvalidRequest
-from engine.images.opening import NAMES, SUFFIXES_READ, open_own, stored_size
+from engine.images.opening import NAMES, SUFFIXES_READ, open_own, read_file, stored_size
 from engine.images.pictures import SUFFIXES
 from engine.requests.request import AUTO, LEARNED, SHIPPED, USUAL_SCALE, UpscaleRequest
 from engine.requests.upscaling import BLEND, MILDER, SCALES_SAID

@@ -9,14 +9,17 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import os
+import stat
 import struct
 import sys
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from PIL import Image, ImageChops, ImageCms, PngImagePlugin, UnidentifiedImageError
 
-from engine.errors import UnreadablePicture
+from engine.errors import InvalidRequest, UnreadablePicture
 
 FORMATS = {
     "PNG": "PNG",
@@ -82,6 +85,30 @@ def sniff(data: bytes) -> str:
         brands = {data[8:12], *(data[start : start + 4] for start in range(16, 64, 4))}
         return "AVIF" if brands & _AVIF else "HEIF" if brands & _HEIF else ""
     return next((name for magic, name in _MAGIC.items() if data.startswith(magic)), "")
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a picture's file, or of a pipe of the shell. Raises InvalidRequest for other pipes and for devices.
+
+    A pipe without a writer would be waited for, and a device may have no end.
+    """
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            kind = os.fstat(file.fileno()).st_mode
+            if stat.S_ISFIFO(kind) and str(path).startswith("/dev/"):  # <(command), or standard input
+                os.set_blocking(file.fileno(), True)
+            elif not stat.S_ISREG(kind):
+                raise InvalidRequest(f"{path} cannot be read: it is a device or a pipe.")
+            data = file.read(OWN_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InvalidRequest(f"{path} cannot be read: {getattr(error, 'strerror', '') or error}.") from error
+    if len(data) > OWN_BYTES:
+        raise InvalidRequest(f"{path} has more than {megabytes(OWN_BYTES)}, which is the limit.")
+    return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def open_own(data: bytes, *, alpha: bool = False) -> Image.Image:

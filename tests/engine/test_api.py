@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,3 +121,16 @@ def test_the_examples_run(example: Path, tmp_path: Path, monkeypatch: pytest.Mon
     (saved,) = tmp_path.glob("*.png")
     with Image.open(saved) as image:
         assert min(image.size) >= 192
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no named pipes")
+def test_a_pipe_that_nobody_writes_is_not_waited_for(studio: Studio, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+
+    with pytest.raises(InvalidRequest, match="cannot be read: it is a device or a pipe"):
+        studio.dream("an owl", init=tmp_path / "pipe.png", **QUICK)
+
+
+def test_a_name_that_no_file_can_have_is_refused(studio: Studio) -> None:
+    with pytest.raises(InvalidRequest, match="cannot be read"):
+        studio.upscale("owl\0.png")

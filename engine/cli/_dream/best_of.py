@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from engine.cli._dream.order import DreamOrder
 from engine.cli._dream.run import DreamResult
 from engine.cli._pictures import SEEN
-from engine.cli.console import Bar, read_file, write_file
+from engine.cli.console import Bar, write_file
 from engine.errors import InvalidRequest
-from engine.images.opening import open_own, open_reduced
+from engine.images.opening import open_own, open_reduced, read_file
 from engine.images.pictures import contact_sheet, to_png, within
 from engine.perceptors.judge_choice import choose_grader, guides_of
 from engine.requests.request import DreamRequest, UpscaleRequest

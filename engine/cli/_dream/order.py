@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.cli.console import check_writable, is_folder, read_file, reserve
+from engine.cli.console import check_writable, is_folder, reserve
 from engine.errors import DreamError, InvalidRequest
-from engine.images.opening import open_own
+from engine.images.opening import open_own, read_file
 from engine.images.pictures import pixels_sha256
 from engine.protocol.messages import Request
 from engine.protocol.replay_record import ReplayPlan, read_record, recorded_request

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli._dream.order import begun_seed
-from engine.cli.console import is_folder, read_file
+from engine.cli.console import is_folder
 from engine.errors import InvalidRequest
 from engine.images.decoder import ANIMATED
 from engine.images.icons.spec import PREFIX
-from engine.images.opening import open_mask, upright_size
+from engine.images.opening import open_mask, read_file, upright_size
 from engine.protocol.replay_record import ReplayPlan, check_model, read_record, read_replay_plan, replay_request
 from engine.requests.icons import draw_icons
 from engine.requests.request import DreamRequest, build_request, check_aims, parse_settings

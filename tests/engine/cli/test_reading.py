@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli import console
 from engine.cli._dream.order import unused
-from engine.cli.console import read_file, speaking, write_file
+from engine.cli.console import speaking, write_file
 from engine.errors import InvalidRequest
+from engine.images import opening
+from engine.images.opening import read_file
 from tests.engine.shell import Shell
 
 ROOT = Path(__file__).parents[3]
@@ -33,7 +34,7 @@ def test_a_device_without_an_end_is_not_read() -> None:
 
 
 def test_a_file_over_the_limit_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "OWN_BYTES", 1000)
+    monkeypatch.setattr(opening, "OWN_BYTES", 1000)
     (tmp_path / "a.png").write_bytes(bytes(1001))
 
     with pytest.raises(InvalidRequest, match=r"has more than 1 kB"):
