@@ -60,6 +60,8 @@ _UPRIGHT = {
 }
 """EXIF orientation → what turns the image upright."""
 _ORIENTATION = 0x0112
+_PNG_DEPTH = 24
+"""The byte of a PNG that holds its bits per channel."""
 _BROKEN = (
     OSError,  # truncated data, unknown formats
     SyntaxError,  # Pillow's error for a broken PNG
@@ -69,6 +71,8 @@ _BROKEN = (
     TypeError,
     EOFError,
     MemoryError,
+    RuntimeError,  # AVIF
+    AssertionError,  # a PNG without its palette
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
@@ -173,6 +177,8 @@ def decoding(data: bytes, max_bytes: int, max_pixels: int) -> Iterator[Image.Ima
     try:
         with Image.open(io.BytesIO(data), formats=(name,)) as image:
             check_size(image.width, image.height, max_pixels)
+            if name == "PNG" and image.mode != "P" and "transparency" in image.info:
+                image.info["transparency"] = _transparent(image.info["transparency"], data[_PNG_DEPTH])
             yield image
     except UnidentifiedImageError as error:
         raise UnreadablePicture(
@@ -182,6 +188,14 @@ def decoding(data: bytes, max_bytes: int, max_pixels: int) -> Iterator[Image.Ima
         raise UnreadablePicture(f"The picture is over {max_pixels / 1e6:.0f} megapixels.") from error
     except _BROKEN as error:
         raise UnreadablePicture("The picture is broken or incomplete: it cannot be decoded.") from error
+
+
+def _transparent(value: object, depth: int) -> object:
+    """The transparent grey or colour of a PNG of *depth* bits as 8 bits; Pillow scales the pixels, but not this."""
+    if isinstance(value, tuple):
+        return tuple(level >> 8 for level in value) if depth == 16 else value
+    scale = {2: 85.0, 4: 17.0, 16: 1 / 257}.get(depth, 1.0)
+    return int(value * scale + 0.5) if isinstance(value, int) else value
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
