@@ -10,9 +10,9 @@ from torch import Tensor
 
 from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
-from engine.loaders.meta_init import NoInit
-from engine.nets.biggan import Biggan
-from engine.nets.biggan_flags import BigganFlags, read_biggan_flags
+from engine.loaders.meta_init import blueprint
+from engine.nets.biggan import Biggan, build_biggan
+from engine.nets.biggan_flags import BigganFlags
 from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors, Tensors
 from engine.weights.formats.tensors import fit, read_fitting
@@ -57,18 +57,12 @@ def read_biggan(entry: Entry, folder: Folder, device: torch.device) -> BigganNet
 
 def fill_biggan(opened: HashedFile, flags: Mapping[str, object]) -> tuple[Biggan, SelectedTensors]:
     """The net of *flags* with the tensors of the file, and which those were. Raises WeightsError."""
-    net = biggan_blueprint(flags)
+    net = blueprint(build_biggan, flags)
     raw, choice = read_fitting(opened, net, _without_norms)
     tensors = folded(raw, opened.path.name)
     _check_variances(tensors, opened.path.name)
     fit(net, tensors)
     return net, choice
-
-
-def biggan_blueprint(flags: Mapping[str, object]) -> Biggan:
-    """The net on the meta device: names, shapes and dtypes, no numbers."""
-    with torch.device("meta"), NoInit():
-        return Biggan(read_biggan_flags(flags))
 
 
 def folded(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,17 +15,16 @@ from engine.diffusion.schedules import RespacedSchedule, alphas_cumprod, continu
 from engine.errors import ModelUnavailable
 from engine.loaders.adapters import adapt, load_adapters
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
-from engine.loaders.meta_init import blueprint, v_blueprint
+from engine.loaders.meta_init import fill
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.adm_flags import AdmFlags
 from engine.nets.kernels import freeze
 from engine.nets.primer.composer import Composer, build_composer
 from engine.nets.v_diffusion.flags import VDiffusionFlags
-from engine.nets.v_diffusion.net import VDiffusionNet
+from engine.nets.v_diffusion.net import VDiffusionNet, build_v_diffusion
 from engine.requests.options.clip_views import WeightedAdapter
 from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors
-from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
 from engine.weights.store.hashed_file import HashedFile
 
@@ -94,21 +92,21 @@ def load_diffusion_net(
     at the beginning of an image, whose weights must not change.
     """
     present = net_key(model, adapters)
-    if model in FILES:
-        read, expected = partial(read_diffusion_net, FILES[model]), 0
-    else:
-        read, expected = partial(load_diffusion, model), net_bytes(model, runtime.dtype)
 
     def load() -> DiffusionNet:
         if key not in ("", present):
             raise ModelUnavailable("Its weights were replaced while this picture was painted; paint it again.")
-        found = read(runtime.device, torch.float32 if adapters else runtime.dtype)
+        device, dtype = runtime.device, torch.float32 if adapters else runtime.dtype
+        if model in FILES:
+            found = read_diffusion_net(FILES[model], device, dtype)
+        else:
+            found = read_diffusion(find_entry(model), weights_folder(), device, dtype)
         if adapters:
             found = _adapted(found, model, adapters, runtime.dtype)
         runtime.compiler.take(found.net)
         return found
 
-    return runtime.net(key or present, load, expected=expected)
+    return runtime.net(key or present, load, 0 if model in FILES else net_bytes(model, runtime.dtype))
 
 
 def _adapted(found: DiffusionNet, model: str, adapters: Sequence[WeightedAdapter], dtype: torch.dtype) -> DiffusionNet:
@@ -148,46 +146,27 @@ def _with_composer(
     return DiffusionNet(net, sha256, composer.eval().requires_grad_(False), sketches.sha256)
 
 
-def load_diffusion(name: str, device: torch.device, dtype: torch.dtype) -> DiffusionNet:
-    """The net of that name from the weights folder; see `read_diffusion`."""
-    return read_diffusion(find_entry(name), weights_folder(), device, dtype)
-
-
 def read_diffusion(entry: Entry, folder: Folder, device: torch.device, dtype: torch.dtype) -> DiffusionNet:
     """The frozen net, its torso in *dtype*. Raises ModelUnavailable (file missing) or WeightsError (wrong file).
 
     The net is built without memory and filled with the file's tensors, so loading takes little more than their size. A
     net trained from the small model sees sketches, and gets the package's composer.
     """
-    net: UNetModel | VDiffusionNet
-    if entry.kind not in FILLED_BY:
+    if entry.kind not in BUILDERS:
         raise ModelUnavailable(f"“{entry.name}” is no diffusion model but a checkpoint of the kind {entry.kind.value}.")
     with folder.open(entry) as opened:
-        net, _ = FILLED_BY[entry.kind](opened, entry.flags)
+        net, _ = fill(opened, BUILDERS[entry.kind], entry.flags)
     return _with_composer(net, opened.sha256, device, dtype)
 
 
 def fill_diffusion(opened: HashedFile, flags: Mapping[str, object]) -> tuple[UNetModel, SelectedTensors]:
     """The net of *flags* with the tensors of the file, and which those were. Raises WeightsError."""
-    net = blueprint(flags)
-    tensors, choice = read_fitting(opened, net)
-    fit(net, tensors)
-    return net, choice
+    return fill(opened, build_adm, flags)
 
 
-def fill_v_diffusion(
-    opened: HashedFile, flags: Mapping[str, object]
-) -> tuple[UNetModel | VDiffusionNet, SelectedTensors]:
-    """The same for a v-diffusion net."""
-    net = v_blueprint(flags)
-    tensors, choice = read_fitting(opened, net)
-    fit(net, tensors)
-    return net, choice
-
-
-FILLED_BY: Mapping[Kind, Callable[..., tuple[UNetModel | VDiffusionNet, SelectedTensors]]] = {
-    Kind.DIFFUSION: fill_diffusion,
-    Kind.V_DIFFUSION: fill_v_diffusion,
+BUILDERS: Mapping[Kind, Callable[[Mapping[str, object]], UNetModel | VDiffusionNet]] = {
+    Kind.DIFFUSION: build_adm,
+    Kind.V_DIFFUSION: build_v_diffusion,
 }
 
 

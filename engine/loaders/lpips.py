@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 
 from engine.catalogue.registry import find_entry
-from engine.loaders.meta_init import NoInit
+from engine.loaders.meta_init import fill
 from engine.nets.vgg_lpips import Lpips, LpipsHeads, VggStages
 from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors
-from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import weights_folder
 from engine.weights.store.hashed_file import HashedFile
 
@@ -31,26 +30,7 @@ def load_lpips(runtime: NetProvider) -> Lpips:
 
 def fill_vgg(opened: HashedFile) -> tuple[VggStages, SelectedTensors]:
     """The stages with the tensors of the file; the classifier behind them is left out. Raises WeightsError."""
-    with torch.device("meta"), NoInit():
-        net = VggStages()
-    tensors, choice = read_fitting(opened, net, without="classifier")
-    fit(net, tensors)
-    return net, choice
-
-
-def fill_heads(opened: HashedFile) -> tuple[LpipsHeads, SelectedTensors]:
-    """The heads with the tensors of the file. Raises WeightsError."""
-    with torch.device("meta"), NoInit():
-        net = LpipsHeads()
-    tensors, choice = read_fitting(opened, net)
-    fit(net, tensors)
-    return net, choice
-
-
-def lpips_blueprint() -> Lpips:
-    """The net on the meta device."""
-    with torch.device("meta"), NoInit():
-        return Lpips(VggStages(), LpipsHeads())
+    return fill(opened, VggStages, without="classifier")
 
 
 def _read(device: torch.device) -> Lpips:
@@ -59,6 +39,6 @@ def _read(device: torch.device) -> Lpips:
         vgg, _ = fill_vgg(opened)
         sha256 = opened.sha256
     with folder.open(find_entry(HEADS)) as opened:
-        heads, _ = fill_heads(opened)
+        heads, _ = fill(opened, LpipsHeads)
         sha256 = f"{sha256}+{opened.sha256}"
     return Lpips(vgg, heads, sha256).eval().requires_grad_(False).to(device)

@@ -1,15 +1,19 @@
-"""Networks on the meta device: built without memory or initial values, to be filled with a file's tensors."""
+"""Networks on the meta device: built without memory or initial values, then filled with a file's tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from engine.nets.adm import UNetModel, build_adm
-from engine.nets.v_diffusion.net import VDiffusionNet, build_v_diffusion
+from engine.weights.formats.state_dict import SelectedTensors
+from engine.weights.formats.tensors import fit, read_fitting
+from engine.weights.store.hashed_file import HashedFile
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class NoInit(TorchFunctionMode):
@@ -31,13 +35,15 @@ class NoInit(TorchFunctionMode):
         return func(*args, **given)
 
 
-def blueprint(flags: Mapping[str, object]) -> UNetModel:
-    """The ADM network of these flags on the meta device: names, shapes and dtypes, no numbers."""
+def blueprint(build: Callable[..., M], *args: object) -> M:
+    """What *build* returns for *args*, on the meta device: names, shapes and dtypes, no numbers."""
     with torch.device("meta"), NoInit():
-        return build_adm(flags)
+        return build(*args)
 
 
-def v_blueprint(flags: Mapping[str, object]) -> VDiffusionNet:
-    """The same of a v-diffusion network."""
-    with torch.device("meta"), NoInit():
-        return build_v_diffusion(flags)
+def fill(opened: HashedFile, build: Callable[..., M], *args: object, without: str = "") -> tuple[M, SelectedTensors]:
+    """The `blueprint` with the tensors of the file, and which those were; see `read_fitting`. Raises WeightsError."""
+    net = blueprint(build, *args)
+    tensors, choice = read_fitting(opened, net, without=without)
+    fit(net, tensors)
+    return net, choice

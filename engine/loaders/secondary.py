@@ -7,12 +7,10 @@ import torch
 from engine.catalogue.registry import find_entry
 from engine.diffusion.denoiser import Denoiser, v_denoiser
 from engine.errors import InvalidRequest
+from engine.loaders.meta_init import fill
 from engine.nets.secondary import MULTIPLE, SecondaryNet
 from engine.runtime.runtime import NetProvider
-from engine.weights.formats.state_dict import SelectedTensors
-from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import weights_folder
-from engine.weights.store.hashed_file import HashedFile
 
 NAME = "secondary"
 
@@ -31,16 +29,7 @@ def check_sides(sides: tuple[int, int]) -> None:
         )
 
 
-def fill_secondary(opened: HashedFile) -> tuple[SecondaryNet, SelectedTensors]:
-    """The net with the tensors of the file, and which those were. Raises WeightsError."""
-    with torch.device("meta"):
-        net = SecondaryNet()
-    tensors, choice = read_fitting(opened, net)
-    fit(net, tensors)
-    return net, choice
-
-
 def _read(device: torch.device) -> SecondaryNet:
     with weights_folder().open(find_entry(NAME)) as opened:
-        net, _ = fill_secondary(opened)
+        net, _ = fill(opened, SecondaryNet)
     return net.eval().requires_grad_(False).to(device)

@@ -7,23 +7,26 @@ from collections.abc import Callable, Mapping
 from engine.catalogue.registry import Entry, Kind
 from engine.loaders.adapters import read_adapter
 from engine.loaders.biggan import fill_biggan
-from engine.loaders.diffusion import fill_diffusion, fill_v_diffusion
-from engine.loaders.lpips import fill_heads, fill_vgg
-from engine.loaders.secondary import fill_secondary
+from engine.loaders.lpips import fill_vgg
+from engine.loaders.meta_init import fill
 from engine.loaders.upscaler import describe_file
 from engine.loaders.vqgan import fill_vqgan
+from engine.nets.adm import build_adm
+from engine.nets.secondary import SecondaryNet
+from engine.nets.v_diffusion.net import build_v_diffusion
+from engine.nets.vgg_lpips import LpipsHeads
 from engine.weights.formats.state_dict import SelectedTensors
 from engine.weights.store.hashed_file import HashedFile
 
-_FILL: Mapping[Kind, Callable[[HashedFile, Entry], tuple[object, SelectedTensors]]] = {
-    Kind.DIFFUSION: lambda opened, entry: fill_diffusion(opened, entry.flags),
-    Kind.V_DIFFUSION: lambda opened, entry: fill_v_diffusion(opened, entry.flags),
+_READERS: Mapping[Kind, Callable[[HashedFile, Entry], tuple[object, SelectedTensors]]] = {
+    Kind.DIFFUSION: lambda opened, entry: fill(opened, build_adm, entry.flags),
+    Kind.V_DIFFUSION: lambda opened, entry: fill(opened, build_v_diffusion, entry.flags),
     Kind.VQGAN: lambda opened, entry: fill_vqgan(opened, entry.flags),
     Kind.BIGGAN: lambda opened, entry: fill_biggan(opened, entry.flags),
-    Kind.SECONDARY: lambda opened, entry: fill_secondary(opened),
+    Kind.SECONDARY: lambda opened, entry: fill(opened, SecondaryNet),
     Kind.ADAPTER: lambda opened, entry: read_adapter(opened),
     Kind.VGG: lambda opened, entry: fill_vgg(opened),
-    Kind.LPIPS: lambda opened, entry: fill_heads(opened),
+    Kind.LPIPS: lambda opened, entry: fill(opened, LpipsHeads),
     Kind.UPSCALER: lambda opened, entry: describe_file(opened),
 }
 
@@ -33,5 +36,5 @@ def check_contents(opened: HashedFile, entry: Entry) -> str:
 
     A CLIP is a program and is recognised by its hash alone, so it is not opened. Raises WeightsError in words.
     """
-    fill = _FILL.get(entry.kind)
-    return str(fill(opened, entry)[1]) if fill else ""
+    read = _READERS.get(entry.kind)
+    return str(read(opened, entry)[1]) if read else ""

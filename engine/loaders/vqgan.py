@@ -13,12 +13,10 @@ from torch import Tensor
 from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.errors import ModelUnavailable
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
-from engine.loaders.meta_init import NoInit
-from engine.nets.vqgan import Vqgan, nearest, straight_through
-from engine.nets.vqgan_flags import read_vqgan_flags
+from engine.loaders.meta_init import fill
+from engine.nets.vqgan import Vqgan, build_vqgan, nearest, straight_through
 from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors
-from engine.weights.formats.tensors import fit, read_fitting
 from engine.weights.store.folder import Folder, weights_folder
 from engine.weights.store.hashed_file import HashedFile
 
@@ -86,15 +84,19 @@ def clamp_with_grad(x: Tensor, low: float, high: float) -> Tensor:
 
 def load_vqgan_net(model: str, runtime: NetProvider) -> VqganNet:
     """The net of *model* from the runtime's cache. Raises ModelUnavailable or WeightsError."""
-    if model in FILES:
-        return runtime.net(f"vqgan:{model}", lambda: read_vqgan_net(FILES[model], runtime.device))
-    return runtime.net(f"vqgan:{model}", lambda: read_vqgan(find_entry(model), weights_folder(), runtime.device))
+
+    def load() -> VqganNet:
+        if model in FILES:
+            return read_vqgan_net(FILES[model], runtime.device)
+        return read_vqgan(find_entry(model), weights_folder(), runtime.device)
+
+    return runtime.net(f"vqgan:{model}", load)
 
 
 def read_vqgan_net(path: Path, device: torch.device) -> VqganNet:
     """A safetensors file with flags → its net. Raises WeightsError."""
     checkpoint = read_checkpoint(path)
-    net = Vqgan(read_vqgan_flags(checkpoint.flags))
+    net = build_vqgan(checkpoint.flags)
     checkpoint.fill(net)
     return VqganNet(net.eval().requires_grad_(False).to(device), checkpoint.sha256)
 
@@ -110,13 +112,4 @@ def read_vqgan(entry: Entry, folder: Folder, device: torch.device) -> VqganNet:
 
 def fill_vqgan(opened: HashedFile, flags: Mapping[str, object]) -> tuple[Vqgan, SelectedTensors]:
     """The net of *flags* with the tensors of the file, and which those were. Raises WeightsError."""
-    net = vqgan_blueprint(flags)
-    tensors, choice = read_fitting(opened, net, without=TRAINING)
-    fit(net, tensors)
-    return net, choice
-
-
-def vqgan_blueprint(flags: Mapping[str, object]) -> Vqgan:
-    """The net on the meta device: names, shapes and dtypes, no numbers."""
-    with torch.device("meta"), NoInit():
-        return Vqgan(read_vqgan_flags(flags))
+    return fill(opened, build_vqgan, flags, without=TRAINING)

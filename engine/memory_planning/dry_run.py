@@ -9,7 +9,7 @@ beside the stepping loop.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -17,20 +17,22 @@ from typing import Any, TypeVar, cast
 import torch
 from PIL import Image
 
-from engine.catalogue.registry import Kind, entries, find_entry
+from engine.catalogue.registry import entries, find_entry
 from engine.errors import ModelUnavailable
 from engine.images.pictures import to_png
-from engine.loaders.biggan import BigganNet, biggan_blueprint
-from engine.loaders.diffusion import DiffusionNet
+from engine.loaders.biggan import BigganNet
+from engine.loaders.diffusion import BUILDERS, DiffusionNet
 from engine.loaders.lpips import KEY as LPIPS
-from engine.loaders.lpips import lpips_blueprint
-from engine.loaders.meta_init import NoInit, blueprint, v_blueprint
+from engine.loaders.meta_init import M, blueprint
 from engine.loaders.secondary import NAME as SECONDARY
-from engine.loaders.vqgan import VqganNet, vqgan_blueprint
+from engine.loaders.vqgan import VqganNet
 from engine.memory_planning.meta_memory import META, LiveBytes
 from engine.methods import Method
 from engine.methods._base import State
+from engine.nets.biggan import build_biggan
 from engine.nets.secondary import SecondaryNet
+from engine.nets.vgg_lpips import Lpips, LpipsHeads, VggStages
+from engine.nets.vqgan import build_vqgan
 from engine.perceptors.perceptor import Perceptor
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest
@@ -143,16 +145,10 @@ def _shape(key: str, dtype: torch.dtype) -> Any:
     name = marked.partition("@")[0]
     if name.startswith(SHIPPED):
         return None
-    if key == SECONDARY:
-        return _secondary()
-    if key == LPIPS:
-        return lpips_blueprint().eval().requires_grad_(False)
-    if kind == "diffusion" and name in entries():
-        return _diffusion(marked, dtype)
-    if kind in GENERATORS and name in entries():
-        return GENERATORS[kind](name)
     if kind == "perceptor":
         return _clip(name)
+    if key in (SECONDARY, LPIPS) or (kind in ("diffusion", "vqgan", "biggan") and name in entries()):
+        return _unloaded(kind, marked, dtype)
     return None
 
 
@@ -168,31 +164,23 @@ def _shipped(key: str, dtype: torch.dtype, load: Callable[[], T]) -> Any:
     return _read[key, dtype]
 
 
-@lru_cache(maxsize=4)
-def _diffusion(marked: str, dtype: torch.dtype) -> DiffusionNet:
+@lru_cache(maxsize=8)
+def _unloaded(kind: str, marked: str, dtype: torch.dtype) -> Any:
+    """*marked*: the name of the weights, and the mark that changes with them, because their flags may change too."""
+    if kind == SECONDARY:
+        return _frozen(SecondaryNet)
+    if kind == LPIPS:
+        return _frozen(lambda: Lpips(VggStages(), LpipsHeads()))
     entry = find_entry(marked.partition("@")[0])
-    net = v_blueprint(entry.flags) if entry.kind is Kind.V_DIFFUSION else blueprint(entry.flags)
-    return DiffusionNet(net.eval().requires_grad_(False).set_torso_dtype(dtype))
+    if kind == "vqgan":
+        return VqganNet(_frozen(build_vqgan, entry.flags))
+    if kind == "biggan":
+        return BigganNet(_frozen(build_biggan, entry.flags))
+    return DiffusionNet(_frozen(BUILDERS[entry.kind], entry.flags).set_torso_dtype(dtype))
 
 
-@lru_cache(maxsize=2)
-def _vqgan(name: str) -> VqganNet:
-    return VqganNet(vqgan_blueprint(find_entry(name).flags).eval().requires_grad_(False))
-
-
-@lru_cache(maxsize=2)
-def _biggan(name: str) -> BigganNet:
-    return BigganNet(biggan_blueprint(find_entry(name).flags).eval().requires_grad_(False))
-
-
-GENERATORS: Mapping[str, Callable[[str], VqganNet | BigganNet]] = {"vqgan": _vqgan, "biggan": _biggan}
-"""Kind in a key → its network on the meta device, by name."""
-
-
-@lru_cache(maxsize=1)
-def _secondary() -> SecondaryNet:
-    with META, NoInit():
-        return SecondaryNet().eval().requires_grad_(False)
+def _frozen(build: Callable[..., M], *args: object) -> M:
+    return blueprint(build, *args).eval().requires_grad_(False)
 
 
 @lru_cache(maxsize=6)

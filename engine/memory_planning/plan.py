@@ -20,7 +20,7 @@ from engine.errors import DreamError, OutOfMemory
 from engine.memory_planning.dry_run import SHIPPED, DryRun, dry_run
 from engine.methods import Method
 from engine.requests.options.biggan_clip import ALL
-from engine.requests.options.clip_views import ALL_ALIKE, USUAL, read_perceptors
+from engine.requests.options.clip_views import ALL_ALIKE, guiding_clips
 from engine.requests.request import DreamRequest, build_request
 from engine.requests.schedule import Schedule, constant
 from engine.runtime.runtime import CERTAIN, SPARE, Runtime, SizeLine, catch
@@ -93,7 +93,7 @@ def with_one_cutout(request: DreamRequest) -> DreamRequest:
 
 def uses_shipped_only(request: DreamRequest) -> bool:
     """Whether the model and all CLIPs of *request* are the package's own, which are small."""
-    clips = read_perceptors(getattr(request.options, "perceptors", USUAL), SHIPPED)
+    clips = guiding_clips(request.options, SHIPPED)
     return request.model == SHIPPED and all(clip.name.startswith(SHIPPED) for clip in clips)
 
 
@@ -101,14 +101,10 @@ def ceiling(request: DreamRequest) -> int:
     """An upper bound in bytes for an image of the package's networks. A test compares it with dry runs."""
     options = request.options
     views = sum(_most(getattr(options, name, 0)) for name in ("cutouts", "overview"))
-    own = getattr(options, "clip_cutouts", ALL_ALIKE)
-    guides = read_perceptors(getattr(options, "perceptors", USUAL), SHIPPED, own)
-    clips = len(guides)
-    views = max(
-        views, *(_most(clip.cutouts) + _most(getattr(options, "overview", 0)) for clip in guides if clip.cutouts), 0
-    )
+    guides, overview = guiding_clips(options, SHIPPED), _most(getattr(options, "overview", 0))
+    views = max(views, *(_most(clip.cutouts) + overview for clip in guides if clip.cutouts), 0)
     strokes = getattr(options, "strokes", 0)
-    return int(request.width * request.height * 2**8 + (2 * views * clips + 2 * strokes + 16) * 2**20)
+    return int(request.width * request.height * 2**8 + (2 * views * len(guides) + 2 * strokes + 16) * 2**20)
 
 
 def _most(option: object) -> float:

@@ -8,92 +8,57 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.catalogue.models import MODELS, Model
-from engine.guidance.cutouts import CutRecipe, NoiseKey
-from engine.guidance.objective import ClipTarget, Objective, Scales, objective_gradient
-from engine.guidance.targets import decode, judge, make_targets, named
+from engine.catalogue.models import MODELS
+from engine.guidance.cutouts import NoiseKey
+from engine.guidance.objective import ClipTarget, Scales, objective_gradient
+from engine.guidance.targets import named
 from engine.images.tensors import to_image, to_unit
 from engine.methods._base import Finished, Running, Step, not_finite
-from engine.methods._diffusion.state import Phases, PhaseTargets, make_phases, phase_at
+from engine.methods._guided import GuidedImage, make_phases, recipe_at, value_at
 from engine.methods._shared import filled, score_fewer_cutouts
-from engine.perceptors.perceptor_loader import cut_short, load_perceptor, readable
+from engine.perceptors.perceptor_loader import load_perceptor, readable
 from engine.protocol.messages import Job
-from engine.protocol.replay_record import StepConditions, StepLog
-from engine.requests.options.clip_views import Weighted, read_augment
-from engine.requests.prompts import Prompt, check_weights
+from engine.protocol.replay_record import StepConditions
+from engine.requests.options.clip_views import Weighted, guiding_clips
 from engine.requests.request import DreamRequest
 from engine.requests.schedule import TIMESTEPS
 from engine.runtime.runtime import NetProvider
 
 
 @dataclass(kw_only=True)
-class OptimisedImage:
-    """The state of one image. Only `parameters`, their moments, `step` and `step_log` change, after each step."""
+class OptimisedImage(GuidedImage):
+    """The state of one image. Only `parameters`, their moments, `step` and `step_log` change, after each step.
 
-    job_id: str
-    index: int
-    steps: int
-    step: int
-    model: Model
-    options: Any
-    seed: int
-    notes: tuple[str, ...]
-    generator_key: Hashable
+    CLIP scores the cutouts in 2 ** memory_level parts, one after the other.
+    """
+
+    generator_key: Any
     """Equal for images that one call of the generator can decode."""
-    phases: Phases
-    """The targets of each phase of the prompts' timeline."""
     parameters: Tensor
     held: Tensor | None = None
     """The encoded init image, from which later steps measure the distance."""
-    mean: Tensor
-    square: Tensor
+    mean: Tensor = field(init=False)
+    square: Tensor = field(init=False)
     """Adam's moments of the parameters."""
-    bucket: int = 1
-    """The least batch size; a replay sets it before every step."""
-    memory_level: int = 0
-    """CLIP scores the cutouts in 2 ** memory_level parts, one after the other."""
-    step_log: StepLog = field(default_factory=StepLog)
-    compiled: bool | None = None
-    """Whether networks run compiled; None = as the host has it. A replay sets it before every step."""
 
-    @property
-    def clip_targets(self) -> tuple[ClipTarget, ...]:
-        return phase_at(self.phases, self.step, self.steps).clip_targets
-
-    @property
-    def own(self) -> ClipTarget:
-        return self.phases[-1].own
+    def __post_init__(self) -> None:
+        self.mean, self.square = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
 
     @property
     def timestep(self) -> float:
-        """Where schedules are read: 999 in the first step, falling evenly to 0."""
+        """Falls evenly."""
         return TIMESTEPS * (1 - self.step / self.steps) - 1
-
-    @property
-    def recipe(self) -> CutRecipe:
-        return recipe_at(self.options, self.timestep)
 
     @property
     def scales(self) -> Scales:
         return Scales(1.0, tv=value_at(self.options.tv_scale, self.timestep))
-
-    @property
-    def objective(self) -> Objective:
-        found = Objective(
-            clip_targets=tuple(target.at(self.timestep, self.recipe) for target in self.clip_targets),
-            recipe=self.recipe,
-            scales=self.scales,
-            distance=getattr(self.options, "distance", "spherical"),
-            lots=getattr(self.options, "cut_batches", 1),
-        )
-        return replace(found, parts=min(2**self.memory_level, found.most_cuts))
 
 
 S = TypeVar("S", bound=OptimisedImage)
@@ -116,12 +81,8 @@ class OptimisationMethod(ABC, Generic[S, G]):
     state: type[S]
 
     @abstractmethod
-    def generator(self, request: DreamRequest, runtime: NetProvider) -> G:
-        """What decodes the parameters of *request*'s images. Raises ModelUnavailable or WeightsError."""
-
-    @abstractmethod
-    def generator_of(self, state: S, runtime: NetProvider) -> G:
-        """The same, for an image in progress."""
+    def generator(self, key: Any, runtime: NetProvider) -> G:
+        """What decodes the parameters of images of `generator_key` *key*. Raises ModelUnavailable or WeightsError."""
 
     @abstractmethod
     def starts(
@@ -157,9 +118,6 @@ class OptimisationMethod(ABC, Generic[S, G]):
         """More facts about the finished image, besides those of `_commit`."""
         return {}
 
-    def guides(self, request: DreamRequest) -> tuple[Weighted, ...]:
-        return (Weighted(MODELS[request.model].perceptor),)
-
     def weights(self, generator: G) -> dict[str, object]:
         """The SHA-256 of the generator's weights, for the replay record."""
         return {"weights": sha256} if (sha256 := getattr(generator, "sha256", None)) is not None else {}
@@ -168,8 +126,8 @@ class OptimisationMethod(ABC, Generic[S, G]):
         """Loads generator and CLIPs. Raises InvalidRequest if the model knows none of the prompt's words."""
         model = MODELS[request.model]
         readable(request, model)
-        self.generator(request, runtime)
-        for clip in (*self.guides(request), Weighted(model.perceptor)):
+        self.generator(self.generator_key(request), runtime)
+        for clip in (*guiding_clips(request.options, model.perceptor), Weighted(model.perceptor)):
             load_perceptor(clip.name, runtime)
 
     @torch.no_grad()
@@ -177,15 +135,14 @@ class OptimisationMethod(ABC, Generic[S, G]):
         """One state per image; prompts are embedded once for all."""
         request = job.request
         assert isinstance(request, DreamRequest)
-        options, generator = request.options, self.generator(request, runtime)
-        phases, notes = self._phases(request, images, runtime)
-        key = self.generator_key(request)
+        options, own, key = request.options, MODELS[request.model].perceptor, self.generator_key(request)
+        generator, guides = self.generator(key, runtime), guiding_clips(options, own)
+        phases, notes = make_phases(request, images, runtime, guides, own, recipe_at(options, TIMESTEPS - 1))
         return [
             self.state(
                 job_id=job.id,
                 index=index,
                 steps=options.steps,
-                step=0,
                 model=MODELS[request.model],
                 options=options,
                 seed=request.seed,
@@ -194,8 +151,6 @@ class OptimisationMethod(ABC, Generic[S, G]):
                 phases=phases,
                 parameters=start.parameters.clone(),
                 held=start.held,
-                mean=torch.zeros_like(start.parameters),
-                square=torch.zeros_like(start.parameters),
                 memory_level=runtime.memory.level(self._kind(key, start.parameters, options)),
             )
             for index, start in enumerate(self.starts(generator, request, images, phases[0].clip_targets[0], runtime))
@@ -216,7 +171,7 @@ class OptimisationMethod(ABC, Generic[S, G]):
 
     def advance(self, states: list[S], runtime: NetProvider) -> list[Step]:
         """One step of the optimiser for each of *states*."""
-        generator = self.generator_of(states[0], runtime)
+        generator = self.generator(states[0].generator_key, runtime)
         guides = [load_perceptor(target.perceptor, runtime) for target in states[0].clip_targets]
         batch = filled(states, runtime.device)
         with torch.enable_grad():
@@ -261,73 +216,20 @@ class OptimisationMethod(ABC, Generic[S, G]):
         resolved: Mapping[str, object],
     ) -> Step:
         """Stores the new values in *state*. *shown*: the image, [3, H, W] in [0, 1]."""
-        finishes = state.step + 1 == state.steps
-        facts = judge(load_perceptor(state.own.perceptor, runtime), shown, state.own.targets) if finishes else {}
+        finishes, log = state.step + 1 == state.steps, state.step_log.appended(conditions)
+        facts = state.facts(shown, {**resolved, "course": log.rows}, runtime) if finishes else {}
         for name, values in updated.items():
             setattr(state, name, values.clone())
-        state.step, state.step_log = state.step + 1, state.step_log.appended(conditions)
+        state.step, state.step_log = state.step + 1, log
         if not finishes:
             kept = shown.clone()
             return Running(state.step, state.steps, lambda: to_image(kept))
-        facts |= self.extra_facts(state) | {
-            "notes": list(state.notes),
-            "resolved": {**resolved, "course": state.step_log.rows},
-        }
-        return Finished(self.finish(state, shown), facts)
-
-    def _phases(
-        self, request: DreamRequest, images: Mapping[str, bytes], runtime: NetProvider
-    ) -> tuple[Phases, tuple[str, ...]]:
-        model, options = MODELS[request.model], request.options
-        prompts, notes = readable(request, model)
-        check_weights((*prompts, *options.direction_weights))
-        pictures, recipe = decode(request, images, runtime.device), recipe_at(options, TIMESTEPS - 1)
-        fuzzy: float = getattr(options, "fuzzy", 0.0)
-        plain = not (options.directions or fuzzy)
-
-        def targets(since: float, prompts: tuple[Prompt, ...]) -> PhaseTargets:
-            """The CLIPs that guide from *since* on. Equal to the scoring one, a guide shares its targets."""
-
-            def own() -> ClipTarget:
-                perceptor = load_perceptor(model.perceptor, runtime)
-                return ClipTarget(model.perceptor, make_targets(perceptor, prompts, pictures, recipe))
-
-            def guide(clip: Weighted) -> ClipTarget:
-                perceptor = load_perceptor(clip.name, runtime)
-                found = make_targets(perceptor, prompts, pictures, recipe, options.directions, fuzzy)
-                return ClipTarget(clip.name, found, float(clip.weight.largest), guide=clip)
-
-            scores = own()
-            usual = Weighted(scores.perceptor)
-            guiding = (scores if plain and clip == usual else guide(clip) for clip in self.guides(request))
-            return PhaseTargets(since, tuple(guiding), scores)
-
-        phases = make_phases(prompts, targets)
-        names = dict.fromkeys(target.perceptor for target in (phases[0].own, *phases[0].clip_targets))
-        return phases, notes + cut_short(prompts, (load_perceptor(name, runtime) for name in names))
+        return Finished(self.finish(state, shown), facts | self.extra_facts(state))
 
     def _kind(self, key: Hashable, parameters: Tensor, options: Any) -> Hashable:
         """Equal for images that take equally much memory."""
         perceptors = getattr(options, "perceptors", ""), getattr(options, "clip_cutouts", "")
         return self.name, key, tuple(parameters.shape), str(options.cutouts), perceptors, options.augment
-
-
-def recipe_at(options: Any, timestep: float) -> CutRecipe:
-    """The cutouts at *timestep*, 999 (the first step) to 0."""
-    return CutRecipe(
-        count=int(value_at(options.cutouts, timestep)),
-        power=value_at(options.cut_power, timestep),
-        flip=options.flip,
-        gray=value_at(options.gray, timestep),
-        noise=options.cut_noise,
-        kind=getattr(options, "cut_kind", "mixed"),
-        augment=read_augment(options.augment),
-    )
-
-
-def value_at(option: Any, timestep: float) -> float:
-    """The value of a number, or of a schedule at *timestep*."""
-    return float(option.at(timestep) if hasattr(option, "at") else option)
 
 
 def _finite(values: Tensor) -> Tensor:

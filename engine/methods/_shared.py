@@ -17,6 +17,8 @@ from engine.images.tensors import to_signed, to_tensor, uniform
 from engine.requests.request import DreamRequest
 from engine.runtime.runtime import NetProvider
 
+CPU = torch.device("cpu")
+
 
 class Batched(Protocol):
     """A state whose steps depend on the size of the batch."""
@@ -80,15 +82,15 @@ def sides_of(request: DreamRequest) -> tuple[int, int]:
 
 def init_image(request: DreamRequest, images: Mapping[str, bytes], device: torch.device) -> Tensor | None:
     """The init image, [3, H, W] in [-1, 1]; None for a request without one."""
-    return signed_image(request.init_image, images, sides_of(request), device, request.options.init_fit)
+    return signed_image(request.init_image, images, sides_of(request), request.options.init_fit, device)
 
 
 def signed_image(
     sha256: str,
     images: Mapping[str, bytes],
     sides: tuple[int, int],
-    device: torch.device,
-    how: str = "crop",
+    how: str,
+    device: torch.device = CPU,
     border: str = "",
     opened: Callable[[bytes], Image.Image] = open_own,
 ) -> Tensor | None:
@@ -99,28 +101,38 @@ def signed_image(
     return to_signed(to_tensor(fit(opened(images[sha256]), width, height, how, border))).to(device)
 
 
+class Moving(Protocol):
+    """An image whose parameters Adam moves. *mean*, *square*: running means of their gradient and of its square."""
+
+    step: int
+    parameters: Tensor
+    mean: Tensor
+    square: Tensor
+
+
 def adam_update(
-    moments: tuple[Tensor, Tensor],
+    batch: Sequence[Moving],
     gradient: Tensor,
-    counts: Sequence[int],
     rates: Sequence[float],
     *,
-    betas: tuple[float, float],
-    epsilon: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What to subtract from the parameters, and their new moments; all [N, …] like *gradient*.
+    betas: tuple[float, float] = (0.9, 0.999),
+    epsilon: float = 1e-8,
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """The parameters, what to subtract from them, and their new moments by name; all [N, …] like *gradient*.
 
-    *moments*: running means of the gradient and of its square. *counts*: each image's step, from 1. *rates*: each
-    image's learning rate.
+    *rates*: each image's learning rate. The defaults are PyTorch's, as in the notebooks.
     """
     first, second = betas
-    mean, square = moments[0].lerp(gradient, 1 - first), moments[1].lerp(gradient.square(), 1 - second)
+    before, mean, square = (torch.stack([getattr(s, k) for s in batch]) for k in ("parameters", "mean", "square"))
+    mean, square = mean.lerp(gradient, 1 - first), square.lerp(gradient.square(), 1 - second)
+    counts = [image.step + 1 for image in batch]
     count, rate = (torch.tensor(values, dtype=torch.float64) for values in (counts, rates))
     size, correction = (
         values.to(gradient).view(-1, *(1,) * (gradient.ndim - 1))
         for values in (rate / (1 - first**count), (1 - second**count).sqrt())
     )
-    return size * mean / (square.sqrt() / correction + epsilon), mean, square
+    move = size * mean / (square.sqrt() / correction + epsilon)
+    return before, move, {"mean": mean, "square": square}
 
 
 def decay_in_steps(step: int, steps: int) -> float:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from engine.catalogue.imagenet import IMAGENET
 from engine.catalogue.models import MODELS
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
-from engine.guidance.objective import ClipTarget, Objective, Scales
+from engine.guidance.objective import ClipTarget, Scales
 from engine.images.tensors import noise, to_unit
 from engine.loaders.biggan import BigganNet, load_biggan_net
 from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start
@@ -30,12 +30,9 @@ from engine.methods._shared import adam_update, init_image
 from engine.perceptors.imagenet_classes import class_vectors
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.requests.options.biggan_clip import ALL, BigganClipOptions
-from engine.requests.options.clip_views import Weighted, read_perceptors
 from engine.requests.request import DreamRequest
 from engine.runtime.runtime import NetProvider
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8
-"""Of Adam: PyTorch's defaults, as in the notebooks."""
 CLIP_SCALE = 100.0
 """Scale of the CLIP loss beside the others."""
 TOO_FAR = 4.0
@@ -62,6 +59,7 @@ class BigganImage(OptimisedImage):
     """The exponential moving average of its parameters, which the finished image is decoded from."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.average = self.parameters.clone()
 
     @property
@@ -71,8 +69,8 @@ class BigganImage(OptimisedImage):
         return Scales(CLIP_SCALE, tv=options.tv_scale.at(at), init=hold)
 
     @property
-    def objective(self) -> Objective:
-        return replace(super().objective, init=self.held)
+    def like(self) -> Tensor | None:
+        return self.held
 
 
 def class_weights(logits: Tensor, most: int, temperature: float) -> Tensor:
@@ -140,15 +138,11 @@ def prior_gradient(batch: Sequence[BigganImage], z_dim: int) -> Tensor:
 
 def updated(batch: Sequence[BigganImage], gradient: Tensor) -> Mapping[str, Tensor]:
     """Parameters, moments and average after a step of Adam. The average is corrected for its bias towards the start."""
-    parameters, mean, square, average = (
-        torch.stack([getattr(s, name) for s in batch]) for name in ("parameters", "mean", "square", "average")
-    )
-    counts, rates = [s.step + 1 for s in batch], [s.options.learning_rate for s in batch]
-    move, mean, square = adam_update((mean, square), gradient, counts, rates, betas=BETAS, epsilon=EPSILON)
+    parameters, move, moments = adam_update(batch, gradient, [s.options.learning_rate for s in batch])
     after = parameters - move
     shares = torch.tensor([share(s.options.ema_decay, s.step + 1) for s in batch], dtype=torch.float64)
-    average = average.lerp(after, shares.to(average)[:, None, None])
-    return {"parameters": after, "mean": mean, "square": square, "average": average}
+    average = torch.stack([s.average for s in batch]).lerp(after, shares.to(after)[:, None, None])
+    return {"parameters": after, **moments, "average": average}
 
 
 def share(decay: float, step: int) -> float:
@@ -192,17 +186,9 @@ class BigganClip(OptimisationMethod[BigganImage, BigganNet]):
     name = "biggan_clip"
     state = BigganImage
 
-    def generator(self, request: DreamRequest, runtime: NetProvider) -> BigganNet:
+    def generator(self, key: str, runtime: NetProvider) -> BigganNet:
         """The generator; no discriminator was published."""
-        return load_biggan_net(request.model, runtime)
-
-    def generator_of(self, state: BigganImage, runtime: NetProvider) -> BigganNet:
-        return load_biggan_net(state.model.name, runtime)
-
-    def guides(self, request: DreamRequest) -> tuple[Weighted, ...]:
-        assert isinstance(request.options, BigganClipOptions)
-        options = request.options
-        return read_perceptors(options.perceptors, MODELS[request.model].perceptor, options.clip_cutouts)
+        return load_biggan_net(key, runtime)
 
     def load(self, request: DreamRequest, runtime: NetProvider) -> None:
         """Also checks the classes, because a request may come from a replay record. Raises InvalidRequest."""

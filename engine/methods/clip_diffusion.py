@@ -8,7 +8,6 @@ that read text also use classifier-free guidance. All values are per sample, so 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,28 +15,20 @@ from torch import Tensor
 from engine.catalogue.models import MODELS, Model
 from engine.diffusion.samplers import SOLVERS, SolverStep
 from engine.errors import InvalidRequest
-from engine.guidance.objective import ClipTarget
-from engine.guidance.targets import Targets, decode, judge, make_targets, named
+from engine.guidance.targets import Targets, decode, make_targets, named
 from engine.images.tensors import to_image, to_unit, uniform
 from engine.loaders.diffusion import DiffusionNet, load_diffusion_net, net_key
 from engine.loaders.lpips import HEADS, VGG, has_lpips, load_lpips
 from engine.loaders.secondary import check_sides, load_secondary
 from engine.methods._base import Finished, Running, Step, not_finite
-from engine.methods._diffusion.state import (
-    Phases,
-    PhaseTargets,
-    Sample,
-    TextCondition,
-    initial_latents,
-    make_phases,
-    recipe_at,
-)
+from engine.methods._diffusion.state import Sample, TextCondition, initial_latents
 from engine.methods._diffusion.step import sketched, step_together, text_condition, without_nouns
+from engine.methods._guided import make_phases, recipe_at
 from engine.methods._shared import filled
-from engine.perceptors.perceptor_loader import cut_short, load_perceptor, readable
+from engine.perceptors.perceptor_loader import load_perceptor, readable
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions
-from engine.requests.options.clip_views import Weighted, read_perceptors
+from engine.requests.options.clip_views import Weighted, guiding_clips
 from engine.requests.prompts import Prompt, phases_of
 from engine.requests.request import ClipDiffusionOptions, DreamRequest
 from engine.runtime.runtime import NetProvider
@@ -68,9 +59,10 @@ class ClipDiffusion:
         if options.gradient == "secondary":
             check_sides(_sides(request, model))
             load_secondary(runtime)
-        for clip in (*_guiding(options, model), *([Weighted(model.perceptor)] if net.flags.context_dim else [])):
+        guiding = guiding_clips(options, model.perceptor)
+        for clip in (*guiding, *([Weighted(model.perceptor)] if net.flags.context_dim else [])):
             load_perceptor(clip.name, runtime)
-        first = _guiding(options, model)[0].name
+        first = guiding[0].name
         if options.init_distance == "lpips" and has_lpips():
             load_lpips(runtime)
         elif options.init_distance != "pixels" and not load_perceptor(first, runtime).shows_features:
@@ -85,33 +77,16 @@ class ClipDiffusion:
         model, options = MODELS[request.model], request.options
         key = net_key(model.name, options.adapters)
         net = load_diffusion_net(model.name, runtime, options.adapters, key)
-        prompts, notes = readable(request, model)
-        pictures, schedule = decode(request, images, runtime.device), net.walk(options.spacing)
-        recipe = recipe_at(options, schedule.noisiness(len(schedule) - 1))
-        guiding = _guiding(options, model)
+        schedule, guiding = net.walk(options.spacing), guiding_clips(options, model.perceptor)
         names = [clip.name for clip in guiding]
         own = model.perceptor if net.flags.context_dim or model.perceptor in names else names[0]
-
-        def targets(clip: Weighted, prompts: Sequence[Prompt], fuzzy: float = 0.0) -> ClipTarget:
-            found = make_targets(load_perceptor(clip.name, runtime), prompts, pictures, recipe, fuzzy=fuzzy)
-            return ClipTarget(clip.name, found, float(clip.weight.largest), guide=clip)
-
-        def phase(since: float, prompts: Sequence[Prompt]) -> PhaseTargets:
-            guides = tuple(targets(clip, prompts, options.fuzzy) for clip in guiding)
-            return PhaseTargets(since, guides, targets(Weighted(own), prompts))
-
-        phases = make_phases(prompts, phase)
-        shown = [without_nouns(part.prompts) if net.composer else part.prompts for part in phases_of(prompts)]
-        told = [targets(Weighted(own), words).targets for words in shown]
-
-        def conditioned(index: int) -> Phases:
-            """The phases of one picture: a network that sees a sketch has another for each."""
-            return tuple(
-                replace(made, condition=_condition(request, index, net, words, part.prompts))
-                for made, words, part in zip(phases, told, phases_of(prompts), strict=True)
-            )
-
-        notes += cut_short(prompts, (load_perceptor(name, runtime) for name in dict.fromkeys((own, *names))))
+        recipe = recipe_at(options, schedule.noisiness(len(schedule) - 1))
+        phases, notes = make_phases(request, images, runtime, guiding, own, recipe)
+        parts = phases_of(readable(request, model)[0])
+        told = [phase.own.targets for phase in phases]
+        if net.composer:  # the sketch shows the nouns
+            pictures, perceptor = decode(request, images, runtime.device), load_perceptor(own, runtime)
+            told = [make_targets(perceptor, without_nouns(part.prompts), pictures, recipe) for part in parts]
         lpips = options.init_distance == "lpips" and has_lpips()
         if options.init_distance == "lpips" and not lpips:
             notes += (NO_LPIPS,)
@@ -120,7 +95,6 @@ class ClipDiffusion:
                 job_id=job.id,
                 index=index,
                 steps=options.steps - options.skip_steps,
-                step=0,
                 model=model,
                 net_key=key,
                 options=options,
@@ -128,7 +102,11 @@ class ClipDiffusion:
                 schedule=schedule,
                 x=start.x,
                 start=start,
-                phases=conditioned(index),
+                phases=phases,
+                conditions=tuple(
+                    _condition(request, index, net, words, part.prompts)
+                    for words, part in zip(told, parts, strict=True)
+                ),
                 notes=notes,
                 lpips=lpips,
                 memory_level=runtime.memory.level(_kind(model, start.x, options)),
@@ -203,18 +181,16 @@ def _condition(
 def _commit(
     state: Sample, move: SolverStep, i: int, runtime: NetProvider, terms: StepConditions, resolved: Mapping[str, object]
 ) -> Step:
-    facts: dict[str, object] = {}
+    log, facts = state.step_log.appended(terms), dict[str, object]()
     if state.step + 1 == state.steps:
-        perceptor = load_perceptor(state.own.perceptor, runtime)
-        facts = judge(perceptor, to_unit(move.x[i]), state.own.targets)
-    state.x, state.step, state.step_log = move.x[i].clone(), state.step + 1, state.step_log.appended(terms)
+        facts = state.facts(to_unit(move.x[i]), {**resolved, "course": log.rows}, runtime)
+    state.x, state.step, state.step_log = move.x[i].clone(), state.step + 1, log
     if move.memory is not None:
         most = SOLVERS[state.options.sampler].memory
         state.history = (move.memory[i].clone(), *state.history)[:most]
     if state.step < state.steps:
         shown = move.pred_xstart[i].clone()
         return Running(state.step, state.steps, lambda: to_image(to_unit(shown)))
-    facts |= {"notes": list(state.notes), "resolved": {**resolved, "course": state.step_log.rows}}
     return Finished(to_image(to_unit(state.x)), facts)
 
 
@@ -222,10 +198,6 @@ def _kind(model: Model, x: Tensor, options: ClipDiffusionOptions) -> Hashable:
     """Pictures of one kind take equally much memory."""
     views = str(options.cutouts), options.perceptors, options.clip_cutouts, options.augment
     return METHOD_NAME, model.name, tuple(x.shape), views
-
-
-def _guiding(options: ClipDiffusionOptions, model: Model) -> tuple[Weighted, ...]:
-    return read_perceptors(options.perceptors, model.perceptor, options.clip_cutouts)
 
 
 def _sides(request: DreamRequest, model: Model) -> tuple[int, int]:

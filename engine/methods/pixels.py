@@ -15,11 +15,10 @@ from PIL import Image
 from torch import Tensor
 
 from engine.catalogue.models import Model
-from engine.images.opening import open_own
-from engine.images.pictures import fit
-from engine.images.tensors import before_tanh, noise, to_image, to_signed, to_tensor, to_unit
+from engine.images.tensors import before_tanh, noise, to_image, to_unit
 from engine.methods._drawing.canvas import CanvasMethod
 from engine.methods._drawing.pyramid import Pyramid
+from engine.methods._shared import signed_image
 from engine.requests.request import DreamRequest
 
 LARGEST_PIXEL = 4
@@ -65,10 +64,10 @@ class Pixels(CanvasMethod[Grids]):
 
     def first(self, request: DreamRequest, canvas: Grids, images: Mapping[str, bytes], index: int) -> Tensor:
         """Random faint colours, or those of the init image."""
-        if not request.init_image:
+        init = signed_image(request.init_image, images, (canvas.height, canvas.width), request.options.init_fit)
+        if init is None:
             return SPREAD * noise(request.seed, index, 0, "colours", (sum(canvas.pyramid.sizes),))
-        image = fit(open_own(images[request.init_image]), canvas.width, canvas.height, request.options.init_fit)
-        return canvas.pyramid.of(before_tanh(to_signed(to_tensor(image))))
+        return canvas.pyramid.of(before_tanh(init))
 
 
 METHOD = Pixels()

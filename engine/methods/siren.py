@@ -16,10 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 from engine.catalogue.models import Model
-from engine.images.opening import open_own
-from engine.images.pictures import fit
-from engine.images.tensors import before_tanh, to_image, to_signed, to_tensor, to_unit, uniform
+from engine.images.tensors import before_tanh, to_image, to_unit, uniform
 from engine.methods._drawing.canvas import CanvasMethod
+from engine.methods._shared import signed_image
 from engine.requests.request import DreamRequest, SirenOptions
 
 HIDDEN_FREQUENCY = 30.0
@@ -113,10 +112,8 @@ class Siren(CanvasMethod[Waves]):
     def first(self, request: DreamRequest, canvas: Waves, images: Mapping[str, bytes], index: int) -> Tensor:
         """Random waves, or waves that were fitted to the init image."""
         waves = canvas.initial(uniform(request.seed, index, 0, "waves", (canvas.count,)))
-        if not request.init_image:
-            return waves
-        image = fit(open_own(images[request.init_image]), canvas.width, canvas.height, request.options.init_fit)
-        return _fitted(waves, to_signed(to_tensor(image)), canvas)
+        init = signed_image(request.init_image, images, (canvas.height, canvas.width), request.options.init_fit)
+        return waves if init is None else _fitted(waves, init, canvas)
 
 
 METHOD = Siren()

@@ -14,19 +14,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.catalogue.models import MODELS
 from engine.guidance.objective import ClipTarget
 from engine.images.tensors import noise, per_sample, to_signed, uniform
 from engine.loaders.vqgan import VqganNet, load_vqgan_net
 from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start
 from engine.methods._shared import adam_update, cosine_decay, init_image, sides_of
-from engine.requests.options.clip_views import Weighted, read_perceptors
 from engine.requests.options.vqgan_clip import VqganClipOptions
 from engine.requests.request import DreamRequest
 from engine.runtime.runtime import NetProvider
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8
-"""Of Adam: PyTorch's defaults, as in the notebooks."""
 WEIGHT_DECAY = 0.01
 """Of AdamW: PyTorch's default."""
 
@@ -49,17 +45,9 @@ class VqganClip(OptimisationMethod[VqganImage, VqganNet]):
     name = "vqgan_clip"
     state = VqganImage
 
-    def generator(self, request: DreamRequest, runtime: NetProvider) -> VqganNet:
+    def generator(self, key: str, runtime: NetProvider) -> VqganNet:
         """Encoder, codebook and decoder."""
-        return load_vqgan_net(request.model, runtime)
-
-    def generator_of(self, state: VqganImage, runtime: NetProvider) -> VqganNet:
-        return load_vqgan_net(state.model.name, runtime)
-
-    def guides(self, request: DreamRequest) -> tuple[Weighted, ...]:
-        assert isinstance(request.options, VqganClipOptions)
-        options = request.options
-        return read_perceptors(options.perceptors, MODELS[request.model].perceptor, options.clip_cutouts)
+        return load_vqgan_net(key, runtime)
 
     def starts(
         self,
@@ -86,12 +74,10 @@ class VqganClip(OptimisationMethod[VqganImage, VqganNet]):
 
     def update(self, generator: VqganNet, batch: Sequence[VqganImage], gradient: Tensor) -> Mapping[str, Tensor]:
         """A step of Adam or AdamW, clamped to the bounds of the codebook."""
-        z, mean, square = (torch.stack([getattr(s, k) for s in batch]) for k in ("parameters", "mean", "square"))
-        counts, rates = [s.step + 1 for s in batch], [s.rate for s in batch]
-        move, mean, square = adam_update((mean, square), gradient, counts, rates, betas=BETAS, epsilon=EPSILON)
+        z, move, moments = adam_update(batch, gradient, [s.rate for s in batch])
         shrink = [WEIGHT_DECAY * (s.options.optimizer == "adamw") * s.rate for s in batch]
         z = z * (1 - per_sample(torch.tensor(shrink, dtype=torch.float64))).to(z) - move
-        return {"parameters": z.clamp(*generator.bounds), "mean": mean, "square": square}
+        return {"parameters": z.clamp(*generator.bounds), **moments}
 
 
 METHOD = VqganClip()

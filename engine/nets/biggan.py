@@ -8,17 +8,23 @@ two weights). Spectral norms must be folded into the weights before loading.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.nets.biggan_flags import FIRST_WIDTH, NARROWING, SMALLEST, BigganFlags
+from engine.nets.biggan_flags import FIRST_WIDTH, NARROWING, SMALLEST, BigganFlags, read_biggan_flags
 from engine.nets.resampling import doubled, pooled
 
 TruncationIndex: TypeAlias = tuple[Tensor, Tensor]
 """For each image: the index of the statistics at or below its truncation, [N], and the fraction to the next, [N, 1]."""
+
+
+def build_biggan(flags: Mapping[str, object]) -> Biggan:
+    """The untrained network of these flags, in float32. Raises WeightsError for a wrong flag."""
+    return Biggan(read_biggan_flags(flags))
 
 
 class TruncationNorm(nn.Module):

@@ -9,12 +9,18 @@ The discriminator and the perceptual network of the checkpoints are only needed 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.nets.vqgan_flags import VqganFlags
+from engine.nets.vqgan_flags import VqganFlags, read_vqgan_flags
+
+
+def build_vqgan(flags: Mapping[str, object]) -> Vqgan:
+    """The untrained network of these flags, in float32. Raises WeightsError for a wrong flag."""
+    return Vqgan(read_vqgan_flags(flags))
 
 
 class ResnetBlock(nn.Module):

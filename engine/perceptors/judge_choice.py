@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 from engine.catalogue.models import MODELS
 from engine.catalogue.registry import CLIPS, clip_named, plain
-from engine.requests.options.clip_views import USUAL, read_perceptors
+from engine.requests.options.clip_views import guiding_clips
 from engine.requests.request import DreamRequest
 from engine.weights.store.folder import COMMAND, weights_folder
 
@@ -24,8 +24,7 @@ def guides_of(request: DreamRequest) -> frozenset[str]:
     """The CLIPs that guide a request; empty for an unknown model."""
     if request.model not in MODELS:
         return frozenset()
-    asked = getattr(request.options, "perceptors", USUAL)
-    return frozenset(clip.name for clip in read_perceptors(asked, MODELS[request.model].perceptor))
+    return frozenset(clip.name for clip in guiding_clips(request.options, MODELS[request.model].perceptor))
 
 
 def choose_grader(guides: Collection[str], environ: Mapping[str, str] = os.environ) -> tuple[str, str]:

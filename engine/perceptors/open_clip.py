@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.catalogue.registry import OPENAI_TAG, Entry, clip_named, clip_of_hash, plain
 from engine.errors import ModelUnavailable, WeightsError
-from engine.loaders.meta_init import NoInit
+from engine.loaders.meta_init import blueprint
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.nets.kernels import freeze, use_onednn
 from engine.perceptors.lpips import Features
@@ -95,8 +95,7 @@ def shape_of(name: str) -> Perceptor:
         config["quick_gelu"] = True
     if config is None or set(config) - {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}:
         raise ModelUnavailable(f"The shape of the CLIP “{name}” is not known before it is loaded.")
-    with torch.device("meta"), NoInit():
-        net = importlib.import_module("open_clip.model").CLIP(**config)
+    net = blueprint(lambda: importlib.import_module("open_clip.model").CLIP(**config))
     return from_open_clip(name, use_onednn(net), torch.device("meta"), architecture)
 
 

@@ -30,11 +30,10 @@ from engine.requests.options.biggan import BigganOptions
 from engine.requests.options.biggan_clip import BigganClipOptions
 from engine.requests.options.classes import numbered
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
-from engine.requests.options.clip_views import USUAL, adapted_model, known_adapters, read_perceptors
+from engine.requests.options.clip_views import adapted_model, guiding_clips, known_adapters
 from engine.requests.options.clipdraw import ClipdrawOptions
+from engine.requests.options.optimiser_methods import PixelsOptions, SirenOptions
 from engine.requests.options.pixel_art import PixelArtOptions
-from engine.requests.options.pixels import PixelsOptions
-from engine.requests.options.siren import SirenOptions
 from engine.requests.options.synonyms import guess_option
 from engine.requests.options.vqgan_clip import VqganClipOptions
 from engine.requests.profiles import PROFILES, Profile, find_profile, profiles_of
@@ -163,7 +162,7 @@ class DreamRequest(BaseModel):
     def helpers(self) -> tuple[str, ...]:
         """What it needs beside its model, by the names of `Ready.unavailable`: guiding CLIPs, adapters, other nets."""
         usual = MODELS[self.model].perceptor if self.model in MODELS else ""
-        clips = read_perceptors(getattr(self.options, "perceptors", USUAL), usual) if self.options.guided else ()
+        clips = guiding_clips(self.options, usual) if self.options.guided else ()
         second = (SECONDARY_NET,) if getattr(self.options, "gradient", "") == "secondary" else ()
         adapters = getattr(self.options, "adapters", ())
         return (*(clip_key(clip.name) for clip in clips), *(adapter_key(one.name) for one in adapters), *second)
@@ -177,7 +176,7 @@ class DreamRequest(BaseModel):
     def memory_kind(self) -> str:
         """Pictures of one kind take at least so much memory by their size: ``imagenet-512 by net, ViT-B/32``."""
         usual = MODELS[self.model].perceptor if self.model in MODELS else ""
-        clips = "+".join(clip.name for clip in read_perceptors(getattr(self.options, "perceptors", USUAL), usual))
+        clips = "+".join(clip.name for clip in guiding_clips(self.options, usual))
         return f"{self.model} by {getattr(self.options, 'gradient', self.method)}, {clips}"
 
     @property

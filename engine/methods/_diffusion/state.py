@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from engine.catalogue.registry import Model
 from engine.diffusion.denoiser import mirrored, q_sample
 from engine.diffusion.perlin import perlin_picture
 from engine.diffusion.samplers import can_begin
 from engine.diffusion.schedules import RespacedSchedule, stack
-from engine.guidance.cutouts import CutRecipe
-from engine.guidance.objective import ClipTarget, Objective, Scales
+from engine.guidance.objective import Scales
 from engine.images.opening import open_mask
 from engine.images.tensors import noise, uniform
+from engine.methods._guided import GuidedImage
 from engine.methods._shared import signed_image
-from engine.protocol.replay_record import StepLog
 from engine.requests.options.clip_diffusion import USUAL_ORDER, ClipDiffusionOptions
-from engine.requests.options.clip_views import read_augment
-from engine.requests.prompts import Prompt, phases_of, reached
 from engine.requests.request import DreamRequest
 
 
@@ -47,9 +43,9 @@ def initial_latents(
 ) -> list[InitialLatents]:
     """One per picture. *images*: SHA-256 → bytes; *sides*: height and width at the net's own size."""
     how = request.options.init_fit
-    init = signed_image(request.init_image, images, sides, device, how)
+    init = signed_image(request.init_image, images, sides, how, device)
     # What is padded is painted.
-    mask = signed_image(request.mask_image, images, sides, device, how, "white", open_mask)
+    mask = signed_image(request.mask_image, images, sides, how, device, "white", open_mask)
     painted = None if mask is None else (mask.mean(0, keepdim=True) + 1) / 2
     left_right, up_down = (torch.tensor([wanted]) for wanted in axes(options))
     found = []
@@ -84,72 +80,6 @@ class TextCondition:
     """[4, H, W], for a network that sees one."""
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseTargets:
-    """The targets of one phase."""
-
-    since: float
-    """As in `Prompt.since`; 0 for the first phase."""
-    clip_targets: tuple[ClipTarget, ...]
-    """The CLIPs that guide."""
-    own: ClipTarget
-    """The CLIP that scores the finished image, by the prompts of the last phase."""
-    condition: TextCondition | None = None
-    """The condition of a network that reads text."""
-
-
-Phases = tuple[PhaseTargets, ...]
-
-
-def make_phases(prompts: Sequence[Prompt], make: Callable[[float, tuple[Prompt, ...]], PhaseTargets]) -> Phases:
-    """The results of *make* for every phase of *prompts*, in order."""
-    return tuple(make(phase.since, phase.prompts) for phase in phases_of(prompts))
-
-
-def phase_at(phases: Phases, step: int, steps: int) -> PhaseTargets:
-    """The phase of *step* (from 0) of *steps*."""
-    return next(phase for phase in reversed(phases) if reached(phase.since, step, steps))
-
-
-def recipe_at(options: ClipDiffusionOptions, timestep: float) -> CutRecipe:
-    """The cutouts at *timestep*, 999 (noise) to 0."""
-    return CutRecipe(
-        count=int(options.cutouts.at(timestep)),
-        power=options.cut_power.at(timestep),
-        flip=options.flip,
-        gray=options.gray.at(timestep),
-        noise=options.cut_noise,
-        kind=options.cut_kind,
-        overview=int(options.overview.at(timestep)),
-        augment=read_augment(options.augment),
-    )
-
-
-def objective_at(
-    options: ClipDiffusionOptions, clip_targets: tuple[ClipTarget, ...], init: Tensor | None, timestep: float, step: int
-) -> Objective:
-    """The objective of *step* at *timestep*; all scales are 0 in a step without guidance."""
-    recipe, scales = recipe_at(options, timestep), Scales()
-    if guides(options, timestep, step):
-        like = {options.init_distance: options.init_scale.at(timestep)}
-        scales = Scales(
-            clip=options.clip_guidance_scale.at(timestep),
-            tv=options.tv_scale.at(timestep),
-            range=options.range_scale.at(timestep),
-            saturation=options.saturation_scale.at(timestep),
-            init=like.get("pixels", 0.0),
-            features=like.get("features", 0.0) + like.get("lpips", 0.0),
-        )
-    return Objective(
-        clip_targets=tuple(target.at(timestep, recipe) for target in clip_targets),
-        recipe=recipe,
-        scales=scales,
-        init=init,
-        distance=options.distance,
-        lots=options.cut_batches,
-    )
-
-
 def guides(options: ClipDiffusionOptions, timestep: float, step: int) -> bool:
     """Whether *step* is guided: every k-th step within the interval."""
     within = options.guide_from <= step / options.steps < options.guide_until
@@ -160,39 +90,27 @@ SEAM_BELOW = 400
 """Timestep below which nets see a margin beyond the edges of a seamless picture; above it, rolling suffices."""
 
 
-@dataclass
-class Sample:
-    """The state of one picture. `x`, `history` and `step` change after each successful step, the rest is constant."""
+@dataclass(kw_only=True)
+class Sample(GuidedImage):
+    """The state of one picture. `x`, `history` and `step` change after each successful step, the rest is constant.
 
-    job_id: str
-    index: int
-    steps: int
-    step: int
-    model: Model
+    Each memory level saves memory at the cost of time: 1 = the net keeps fewer activations; each further one halves the
+    number of cutouts that CLIP sees at once.
+    """
+
+    options: ClipDiffusionOptions
     net_key: str
     """The key of its net in the runtime's cache."""
-    options: ClipDiffusionOptions
-    seed: int
     schedule: RespacedSchedule
     x: Tensor
     """[3, H, W], noisy, in [-1, 1] and beyond."""
     start: InitialLatents
-    phases: Phases
-    """The targets of each phase of the prompts' timeline."""
-    notes: tuple[str, ...]
+    conditions: tuple[TextCondition | None, ...]
+    """The condition of a net that reads text, for each phase."""
     lpips: bool = False
     """Whether `init_distance=lpips` is measured by VGG16; otherwise by the first CLIP."""
     history: tuple[Tensor, ...] = ()
     """Predictions of earlier steps that the sampler needs, newest first."""
-    bucket: int = 1
-    """Smallest batch size of its steps; a replay sets that of the original before each step."""
-    memory_level: int = 0
-    """Memory saving of its steps, which costs time: 1 = the net keeps fewer activations; each further level halves the
-    number of cutouts that CLIP sees at once."""
-    step_log: StepLog = field(default_factory=StepLog)
-    """The conditions under which its steps ran."""
-    compiled: bool | None = None
-    """Whether its nets run compiled; None = the host's setting. A replay sets that of the original."""
 
     @property
     def stop(self) -> int:
@@ -200,38 +118,40 @@ class Sample:
         return self.steps - self.step - 1
 
     @property
-    def phase(self) -> PhaseTargets:
-        return phase_at(self.phases, self.step_of_all, self.options.steps)
-
-    @property
-    def clip_targets(self) -> tuple[ClipTarget, ...]:
-        return self.phase.clip_targets
-
-    @property
-    def own(self) -> ClipTarget:
-        return self.phases[-1].own
+    def timestep(self) -> float:
+        return self.schedule.noisiness(self.stop)
 
     @property
     def condition(self) -> TextCondition | None:
-        return self.phase.condition
+        return self.conditions[self.phase]
 
     @property
-    def step_of_all(self) -> int:
-        """The number of the next step, steps that are skipped included."""
-        return self.options.steps - self.stop - 1
+    def like(self) -> Tensor | None:
+        return self.start.init
 
     @property
-    def objective(self) -> Objective:
-        at = self.schedule.noisiness(self.stop)
-        found = objective_at(self.options, self.clip_targets, self.start.init, at, self.step_of_all)
-        if self.memory_level < 2:
-            return found
-        return replace(found, parts=min(2 ** (self.memory_level - 1), found.most_cuts))
+    def parts(self) -> int:
+        return int(2 ** max(self.memory_level - 1, 0))
+
+    @property
+    def scales(self) -> Scales:
+        """All are 0 in a step without guidance."""
+        options, at = self.options, self.timestep
+        if not guides(options, at, self.step_of_all):
+            return Scales()
+        like = {options.init_distance: options.init_scale.at(at)}
+        return Scales(
+            clip=options.clip_guidance_scale.at(at),
+            tv=options.tv_scale.at(at),
+            range=options.range_scale.at(at),
+            saturation=options.saturation_scale.at(at),
+            init=like.get("pixels", 0.0),
+            features=like.get("features", 0.0) + like.get("lpips", 0.0),
+        )
 
     @property
     def limits(self) -> tuple[float, float]:
-        timestep = self.schedule.noisiness(self.stop)
-        return self.options.clamp_max.at(timestep), self.options.shift_max.at(timestep)
+        return self.options.clamp_max.at(self.timestep), self.options.shift_max.at(self.timestep)
 
     @property
     def order(self) -> int:
@@ -248,7 +168,7 @@ class Sample:
     @property
     def margin(self) -> int:
         """Width in pixels of the repeated margin that the net sees beyond the edges; 0 in early steps."""
-        late = self.options.seamless != "none" and self.schedule.noisiness(self.stop) < SEAM_BELOW
+        late = self.options.seamless != "none" and self.timestep < SEAM_BELOW
         return self.model.multiple // self.model.scale if late else 0
 
     @property

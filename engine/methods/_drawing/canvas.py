@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from PIL import Image
@@ -62,16 +62,11 @@ class CanvasMethod(OptimisationMethod[CanvasImage, C]):
     def first(self, request: DreamRequest, canvas: C, images: Mapping[str, bytes], index: int) -> Tensor:
         """The first parameters of image *index*: [P] on the CPU."""
 
-    def generator(self, request: DreamRequest, runtime: NetProvider) -> C:
+    def generator_key(self, request: DreamRequest) -> Any:
         return self.canvas(request, MODELS[request.model])
 
-    def generator_key(self, request: DreamRequest) -> Hashable:
-        canvas: Hashable = self.canvas(request, MODELS[request.model])  # type: ignore[assignment]
-        return canvas
-
-    def generator_of(self, state: CanvasImage, runtime: NetProvider) -> C:
-        canvas: C = state.generator_key  # type: ignore[assignment]
-        return canvas
+    def generator(self, key: C, runtime: NetProvider) -> C:
+        return key
 
     def starts(
         self, generator: C, request: DreamRequest, images: Mapping[str, bytes], guide: ClipTarget, runtime: NetProvider
@@ -84,16 +79,14 @@ class CanvasMethod(OptimisationMethod[CanvasImage, C]):
 
     def update(self, generator: C, batch: Sequence[CanvasImage], gradient: Tensor) -> Mapping[str, Tensor]:
         """A step of Adam, clamped to the canvas."""
-        before, mean, square = (torch.stack([getattr(s, k) for s in batch]) for k in ("parameters", "mean", "square"))
         rates = [s.options.learning_rate * _decay(s) for s in batch]
-        counts = [s.step + 1 for s in batch]
-        move, mean, square = adam_update((mean, square), gradient, counts, rates, betas=BETAS, epsilon=EPSILON)
+        before, move, moments = adam_update(batch, gradient, rates, betas=BETAS, epsilon=EPSILON)
         after = before - move * generator.rates().to(gradient)
         finite = after.isfinite().all(1, keepdim=True)  # clamping would hide that an image has failed
-        return {"parameters": torch.where(finite, generator.settle(after), after), "mean": mean, "square": square}
+        return {"parameters": torch.where(finite, generator.settle(after), after), **moments}
 
     def finish(self, state: CanvasImage, picture: Tensor) -> Image.Image:
-        canvas: ParametricCanvas = state.generator_key  # type: ignore[assignment]
+        canvas: ParametricCanvas = state.generator_key
         return canvas.finish(state.parameters)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import typing
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -159,6 +159,18 @@ def _bounds(field: FieldInfo) -> dict[str, float]:
 
 def _is_literal(field: FieldInfo) -> bool:
     return typing.get_origin(field.annotation) is typing.Literal
+
+
+def check_terms(option: str, names: Sequence[object], kinds: str, most: int, weight: str = "") -> None:
+    """Raise InvalidRequest for more than *most* *names* in the value of *option*, or one of them twice.
+
+    *weight*: what a name may have instead, with an example; empty where a name may be there twice.
+    """
+    if len(names) > most:
+        refuse(f"{option} names {len(names)}{kinds}; the limit is {most}.")
+    if weight and (twice := [name for name in names if names.count(name) > 1]):
+        word, _, example = weight.partition(":")
+        refuse(f"{option} names {twice[0]} twice; give it a {word} instead, as in {twice[0]}:{example}.")
 
 
 def refuse(sentence: str) -> typing.NoReturn:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from engine.catalogue.registry import Model
 from engine.errors import InvalidRequest
-from engine.requests.options.base import Options, refuse
+from engine.requests.options.base import Options, check_terms, refuse
 from engine.requests.options.biggan_clip import IMAGENET_CLASSES, read_classes
 
 NAMED, NO_WALK = "named", "none"
@@ -54,8 +54,7 @@ class BigganOptions(Options):
         words = [word.strip() for word in self.through.split("+")] if self.through != NO_WALK else []
         if wrong := next((word for word in words if not _SEED.match(word)), None):
             refuse(f"through: “{wrong[:40]}” is not a seed, as in 12+31.")
-        if len(words) > MOST_SEEDS:
-            refuse(f"through names {len(words)} seeds; the limit is {MOST_SEEDS}.")
+        check_terms("through", words, " seeds", MOST_SEEDS)
         return tuple(int(word) for word in words)
 
     @property

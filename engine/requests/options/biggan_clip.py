@@ -10,6 +10,8 @@ from pydantic import Field
 
 from engine.catalogue.registry import Model
 from engine.errors import InvalidRequest
+from engine.requests.options.base import check_terms
+from engine.requests.options.clip_views import CutNoise
 from engine.requests.options.generator_methods import GeneratedOptions
 from engine.requests.schedule import Schedule, constant
 
@@ -37,9 +39,7 @@ class BigganClipOptions(GeneratedOptions):
     cut_kind: Literal["big_sleep", "mixed", "classic"] = Field(
         default="big_sleep", description="placement of cutouts: as in Big Sleep, mixed sizes, or random squares"
     )
-    cut_noise: float = Field(
-        default=0.0, ge=0, le=1, description="standard deviation of the noise added to each cutout"
-    )
+    cut_noise: CutNoise = 0.0
     classes: str = Field(
         default=LIKELY,
         max_length=200,
@@ -110,11 +110,7 @@ class BigganClipOptions(GeneratedOptions):
 def read_classes(text: str) -> tuple[tuple[int, float], ...]:
     """``980:2+483`` → ((980, ⅔), (483, ⅓)): numbers of classes, with parts of 1. Raises InvalidRequest in words."""
     found = [_class(part.strip()) for part in text.split("+")]
-    if len(found) > MOST_CLASSES:
-        raise InvalidRequest(f"classes names {len(found)}; the limit is {MOST_CLASSES}.")
-    numbers = [number for number, _ in found]
-    if twice := [number for number in numbers if numbers.count(number) > 1]:
-        raise InvalidRequest(f"classes names {twice[0]} twice; give it a weight instead, as in {twice[0]}:2.")
+    check_terms("classes", [number for number, _ in found], "", MOST_CLASSES, "weight:2")
     total = sum(weight for _, weight in found)
     return tuple((number, weight / total) for number, weight in found)
 

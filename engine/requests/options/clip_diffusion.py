@@ -15,6 +15,8 @@ from engine.requests.options.classes import classes_of
 from engine.requests.options.clip_views import (
     NONE,
     USUAL,
+    Seamless,
+    Symmetry,
     Views,
     WeightedAdapter,
     check_adapters,
@@ -154,15 +156,11 @@ class Framing(BaseModel):
     perlin: Literal["none", "mixed", "color", "gray"] = Field(
         default="none", description="start from Perlin noise instead of an init image"
     )
-    symmetry: Literal["none", "vertical", "horizontal", "both"] = Field(
-        default="none", description="mirror axis: vertical makes the left and the right half equal"
-    )
+    symmetry: Symmetry = "none"
     symmetry_until: float = Field(
         default=1.0, gt=0, le=1, description="share of the steps in which symmetry is enforced"
     )
-    seamless: Literal["none", "across", "down", "both"] = Field(
-        default="none", description="matching edges, for tiling across, down or both"
-    )
+    seamless: Seamless = "none"
 
 
 class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):

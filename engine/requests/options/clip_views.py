@@ -16,14 +16,14 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
 from engine.catalogue.models import MODELS
 from engine.catalogue.registry import CLIPS, Entry, Kind, Model, clip_cost, clip_named, entries
 from engine.errors import InvalidRequest
-from engine.requests.options.base import ended, guess, guessed
+from engine.requests.options.base import check_terms, ended, guess, guessed
 from engine.requests.schedule import Schedule, WholeSchedule, constant, number_text, parse_schedule
 
 NONE = "none"
@@ -153,13 +153,14 @@ def read_perceptors(text: str, usual: str, cutouts: str = ALL_ALIKE) -> tuple[We
     return tuple(replace(clip, cutouts=count) for clip, count in zip(found, counts, strict=True))
 
 
+def guiding_clips(options: BaseModel, usual: str) -> tuple[Weighted, ...]:
+    """The CLIPs that guide by *options*; *usual* is the model's own. Raises InvalidRequest in words."""
+    return read_perceptors(getattr(options, "perceptors", USUAL), usual, getattr(options, "clip_cutouts", ALL_ALIKE))
+
+
 def _read_names(text: str, usual: str) -> tuple[Weighted, ...]:
     found = tuple(_one(part.strip(), usual) for part in _BETWEEN.split(text))
-    names = [one.name for one in found]
-    if len(found) > MOST_CLIPS:
-        raise InvalidRequest(f"perceptors names {len(found)} CLIPs; the limit is {MOST_CLIPS}.")
-    if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise InvalidRequest(f"perceptors names {twice} twice; give it a weight instead, as in {twice}:2.")
+    check_terms("perceptors", [one.name for one in found], " CLIPs", MOST_CLIPS, "weight:2")
     return found
 
 
@@ -200,6 +201,34 @@ def _known(name: str, usual: str) -> str:
     return name
 
 
+Flip: TypeAlias = Annotated[float, Field(ge=0, le=1, description="share of cutouts that are mirrored, 0 to 1")]
+CutNoise: TypeAlias = Annotated[
+    float, Field(ge=0, le=1, description="standard deviation of the noise added to each cutout")
+]
+AugmentText: TypeAlias = Annotated[
+    str,
+    Field(
+        max_length=200,
+        description="random changes of each cutout, as in rotate:10+shift:0.1, or the name of a preset",
+    ),
+]
+Fuzzy: TypeAlias = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=2,
+        description="noise in 25 copies of each prompt over its length; Disco Diffusion's fuzzy_prompt is about 0.1",
+    ),
+]
+Symmetry: TypeAlias = Annotated[
+    Literal["none", "vertical", "horizontal", "both"],
+    Field(description="mirror axis: vertical makes the left and the right half equal"),
+]
+Seamless: TypeAlias = Annotated[
+    Literal["none", "across", "down", "both"], Field(description="matching edges, for tiling across, down or both")
+]
+
+
 class Views(BaseModel):
     """Each method has its own values of `cut_kind`."""
 
@@ -216,12 +245,7 @@ class Views(BaseModel):
     target_weight: float = Field(
         default=1.0, ge=-100, le=100, description="weight of the target image among the prompts"
     )
-    fuzzy: float = Field(
-        default=0.0,
-        ge=0,
-        le=2,
-        description="noise in 25 copies of each prompt over its length; Disco Diffusion's fuzzy_prompt is about 0.1",
-    )
+    fuzzy: Fuzzy = 0.0
     distance: Literal["spherical", "cos_spherical"] = Field(
         default="spherical",
         description="distance between cutout and prompt; cos_spherical has a larger gradient at large distances",
@@ -236,16 +260,10 @@ class Views(BaseModel):
     cut_power: Schedule = Field(
         default=constant(1.0), ge=0.1, le=10, description="> 1 prefers small cutouts, < 1 large ones"
     )
-    flip: float = Field(default=0.0, ge=0, le=1, description="share of cutouts that are mirrored, 0 to 1")
+    flip: Flip = 0.0
     gray: Schedule = Field(default=constant(0.0), ge=0, le=1, description="share of cutouts in grayscale, 0 to 1")
-    cut_noise: float = Field(
-        default=0.1, ge=0, le=1, description="standard deviation of the noise added to each cutout"
-    )
-    augment: str = Field(
-        default=NONE,
-        max_length=200,
-        description="random changes of each cutout, as in rotate:10+shift:0.1, or the name of a preset",
-    )
+    cut_noise: CutNoise = 0.1
+    augment: AugmentText = NONE
 
     def view_cost(self, model: Model) -> float:
         """Cost of one cutout through all CLIPs over an unchanged one through the *model*'s CLIP."""
@@ -289,11 +307,7 @@ def read_adapters(text: str) -> tuple[WeightedAdapter, ...]:
     if text.strip() in ("", NONE):
         return ()
     found = tuple(sorted(_one_adapter(part.strip()) for part in text.split("+")))
-    names = [one.name for one in found]
-    if len(found) > MOST_ADAPTERS:
-        raise InvalidRequest(f"adapter names {len(found)} adapters; the limit is {MOST_ADAPTERS}.")
-    if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise InvalidRequest(f"adapter names {twice} twice; give it a strength instead, as in {twice}:1.5.")
+    check_terms("adapter", [one.name for one in found], " adapters", MOST_ADAPTERS, "strength:1.5")
     return found
 
 

@@ -6,9 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.catalogue.registry import Model
 from engine.requests.options.base import refuse
-from engine.requests.options.clip_views import read_augment
 from engine.requests.options.optimiser_methods import OptimisedOptions
 
 STROKE_WORK = 0.2
@@ -44,6 +42,6 @@ class ClipdrawOptions(OptimisedOptions):
         if self.placement == "edges" and not has_init:
             refuse("placement=edges needs an init picture, whose edges the strokes follow.")
 
-    def step_work(self, model: Model) -> float:
-        """In views through CLIP."""
-        return STROKE_WORK * self.strokes + self.cutouts * read_augment(self.augment).view_cost
+    @property
+    def own_work(self) -> float:
+        return STROKE_WORK * self.strokes

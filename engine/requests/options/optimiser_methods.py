@@ -1,11 +1,18 @@
-"""Options of methods that optimise an image without a generator: `clipdraw` and `pixels`."""
+"""Options of methods that optimise an image without a generator, and those of `pixels` and `siren`."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
+from engine.catalogue.registry import Model
 from engine.requests.options.base import Options
-from engine.requests.options.clip_views import NONE, read_augment
+from engine.requests.options.clip_views import NONE, AugmentText, CutNoise, Flip, Fuzzy, read_augment
+
+OWN_WORK = 4.0
+LAYER_WORK = 8.0
+"""Cost of one layer of 64 neurons in a step, in views through CLIP."""
 
 
 class OptimisedOptions(Options):
@@ -13,25 +20,47 @@ class OptimisedOptions(Options):
     learning_rate: float = Field(default=0.05, gt=0, le=1, description="learning rate of Adam")
     cutouts: int = Field(default=4, ge=1, le=256, description="number of cutouts that CLIP sees in each step")
     cut_power: float = Field(default=1.0, ge=0.1, le=10, description="> 1 prefers small cutouts, < 1 large ones")
-    flip: float = Field(default=0.0, ge=0, le=1, description="share of cutouts that are mirrored, 0 to 1")
+    flip: Flip = 0.0
     gray: float = Field(default=0.0, ge=0, le=1, description="share of cutouts in grayscale, 0 to 1")
-    cut_noise: float = Field(
-        default=0.1, ge=0, le=1, description="standard deviation of the noise added to each cutout"
-    )
-    augment: str = Field(
-        default=NONE,
-        max_length=200,
-        description="random changes of each cutout, as in rotate:10+shift:0.1, or the name of a preset",
-    )
-    fuzzy: float = Field(
-        default=0.0,
-        ge=0,
-        le=2,
-        description="noise in 25 copies of each prompt over its length; Disco Diffusion's fuzzy_prompt is about 0.1",
-    )
+    cut_noise: CutNoise = 0.1
+    augment: AugmentText = NONE
+    fuzzy: Fuzzy = 0.0
     tv_scale: float = Field(default=0.0, ge=0, le=100000, description="penalty on total variation; higher is smoother")
+
+    @property
+    def own_work(self) -> float:
+        """Cost of a step without its views, in views through CLIP."""
+        return OWN_WORK
+
+    def step_work(self, model: Model) -> float:
+        """In views through CLIP."""
+        return self.own_work + self.cutouts * read_augment(self.augment).view_cost
 
     def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
         """Raises InvalidRequest for a mask or an invalid `augment`."""
         super().check(has_mask=has_mask)
         read_augment(self.augment)
+
+
+class PixelsOptions(OptimisedOptions):
+    """Pixels: a pyramid of colour grids painted by CLIP alone; no generator, the look of an abstract painter."""
+
+    method: Literal["pixels"] = "pixels"
+    tv_scale: float = Field(default=3.0, ge=0, le=100000, description="penalty on total variation; higher is smoother")
+
+
+class SirenOptions(OptimisedOptions):
+    """SIREN: a small network of sine waves that CLIP trains to be the picture; soft shapes, sharp at any size."""
+
+    method: Literal["siren"] = "siren"
+    steps: int = Field(default=120, ge=5, le=2000, description="optimisation steps; Deep Daze uses 1000 or more")
+    learning_rate: float = Field(default=0.001, gt=0, le=0.1, description="learning rate of Adam")
+    layers: int = Field(default=4, ge=1, le=16, description="hidden layers; more bend the waves further")
+    width: int = Field(default=64, ge=8, le=256, description="neurons of each layer")
+    frequency: float = Field(
+        default=20.0, ge=1, le=60, description="of the first waves: low is soft and simple, high is fine and restless"
+    )
+
+    @property
+    def own_work(self) -> float:
+        return LAYER_WORK * self.layers * (self.width / 64) ** 2

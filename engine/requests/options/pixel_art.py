@@ -8,14 +8,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.catalogue.registry import Model
 from engine.errors import InvalidRequest
 from engine.requests.options.base import guessed
-from engine.requests.options.clip_views import read_augment
+from engine.requests.options.clip_views import Seamless, Symmetry
 from engine.requests.options.optimiser_methods import OptimisedOptions
 
-OWN_WORK = 4.0
-"""Cost of a step without its views, in views through CLIP."""
 FREE, LEARNED, PICTURE = "free", "learned", "picture"
 PALETTES: Mapping[str, str] = {
     "gameboy": "0f380f 306230 8bac0f 9bbc0f",
@@ -60,12 +57,8 @@ class PixelArtOptions(OptimisedOptions):
     outlines: Literal["none", "cells", "shapes"] = Field(
         default="none", description="dark lines between the cells, or around shapes"
     )
-    symmetry: Literal["none", "vertical", "horizontal", "both"] = Field(
-        default="none", description="mirror axis: vertical makes the left and the right half equal"
-    )
-    seamless: Literal["none", "across", "down", "both"] = Field(
-        default="none", description="matching edges, for tiling across, down or both"
-    )
+    symmetry: Symmetry = "none"
+    seamless: Seamless = "none"
     tv_scale: float = Field(
         default=3.0, ge=0, le=100000, description="smoothness: penalty on differences between neighbouring cells"
     )
@@ -81,10 +74,6 @@ class PixelArtOptions(OptimisedOptions):
         if self.palette == FREE:
             return 0
         return self.colours if self.palette in (LEARNED, PICTURE) else len(self.listed)
-
-    def step_work(self, model: Model) -> float:
-        """In views through CLIP."""
-        return OWN_WORK + self.cutouts * read_augment(self.augment).view_cost
 
     def check(self, *, has_init: bool = False, has_target: bool = False, has_mask: bool = False) -> None:
         """Raises InvalidRequest for an unknown palette, and for options without effect."""

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from engine.catalogue.registry import Model
 from engine.errors import InvalidRequest
+from engine.requests.options.base import check_terms
+from engine.requests.options.clip_views import Flip
 from engine.requests.options.generator_methods import GeneratedOptions
 from engine.requests.prompts import MAX_WEIGHT
 from engine.requests.schedule import Schedule, constant
@@ -35,7 +37,7 @@ class VqganClipOptions(GeneratedOptions):
         default="classic",
         description="placement of cutouts: mixed sizes, random squares, with a black border, or the whole image",
     )
-    flip: float = Field(default=0.5, ge=0, le=1, description="share of cutouts that are mirrored, 0 to 1")
+    flip: Flip = 0.5
     decay: Literal["none", "cosine"] = Field(
         default="none", description="learning rate schedule: constant as in the notebooks, or cosine to 0"
     )
@@ -76,8 +78,7 @@ class VqganClipOptions(GeneratedOptions):
 def read_noise_prompts(text: str) -> tuple[tuple[int, float], ...]:
     """``7:0.3+12`` → ((7, 0.3), (12, 1.0)). Raises InvalidRequest in words."""
     parts = [part.strip() for part in re.split(r"\+(?=\s*\d)", text)] if text.strip() not in ("", NONE) else []
-    if len(parts) > MOST_NOISE_PROMPTS:
-        raise InvalidRequest(f"noise_prompts names {len(parts)} seeds; the limit is {MOST_NOISE_PROMPTS}.")
+    check_terms("noise_prompts", parts, " seeds", MOST_NOISE_PROMPTS)
     return tuple(_noise_prompt(part) for part in parts)
 
 

@@ -9,6 +9,7 @@ import pytest
 from engine.catalogue.registry import PUBLISHED, Kind, find_entry
 from engine.errors import ModelUnavailable
 from engine.loaders.meta_init import blueprint
+from engine.nets.adm import build_adm
 from tests.shared import shared
 
 DIFFUSION = {name: entry for name, entry in PUBLISHED.items() if entry.kind is Kind.DIFFUSION}
@@ -28,7 +29,7 @@ MILLIONS = {
 
 @pytest.mark.parametrize("name", DIFFUSION)
 def test_every_diffusion_net_is_built_at_full_size_and_counts_what_the_reference_counts(name: str) -> None:
-    state = blueprint(DIFFUSION[name].flags).state_dict()
+    state = blueprint(build_adm, DIFFUSION[name].flags).state_dict()
     millions = sum(tensor.numel() for tensor in state.values()) / 1e6
     expected = next((count for count, names in MILLIONS.items() if name in names), None)
     if expected is None:
@@ -64,7 +65,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_names_and_shapes_are_the_references(name: str) -> None:
-    state = blueprint(DIFFUSION[name].flags).state_dict()
+    state = blueprint(build_adm, DIFFUSION[name].flags).state_dict()
     found = {key: tuple(tensor.shape) for key, tensor in state.items()} | {"tensors": len(state)}
     expected = SHAPES[name]
     assert expected == {key: found.get(key) for key in expected}
@@ -77,7 +78,7 @@ def test_nets_of_the_same_family_have_the_same_names_as_the_golden_ones() -> Non
     for golden, name in (("adm_lsun_style", "bedrooms"), ("adm_uncond_256_style", "imagenet-256")):
         with safe_open(shared("golden", f"{golden}.safetensors"), "pt") as file:
             small = {re.sub(r"\d+", "#", key) for key, _ in json.loads(file.metadata()["state_dict"])}
-        full = {re.sub(r"\d+", "#", key) for key in blueprint(DIFFUSION[name].flags).state_dict()}
+        full = {re.sub(r"\d+", "#", key) for key in blueprint(build_adm, DIFFUSION[name].flags).state_dict()}
         assert small == full, name
 
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from engine.catalogue.models import MODELS
 from engine.catalogue.registry import PUBLISHED, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
-from engine.loaders.biggan import BigganNet, biggan_blueprint, folded, read_biggan
+from engine.loaders.biggan import BigganNet, folded, read_biggan
+from engine.loaders.meta_init import blueprint
 from engine.methods.biggan_clip import METHOD
-from engine.nets.biggan import Biggan
+from engine.nets.biggan import Biggan, build_biggan
 from engine.nets.biggan_flags import read_biggan_flags
 from engine.requests.request import BigganClipOptions, build_options, build_request
 from engine.runtime.runtime import Runtime
@@ -54,7 +55,8 @@ def load(tmp_path: Path, content: bytes) -> BigganNet:
 
 
 def shapes(name: str) -> dict[str, tuple[int, ...]]:
-    return {key: tuple(tensor.shape) for key, tensor in biggan_blueprint(BIGGANS[name].flags).state_dict().items()}
+    state = blueprint(build_biggan, BIGGANS[name].flags).state_dict()
+    return {key: tuple(tensor.shape) for key, tensor in state.items()}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_every_net_is_built_at_full_size_and_counts_what_the_reference_says(
     name: str, parameters: float, mebibytes: float
 ) -> None:
     """Its parameters, and the file's size: that is all tensors, statistics and spectral norms among them."""
-    net = biggan_blueprint(BIGGANS[name].flags)
+    net = blueprint(build_biggan, BIGGANS[name].flags)
     assert parameters == pytest.approx(sum(p.numel() for p in net.parameters()) / 1e6, abs=0.05)
     found = shapes(name)
     normed = [s for key, s in found.items() if len(s) > 1 and key.endswith(".weight") and "embeddings" not in key]

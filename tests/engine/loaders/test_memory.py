@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from engine.catalogue.registry import PUBLISHED
 from engine.loaders.meta_init import blueprint
+from engine.nets.adm import build_adm
 
 CHILD = """
 import json, resource, sys, time
@@ -46,7 +47,7 @@ def test_the_bedrooms_net_loads_within_1_2_times_its_size(tmp_path: Path, kind: 
     generator = torch.Generator().manual_seed(0)
     state = {
         name: torch.randn(tensor.shape, generator=generator)
-        for name, tensor in blueprint(PUBLISHED["bedrooms"].flags).state_dict().items()
+        for name, tensor in blueprint(build_adm, PUBLISHED["bedrooms"].flags).state_dict().items()
     }
     path = tmp_path / f"lsun.{kind}"
     torch.save(state, path) if kind == "pytorch" else save_file(state, path)

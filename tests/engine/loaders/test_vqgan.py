@@ -9,8 +9,9 @@ from torch import Tensor
 from engine.catalogue.models import MODELS
 from engine.catalogue.registry import PUBLISHED, Entry, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
-from engine.loaders.vqgan import VqganNet, read_vqgan, vqgan_blueprint
-from engine.nets.vqgan import Vqgan
+from engine.loaders.meta_init import blueprint
+from engine.loaders.vqgan import VqganNet, read_vqgan
+from engine.nets.vqgan import Vqgan, build_vqgan
 from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.requests.request import VqganClipOptions, build_options
 from engine.weights.store.folder import Folder
@@ -49,7 +50,7 @@ def load(tmp_path: Path, content: bytes) -> VqganNet:
 
 
 def shapes(name: str) -> dict[str, tuple[int, ...]]:
-    return {key: tuple(tensor.shape) for key, tensor in vqgan_blueprint(VQGANS[name].flags).state_dict().items()}
+    return {key: tuple(tensor.shape) for key, tensor in blueprint(build_vqgan, VQGANS[name].flags).state_dict().items()}
 
 
 def test_the_net_with_16384_codes_counts_what_the_reference_counts() -> None:

@@ -10,7 +10,7 @@ from torch._dynamo.backends.debugging import aot_eager
 
 from engine.catalogue.registry import PUBLISHED, Kind
 from engine.errors import WeightsError
-from engine.loaders.meta_init import v_blueprint
+from engine.loaders.meta_init import blueprint
 from engine.nets.v_diffusion.flags import read_v_diffusion_flags
 from engine.nets.v_diffusion.net import VDiffusionNet, build_v_diffusion
 from engine.runtime.tuning import Compiler
@@ -77,7 +77,7 @@ def test_the_gradient_reaches_every_weight(kind: str) -> None:
      ("imagenet-128-v", 290.3), ("wikiart-128", 243.9), ("wikiart-256", 291.1)],
 )  # fmt: skip
 def test_published_nets_have_the_published_number_of_weights(name: str, millions: float) -> None:
-    net = v_blueprint(PUBLISHED[name].flags)
+    net = blueprint(build_v_diffusion, PUBLISHED[name].flags)
 
     assert Kind.V_DIFFUSION is PUBLISHED[name].kind
     assert millions == round(sum(p.numel() for p in net.parameters()) / 1e6, 1)

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from engine.catalogue import registry as table
 from engine.catalogue.registry import PUBLISHED, Entry, Kind
 from engine.errors import ModelUnavailable, WeightsError
-from engine.loaders.lpips import HEADS, VGG, fill_heads, fill_vgg, has_lpips, load_lpips, lpips_blueprint
+from engine.loaders.lpips import HEADS, VGG, fill_vgg, has_lpips, load_lpips
+from engine.loaders.meta_init import blueprint, fill
 from engine.loaders.verify import check_contents
 from engine.nets.vgg_lpips import Lpips, LpipsHeads, VggStages
 from engine.runtime.runtime import Runtime
@@ -137,8 +138,8 @@ def test_a_file_of_another_net_is_refused_in_words(folder: Path) -> None:
         assert "" == check_contents(opened, table.find_entry(VGG))
         fill_vgg(opened)
         with pytest.raises(WeightsError, match="does not hold the net"):
-            fill_heads(opened)
+            fill(opened, LpipsHeads)
 
 
 def test_its_shape_is_known_without_weights() -> None:
-    assert 14_714_688 == sum(p.numel() for p in lpips_blueprint().vgg.parameters()), "the convolutions of VGG16"
+    assert 14_714_688 == sum(p.numel() for p in blueprint(VggStages).parameters()), "the convolutions of VGG16"

@@ -9,6 +9,7 @@ import torch
 from engine.catalogue.registry import find_entry
 from engine.errors import InvalidRequest, ModelUnavailable, WeightsError
 from engine.loaders.meta_init import blueprint
+from engine.nets.adm import build_adm
 from engine.training.finetune.options import read_words
 from engine.training.finetune.start import load_start
 from tests.engine.training.finetune.test_options import ARTICLE
@@ -16,7 +17,7 @@ from tests.engine.training.finetune.tiny import FLAGS, tiny_net
 
 
 def shapes(flags: Mapping[str, object]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in blueprint(flags).state_dict().items()}
+    return {name: tensor.shape for name, tensor in blueprint(build_adm, flags).state_dict().items()}
 
 
 @pytest.fixture
