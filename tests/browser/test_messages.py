@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
-from tests.browser.conftest import Watch, send
+from tests.browser.conftest import PHONE, Watch, send
 from tests.browser.fake_data import BOT, PEOPLE, button, row
 from tests.browser.fake_images import paint
 from tests.browser.fake_server import FakeServer
@@ -233,6 +233,21 @@ async def test_a_message_can_reply_to_another(page: Page, world: FakeServer) -> 
     await page.keyboard.press("Enter")
     await expect(page.locator(".message").last.locator(".reference")).to_contain_text("which owl?")
     await expect(page.locator("#replying")).to_be_empty()
+
+
+async def test_on_a_touch_screen_the_tools_do_not_cover_the_line_above_a_message(
+    browser: Browser, address: str, world: FakeServer
+) -> None:
+    """Without a pointer that hovers, the tools are always visible."""
+    async with await browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as phone:
+        page = await phone.new_page()
+        await page.goto(address)
+        await page.wait_for_selector(".person")
+        world.post("1", BOT, content="done", message_reference={"message_id": "404"})
+        await expect(page.locator(".reference i")).to_have_text("The original message was deleted.")
+        text, tools = [await page.locator(part).bounding_box() for part in (".reference i", ".tools")]
+    assert text and tools
+    assert text["x"] + text["width"] <= tools["x"]
 
 
 async def test_a_command_can_be_applied_to_a_message(page: Page, world: FakeServer) -> None:
