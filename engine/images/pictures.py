@@ -79,7 +79,7 @@ def contact_sheet(
                 (x, y - size * 2 - cell, x + side - 1, y - size * 2 - 1), outline=_GOLD, width=side // 64 + 1
             )
         text = fitting(caption, size, side, f"Image {place + 1}")
-        draw_line(draw, (x + side / 2, y - size * 0.3), text, size, (220, 221, 222), "ms")
+        draw_line(draw, (x + side / 2, y - size * 0.65), text, size, (220, 221, 222), "ms")
     return sheet
 
 

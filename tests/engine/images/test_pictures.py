@@ -295,6 +295,13 @@ def test_a_contact_sheet_has_room_for_captions() -> None:
     assert len(footer.getcolors(10_000)) > 1, "nothing is written there"
 
 
+def test_a_caption_does_not_touch_the_edge_below_it() -> None:
+    sheet = contact_sheet([Image.new("RGB", (128, 128), "red")], ["gypsy jug"])
+
+    below = sheet.crop((0, sheet.height - 3, 128, sheet.height))
+    assert 1 == len(below.getcolors(10_000))
+
+
 def test_a_snapshot_is_small_and_has_the_longer_side_it_should() -> None:
     data = snapshot(gradient(512, 256))
 
