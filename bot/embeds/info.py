@@ -19,6 +19,7 @@ from engine.requests.request import DreamRequest, UpscaleRequest
 _FIELD = 1000
 """Most characters of a field, code block included."""
 _PHASES = 6
+_PHASE_NAMES = {"begin": "start"}
 THE_FILE = "This file"
 THE_LINES = "commands.txt"
 _LOSSY = {"webp": "WebP", "jpg": "JPEG"}
@@ -56,7 +57,8 @@ def info_embed(
             one, size = job.pictures[0], sum(picture.size for picture in job.pictures) / 1024
             name, lines = "Frames", f"{len(job.pictures)} of {request.count} · {one.width}×{one.height} · {size:.0f} kB"
         else:
-            name, lines = "Pictures", "\n".join(_picture(job, picture) for picture in job.pictures)
+            name = "Picture" if len(job.pictures) == 1 else "Pictures"
+            lines = "\n".join(_picture(job, picture) for picture in job.pictures)
         embed.add_field(name=name, value=shorten(lines, _FIELD), inline=False)
         if file:
             embed.add_field(name=THE_FILE, value=file, inline=False)
@@ -163,7 +165,7 @@ def _facts(job: JobRow, picture: PictureRow) -> Iterator[str]:
         yield f"CLIP {value:.3f}"
     yield f"{picture.size / 1024:.0f} kB"
     if isinstance(pixels := picture.facts.get("sha256"), str) and pixels:
-        yield f"pixels `{pixels[:12]}`"
+        yield f"pixel hash `{pixels[:12]}`"
 
 
 def _starred(job: JobRow, people: Collection[int], user_id: int) -> str:
@@ -185,7 +187,7 @@ def _times(job: JobRow) -> str:
         for name, seconds in job.seconds.items()
         if seconds >= _WORTH_SAYING and name not in ("total", RUNNING)
     }
-    phases = [f"{name} {duration(seconds)}" for name, seconds in list(long.items())[:_PHASES]]
+    phases = [f"{_PHASE_NAMES.get(name, name)} {duration(seconds)}" for name, seconds in list(long.items())[:_PHASES]]
     if RUNNING in job.seconds:
         phases.append(f"total {duration(job.seconds[RUNNING])}")
     return ", ".join(phases) or "unknown"

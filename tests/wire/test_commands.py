@@ -70,7 +70,7 @@ async def test_info_has_commands_that_paint_the_same_again(max_: Person, mo: Per
     slash = f"/dream prompt:castle:2 | it's foggy negative:people {ways} size:256x256 steps:15 seed:7 more:eta=0.5"
     assert f"```\n{slash}\n```" in text
     assert "--size 256x256 --steps 15 --seed 7 --set eta=0.5\n```" in text
-    assert re.search(r"256×256 · seed 7 · \d+ kB · pixels `[0-9a-f]{12}`", text)
+    assert re.search(r"256×256 · seed 7 · \d+ kB · pixel hash `[0-9a-f]{12}`", text)
     assert "0.98 units" in text
 
 

@@ -46,12 +46,15 @@ def test_a_file_that_had_to_be_made_smaller_is_told_of_and_a_png_is_not() -> Non
 
 
 def test_long_times_are_told_by_phase() -> None:
-    assert (
-        "load 1.0\u00a0s, steps 28\u00a0s, total 8.0\u00a0s"
-        == fields(info_embed(done(seconds={"load": 1.0, "begin": 0.01, "steps": 28.0, "total": 29.0, "running": 8.0})))[
-            "Time"
-        ]
-    )
+    seconds = {"load": 1.0, "begin": 0.1, "wait": 0.01, "steps": 28.0, "total": 29.0, "running": 8.0}
+    told = fields(info_embed(done(seconds=seconds)))["Time"]
+    assert "load 1.0 s, start 0.1 s, steps 28 s, total 8.0 s" == told.replace("\u00a0", " ")
+
+
+def test_one_picture_is_not_told_of_as_several() -> None:
+    several = done(pictures=2, request=build_request("an owl", seed=7, count=2))
+    assert {"Picture"} == fields(info_embed(done())).keys() & {"Picture", "Pictures"}
+    assert {"Pictures"} == fields(info_embed(several)).keys() & {"Picture", "Pictures"}
 
 
 @given(WORDS, WORDS)
