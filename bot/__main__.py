@@ -27,9 +27,9 @@ COMMANDS = {
     "playground": "run a small Discord on this machine, to try everything without a token",
     "doctor": "check token, permissions, database, engine, device and weights, and suggest fixes",
     "config": "print config.toml with every setting, its meaning and its default: dreambot config > config.toml",
-    "health": "ask the running bot whether it is well; needs [monitor] port",
+    "health": "check that the running bot is healthy; needs [monitor] port",
     "backup": "copy database and pictures into one file; works while the bot runs",
-    "restore": "put a backup back; the bot must not run meanwhile",
+    "restore": "restore a backup; stop the bot first",
 }
 EXIT_INTERRUPTED = 130
 PLAYGROUND_VARIABLE = "DREAMBOT_PLAYGROUND"
@@ -74,7 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument("--config", type=Path, metavar="PATH", help="the settings; without it ./config.toml, if there")
+    common.add_argument(
+        "--config", type=Path, metavar="PATH", help="the settings file; by default ./config.toml if it exists"
+    )
     parser = argparse.ArgumentParser(prog="python -m bot", description="A Discord bot that paints.", parents=[common])
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     parser.set_defaults(config=None, command="run", exit_with_parent=False)  # before `add_subparsers` it has no effect
@@ -83,9 +85,11 @@ def _parser() -> argparse.ArgumentParser:
         for name, text in COMMANDS.items()
     }
     made["run"].add_argument("--exit-with-parent", action="store_true", help=argparse.SUPPRESS)
-    made["backup"].add_argument("file", type=Path, metavar="FILE", help="where to put it; replaced if it is there")
-    made["restore"].add_argument("file", type=Path, metavar="FILE", help="a file that `backup` has made")
-    made["restore"].add_argument("--replace", action="store_true", help="move aside what is there already")
+    made["backup"].add_argument(
+        "file", type=Path, metavar="FILE", help="the file to write; an earlier backup is replaced"
+    )
+    made["restore"].add_argument("file", type=Path, metavar="FILE", help="a file that `backup` wrote")
+    made["restore"].add_argument("--replace", action="store_true", help="move existing data into a subfolder first")
     return parser
 
 

@@ -25,7 +25,7 @@ _FIELDS = (
     (
         "Camera",
         "`zoom:1.02` enlarges each frame by 2 %, `angle:1` turns it by one degree, `x:2` moves it by 2 % of its width. "
-        "Key frames change them on the way: `zoom:0:1, 24:1.05`. The camera moves in two dimensions.",
+        "Key frames change them during the film: `zoom:0:1, 24:1.05`. The camera moves in two dimensions.",
     ),
     ("Likeness", "`keep:0.6` skips 60 % of a frame's steps. More keeps more of the frame before it and costs less."),
 )

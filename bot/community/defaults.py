@@ -206,7 +206,7 @@ def _compared(
 def _why(key: str, value: str, chosen: PaintChoice) -> str:
     model = MODELS.get(chosen.model)
     if key == "model":
-        return f"it cannot paint by {chosen.method}." if value in MODELS and chosen.method else "it is unknown here."
+        return f"it does not support {chosen.method}." if value in MODELS and chosen.method else "it is unknown here."
     if model is None:
         return "the model is unknown."
     if key == "size":
@@ -216,7 +216,7 @@ def _why(key: str, value: str, chosen: PaintChoice) -> str:
             return str(error)
     if key == "profile" and value != NO_PROFILE:
         return f"{chosen.method or model.methods[0]} does not have it."
-    return f"{model.title} cannot paint by it."
+    return f"{model.title} does not support it."
 
 
 def _options(style: Style | None, ways: PaintChoice, typed: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

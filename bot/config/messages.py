@@ -60,14 +60,14 @@ def _explain(details: Any, model: type[BaseModel], name: str) -> str:
         sentence = str(details["ctx"]["error"])
         return f"{name}, {where}: {sentence}{'' if sentence[-1:] in '.?' else '.'}"
     if loc[-1] == "[key]":  # the heading itself, as in [roles.staff]
-        return f"{name}, [{'.'.join(map(str, loc[:-1]))}]: this is not right; it must be {_RIGHT[details['type']]}."
+        return f"{name}, [{'.'.join(map(str, loc[:-1]))}]: this is not valid; it must be {_RIGHT[details['type']]}."
     where = f"{name}, {_place(loc)}"
     if details["type"] == "extra_forbidden":
         return f"{where}: there is no such {'key' if len(loc) > 1 else 'section'}{_guess([*map(str, loc)], model)}"
     right = _RIGHT.get(details["type"], details["msg"][0].lower() + details["msg"][1:])
     quoted = ", without quotes" if details["type"] in _UNQUOTED and isinstance(details["input"], str) else ""
     right = right.format(**details.get("ctx", {})) + quoted
-    return f"{where}: {_shown(details['input'])} is not right; it must be {right}."
+    return f"{where}: {_shown(details['input'])} is not valid; it must be {right}."
 
 
 def _place(loc: tuple[str | int, ...]) -> str:

@@ -68,11 +68,11 @@ def _check_replaceable(target: Path) -> None:
     """Raise StoreError for an existing file that is no archive, such as the database itself, or no file at all."""
     with in_words(target):
         if target.exists() and not target.is_file():
-            raise StoreError(f"{target} is no file; name one, as in bot.tar.")
+            raise StoreError(f"{target} is not a file; name one, as in bot.tar.")
         if target.exists() and target.stat().st_size:
             with target.open("rb") as file:
                 if file.read(_MAGIC_AT + len(_MAGIC))[_MAGIC_AT:] != _MAGIC:
-                    raise StoreError(f"{target} is another file and no backup; it stays. Name a new file.")
+                    raise StoreError(f"{target} exists and is not a backup, so it is not replaced. Name a new file.")
 
 
 def copy_database(source: Path, target: Path) -> None:

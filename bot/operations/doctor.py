@@ -105,9 +105,9 @@ def _device(device: dict[str, Any], found: dict[str, Any]) -> Finding:
         if served and int(str(capability).replace(".", "")) < min(int("".join(filter(str.isdigit, a))) for a in served):
             return bad(
                 device["name"],
-                f"{shown}: this torch ({found['torch']}) no longer serves it (compute capability {capability}).",
+                f"{shown}: this torch ({found['torch']}) no longer supports it (compute capability {capability}).",
                 f"Install a torch that does: pip install torch torchvision --index-url {OLD_GPUS} "
-                "(CUDA 12.6 still serves Pascal and Volta), or set [engine] device to cpu.",
+                "(CUDA 12.6 still supports Pascal and Volta), or set [engine] device to cpu.",
             )
     return bad(device["name"], f"{shown}: {device['problem']}", "Update its driver, or set [engine] device to cpu.")
 

@@ -55,7 +55,7 @@ async def check_discord(config: Config) -> AsyncIterator[Finding]:
         yield bad("token", "Discord does not accept it.", f"Reset it at {PORTAL} (Bot) and set DISCORD_TOKEN.")
     except (*FAILURES, discord.GatewayNotFound) as error:
         why = failure_text(error)
-        yield note("network", f"Discord cannot be reached: {why}.", "Check the network. The other checks go on.")
+        yield note("network", f"Discord cannot be reached: {why}.", "Check the network. The other checks continue.")
     finally:
         await client.close()
 

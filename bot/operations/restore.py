@@ -26,7 +26,7 @@ def restore(folder: Path, source: Path, *, replace: bool = False) -> str:
     data and *replace* is false. Nothing is changed before everything is checked.
     """
     if source.exists() and not (source.is_file() or source.is_dir()):  # a pipe without a writer would be waited for
-        raise StoreError(f"{source} is no file.")
+        raise StoreError(f"{source} is not a file.")
     lock = FolderLock(folder)
     with in_words(folder):
         lock.acquire()

@@ -335,5 +335,5 @@ async def check_revealed(store: Store, job: JobRow, user_id: int) -> None:
     if job.owned_by(user_id) or (until := await store.blind_pictures.until(job.id)) is None:
         return
     raise Refused(
-        f"This picture stands in a blind vote. Its prompt and author stay hidden until the vote ends {relative(until)}."
+        f"This picture is in a blind vote. Its prompt and author stay hidden until the vote ends {relative(until)}."
     )

@@ -273,7 +273,7 @@ class Model:
             )
         if nearest != (width, height):
             raise InvalidRequest(
-                f"{self.subject} cannot paint {width}×{height}; the nearest it can is {nearest[0]}×{nearest[1]} "
+                f"{self.subject} cannot paint {width}×{height}; the nearest size is {nearest[0]}×{nearest[1]} "
                 f"(sides are multiples of {self.multiple} from {self.smallest} to {self.largest})."
             )
 

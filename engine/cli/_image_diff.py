@@ -66,8 +66,8 @@ def reasons(original: bytes, then: Mapping[str, Any], now: Mapping[str, Any]) ->
     """Sentences that explain why a replay may differ, from the records *then* and *now*; at least one."""
     found = list(_reasons(original, then, now))
     return found or [
-        "All that is recorded is the same. Then other versions of PyTorch or of a driver have rounded otherwise, "
-        "or another processor."
+        "Everything recorded is the same, so another processor, or another version of PyTorch or of a driver, "
+        "has rounded differently."
     ]
 
 
@@ -96,8 +96,8 @@ def _of_courses(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
             )
         elif key == "course" and not first.steps:
             yield (
-                "Its record does not hold how each step was run; those that it shared with other pictures were rounded "
-                "otherwise."
+                "Its record does not say how each step was run; steps that it shared with other pictures were rounded "
+                "differently."
             )
 
 

@@ -33,7 +33,7 @@ def open_all(paths: Sequence[Path]) -> list[Shown]:
     """Raises UnreadablePicture or InvalidRequest, with the file's name."""
     if len(paths) > MOST:
         raise InvalidRequest(
-            f"{len(paths)} pictures are too many at once; {MOST} is the most. A folder can be searched."
+            f"{len(paths)} pictures are too many at once; the limit is {MOST}. To look through a folder, use `search`."
         )
     return [_opened(path) for path in paths]
 

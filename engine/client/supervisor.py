@@ -283,7 +283,9 @@ class Supervisor:
             finally:
                 status = await _uninterrupted(child.end())
                 self._name_pid(None)
-        return status, child.last_words[-1] if child.last_words else f"it ended with status {status}, without a word"
+        return status, child.last_words[
+            -1
+        ] if child.last_words else f"it ended with status {status}, without any output"
 
     async def _read_all(self, child: EngineConnection) -> None:
         """Reads messages until the connection ends; kills a process that breaks the protocol."""

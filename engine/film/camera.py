@@ -51,7 +51,7 @@ def read_key_frames(text: str, name: str, low: float, high: float) -> KeyFrames:
     while True:
         pair = _PAIR.match(text, at)
         if not pair or bool(pair[2]) != bool(pair[4]):
-            _fail(text, name, at, "here a frame and a value are missing, as in 0:1, 50:1.05")
+            _fail(text, name, at, "a frame and a value are missing here, as in 0:1, 50:1.05")
         _check(text, name, pair.start(3), float(pair[3]), low, high)
         if int(pair[1]) in found:
             _fail(text, name, pair.start(1), f"frame {pair[1]} is named twice")
@@ -59,7 +59,7 @@ def read_key_frames(text: str, name: str, low: float, high: float) -> KeyFrames:
         if at == len(text):
             break
         if text[at] != ",":
-            _fail(text, name, at, "here a comma is missing")
+            _fail(text, name, at, "a comma is missing here")
         at += 1
     frames = tuple(sorted(found))
     return KeyFrames(frames, tuple(found[frame] for frame in frames))

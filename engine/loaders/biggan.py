@@ -49,7 +49,7 @@ def load_biggan_net(model: str, runtime: NetProvider) -> BigganNet:
 def read_biggan(entry: Entry, folder: Folder, device: torch.device) -> BigganNet:
     """The frozen net. Raises ModelUnavailable (file missing) or WeightsError (wrong or damaged file)."""
     if entry.kind is not Kind.BIGGAN:
-        raise ModelUnavailable(f"“{entry.name}” is no BigGAN but a checkpoint of the kind {entry.kind.value}.")
+        raise ModelUnavailable(f"“{entry.name}” is not a BigGAN but a checkpoint of the kind {entry.kind.value}.")
     with folder.open(entry) as opened:
         net, _ = fill_biggan(opened, entry.flags)
     return BigganNet(net.eval().requires_grad_(False).to(device), opened.sha256)

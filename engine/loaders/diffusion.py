@@ -153,7 +153,9 @@ def read_diffusion(entry: Entry, folder: Folder, device: torch.device, dtype: to
     net trained from the small model sees sketches, and gets the package's composer.
     """
     if entry.kind not in BUILDERS:
-        raise ModelUnavailable(f"“{entry.name}” is no diffusion model but a checkpoint of the kind {entry.kind.value}.")
+        raise ModelUnavailable(
+            f"“{entry.name}” is not a diffusion model but a checkpoint of the kind {entry.kind.value}."
+        )
     with folder.open(entry) as opened:
         net, _ = fill(opened, BUILDERS[entry.kind], entry.flags)
     return _with_composer(net, opened.sha256, device, dtype)

@@ -138,7 +138,7 @@ def read_upscaler(entry: Entry, folder: Folder, device: torch.device, dtype: tor
     Raises ModelUnavailable (file missing) or WeightsError (wrong file, or no upscaler).
     """
     if entry.kind is not Kind.UPSCALER:
-        raise ModelUnavailable(f"“{entry.name}” is no upscaler but a checkpoint of the kind {entry.kind.value}.")
+        raise ModelUnavailable(f"“{entry.name}” is not an upscaler but a checkpoint of the kind {entry.kind.value}.")
     with folder.open(entry) as opened:
         found, _ = describe_file(opened)
     return frozen_net(found, device, dtype, opened.sha256)
@@ -168,7 +168,7 @@ def describe_file(opened: HashedFile) -> tuple[Any, SelectedTensors]:
             return found, choice
     if problems:
         raise problems[0][1]
-    raise WeightsError(f"“{opened.name}” is no upscaler: its tensors belong to no net that is known here.")
+    raise WeightsError(f"“{opened.name}” is not an upscaler: its tensors do not match any known network.")
 
 
 def _shapes(choice: SelectedTensors) -> dict[str, tuple[int, ...]]:
@@ -222,7 +222,7 @@ def check_layers(name: str, tensors: Mapping[str, Tensor]) -> None:
     """
     for key in tensors:
         if any(part.isdecimal() and (len(part) > 6 or int(part) > len(tensors)) for part in key.split(".")):
-            raise WeightsError(f"“{name}” is not honest: “{key}” counts further than there are tensors.")
+            raise WeightsError(f"“{name}” is damaged: “{key}” refers to more tensors than the file has.")
 
 
 def _check_purpose(name: str, found: Any, spandrel: Any) -> None:

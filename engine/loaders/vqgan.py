@@ -104,7 +104,7 @@ def read_vqgan_net(path: Path, device: torch.device) -> VqganNet:
 def read_vqgan(entry: Entry, folder: Folder, device: torch.device) -> VqganNet:
     """The frozen net, also from within a transformer's checkpoint. Raises ModelUnavailable or WeightsError."""
     if entry.kind is not Kind.VQGAN:
-        raise ModelUnavailable(f"“{entry.name}” is no VQGAN but a checkpoint of the kind {entry.kind.value}.")
+        raise ModelUnavailable(f"“{entry.name}” is not a VQGAN but a checkpoint of the kind {entry.kind.value}.")
     with folder.open(entry) as opened:
         net, _ = fill_vqgan(opened, entry.flags)
     return VqganNet(net.eval().requires_grad_(False).to(device), opened.sha256)

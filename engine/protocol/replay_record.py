@@ -116,7 +116,7 @@ def check_model(request: DreamRequest) -> None:
     model = find_model(request.model)
     model.check_size(request.width, request.height)
     if request.method not in model.methods:
-        raise InvalidRequest(f"{model.subject} cannot paint by “{request.method}”, as the record in this PNG has it.")
+        raise InvalidRequest(f"{model.subject} does not support “{request.method}”, the method in this PNG's record.")
 
 
 def describe(record: Mapping[str, Any]) -> str:

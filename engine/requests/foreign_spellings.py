@@ -30,18 +30,21 @@ _ADDRESS = r"https?://[^\s|]{1,200}"
 _PHASE = r"^\s{0,9}0:(?=[^\s|:\d])(?=[^|]*\|)"
 _JOINED = re.compile(r"(?<=\s)(BREAK|AND)(?=\s)")
 _SENTENCES = (
-    (EMPHASIS, "“{0}” was read as words. A weight ends a part: “{1}:{2} | …”."),
-    (re.compile(_WEIGHT_WITHIN), "“{0}” was read as words. A bar ends a part: “{0} | …”."),
-    (re.compile(_DOUBLE_COLON), "“{0}” was read as words. A bar separates parts: “{1} | …”."),
+    (EMPHASIS, "“{0}” was read as words. Put a weight at the end of its part: “{1}:{2} | …”."),
+    (re.compile(_WEIGHT_WITHIN), "“{0}” was read as words. Separate parts with a bar: “{0} | …”."),
+    (re.compile(_DOUBLE_COLON), "“{0}” was read as words. Separate parts with a bar: “{1} | …”."),
     (
         re.compile(_BRACKETED_BAR),
         "“{0}” was read as separate parts, because a bar separates them. “\\|” is a plain bar.",
     ),
-    (re.compile(_STRESSED), "“{0}” was read as words. A weight ends a part, as in “owl:1.3 | …”."),
-    (re.compile(_EDITED), "“{0}” was read as words. A timeline says it so: “0: a seed | 40%: a tree”."),
+    (re.compile(_STRESSED), "“{0}” was read as words. Put a weight at the end of its part, as in “owl:1.3 | …”."),
+    (re.compile(_EDITED), "“{0}” was read as words. A timeline is written as “0: a seed | 40%: a tree”."),
     (re.compile(_NETWORK, re.IGNORECASE), "“{0}” was read as words; the adapter is an option."),
     (re.compile(_ADDRESS), "“{0}” was read as words. A picture is given as init or target, not in the prompt."),
-    (re.compile(_PHASE), "“0:” was read as words. In a timeline a blank follows it: “0: a seed | 10: a tree”."),
+    (
+        re.compile(_PHASE),
+        "“0:” was read as words. In a timeline, put a space after the colon: “0: a seed | 10: a tree”.",
+    ),
 )
 """What is found → what is said of it; the numbers stand for its groups."""
 MOST = 8
@@ -64,7 +67,7 @@ def _notes(source: str) -> Iterator[str]:
             yield sentence.format(*map(_short, (found[0], *found.groups())))
     if not source.isupper():
         for joint in sorted({found[1] for found in _JOINED.finditer(source)}):
-            yield f"“{joint}” was read as a word. A bar separates parts."
+            yield f"“{joint}” was read as a word. Separate parts with a bar."
 
 
 def _short(text: str) -> str:

@@ -113,7 +113,7 @@ class _DictionaryReader:
             self._skip()
             key = _KEY.match(self._source, self._at)
             if not key:
-                self._fail("here a step and a colon are missing, as in 0:")
+                self._fail("a step and a colon are missing here, as in 0:")
             since, number_at = _since(self._source, 0, key), key.start("number")
             self._at = key.end()
             for start, end in self._texts():
@@ -122,7 +122,7 @@ class _DictionaryReader:
             if not self._takes(",") or self._ends(braces):
                 break
         if braces and not self._takes("}"):
-            self._fail("here “}” or a comma and the next step are missing")
+            self._fail("“}”, or a comma and the next step, is missing here")
         if self._skip() < len(self._source):
             self._fail("nothing can follow here")
 
@@ -136,14 +136,14 @@ class _DictionaryReader:
                 break
             yield self._text()
         if not self._takes("]"):
-            self._fail("here “]” or a comma and the next text are missing")
+            self._fail("“]”, or a comma and the next text, is missing here")
 
     def _text(self) -> tuple[int, int]:
         """Where the letters between two quotes begin and end."""
         self._skip()
         close = _QUOTES.get(self._source[self._at : self._at + 1])
         if close is None:
-            self._fail("here a text in quotes is missing")
+            self._fail("a text in quotes is missing here")
         start = self._at + 1
         end = self._source.find(close, start)
         if end < 0:
@@ -346,7 +346,7 @@ def _parse_part(source: str, segment: Segment, notes: list[str]) -> Prompt:
     start, part = segment.start, segment.text
     words = part.strip(_BLANKS)
     if not words:
-        raise PromptError("There is nothing between these bars.", source, min(start, len(source) - 1))
+        raise PromptError("This part of the prompt is empty.", source, min(start, len(source) - 1))
     start, part = start + part.index(words), words
     text, weight = part, 1.0
     stop: float | None = None
@@ -354,11 +354,11 @@ def _parse_part(source: str, segment: Segment, notes: list[str]) -> Prompt:
         part, stop = part[: match.end(1)], float(match[2].translate(_PLAIN))
         if abs(stop) > MAX_STOP:
             at = start + match.start(2)
-            raise PromptError(f"The stop value {match[2]} is too large; ±{MAX_STOP:g} is the most.", source, at)
+            raise PromptError(f"The stop value {match[2]} is too large; the limit is ±{MAX_STOP:g}.", source, at)
     if clock := _CLOCK.search(part):
         before, last = clock.groups()
         notes.append(
-            f"“{clock[0]}” was read as words. For the weight {last} put a blank before the colon: “{before} :{last}”."
+            f"“{clock[0]}” was read as words. For the weight {last} put a space before the colon: “{before} :{last}”."
         )
     elif match := _WEIGHT.search(part):
         raw, at = match[match.lastgroup or 0], start + match.start(match.lastgroup or 0)
@@ -377,5 +377,5 @@ def _parse_part(source: str, segment: Segment, notes: list[str]) -> Prompt:
     if len(text) > MAX_PROMPT:
         raise PromptError(f"The prompt has {len(text)} characters; the limit is {MAX_PROMPT}.", source, MAX_PROMPT)
     if not text:
-        raise PromptError("A weight stands here without words before it.", source, start)
+        raise PromptError("This weight has no words before it.", source, start)
     return Prompt(text=text, weight=weight, stop=stop, since=segment.since)

@@ -333,7 +333,7 @@ def build_options(model: Model, method: str, settings: Mapping[str, str]) -> Met
     if name not in METHODS:
         refuse(guessed(f"There is no method “{name}”", name, METHODS))
     if name not in model.methods:
-        refuse(f"{model.subject} cannot paint by “{name}”; it can by {', '.join(model.methods)}.")
+        refuse(f"{model.subject} does not support “{name}”; available: {', '.join(model.methods)}.")
     chosen, profile = dict(settings), _profile(name, settings)
     chosen.pop(PROFILE, None)
     for key in chosen:

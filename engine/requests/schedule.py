@@ -192,12 +192,12 @@ class _ScheduleReader:
 
     def _count(self) -> int:
         start = self._skip()
-        return int(self._match(_COUNT, "how often, like 400")) or self._fail("once is the least", start)
+        return int(self._match(_COUNT, "a count like 400")) or self._fail("the minimum is 1", start)
 
     def _match(self, pattern: re.Pattern[str], wanted: str) -> str:
         found = pattern.match(self._text, self._skip())
         if not found:
-            self._fail(f"here {wanted} is missing", self._at)
+            self._fail(f"{wanted} is expected here", self._at)
         self._at = found.end()
         return found.group()
 
@@ -211,7 +211,7 @@ class _ScheduleReader:
 
     def _need(self, mark: str) -> None:
         if not self._takes(mark):
-            self._fail(f"here “{mark}” is missing", self._at)
+            self._fail(f"“{mark}” is missing here", self._at)
 
     def _end(self, wanted: str) -> None:
         if self._skip() < len(self._text):

@@ -180,8 +180,8 @@ def catch(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | DreamE
         if is_out_of_memory(error):
             return OutOfMemory("There is not enough memory for this, whatever was tried; a smaller picture may fit.")
         number = secrets.token_hex(3)
-        log.exception("Something broke (id %s)", number)
-        return Unexpected(f"Something broke; it has been logged (id {number}).")
+        log.exception("Something went wrong (id %s)", number)
+        return Unexpected(f"Something went wrong; it has been logged (id {number}).")
 
 
 class Unexpected(DreamError):

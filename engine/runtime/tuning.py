@@ -260,8 +260,7 @@ class Threads:
 def _number(wanted: str) -> int:
     if not wanted.isdecimal() or len(wanted) > 4 or not 1 <= int(wanted) <= MOST:
         raise InvalidRequest(
-            f"“{wanted[:40]}” is no number of CPU threads: it must be from 1 to {MOST}, or {AUTO}, which finds out "
-            "what is fastest."
+            f"“{wanted[:40]}” is not a number of CPU threads: use 1 to {MOST}, or {AUTO}, which finds the fastest."
         )
     return int(wanted)
 

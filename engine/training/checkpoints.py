@@ -36,7 +36,7 @@ def load_state(path: Path) -> dict[str, object]:
         except (*BREAKAGE, OSError, pickle.UnpicklingError) as error:  # it seeks to where a cut file has no bytes
             raise unsuitable(path, "is cut off or damaged") from error
     if not isinstance(state, dict):
-        raise unsuitable(path, "is none")
+        raise unsuitable(path, "is of another kind")
     return state
 
 

@@ -57,9 +57,9 @@ class RunState:
         state = {**_UNMARKED, **load_state(path)}
         for name, kind in _KINDS.items():
             if not isinstance(state.get(name), kind):
-                raise unsuitable(path, f"says nothing of its {name}")
+                raise unsuitable(path, f"does not hold its {name}")
         if not _is_lot(state["generator"]):
-            raise unsuitable(path, "has no state of a generator")
+            raise unsuitable(path, "does not hold the state of a random generator")
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in state.items() if name in known})  # type: ignore[arg-type]
 
@@ -76,11 +76,11 @@ def refuse_other_start(path: Path, state: RunState, start: str) -> None:
     if state.start:
         raise unsuitable(
             path,
-            f"is of an unfinished run that began with other weights (SHA-256 {state.start[:16]}…); "
-            "to go on with it, give those as --start",
+            f"is from an unfinished run that began with other weights (SHA-256 {state.start[:16]}…); "
+            "to continue it, give those as --start",
         )
     raise unsuitable(
-        path, "is of an unfinished run that names no weights with which it began; to go on with it, leave --start out"
+        path, "is from an unfinished run that did not begin with weights; to continue it, leave --start out"
     )
 
 

@@ -62,7 +62,7 @@ def _model_problem(model: str) -> str:
 
 def _least(problems: list[str]) -> str:
     """Nothing if anything works; else the first problem."""
-    return "" if "" in problems else problems[0] if problems else "no model can be painted with by it"
+    return "" if "" in problems else problems[0] if problems else "no installed model supports it"
 
 
 def _missing(model: str, method: str) -> str:

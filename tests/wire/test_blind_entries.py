@@ -22,7 +22,7 @@ from tests.wire.test_starboard import board, entries, entry, settled
 from tests.wire.test_votes import ended, vote_on
 from tests.wire.world import World
 
-REFUSED = "stands in a blind vote. Its prompt and author stay hidden until the vote ends"
+REFUSED = "This picture is in a blind vote. Its prompt and author stay hidden until the vote ends"
 HIDDEN = "(hidden until its blind vote ends)"
 
 

@@ -239,7 +239,7 @@ def command(info: str) -> dict[str, object]:
     ("options", "said"),
     [
         ({"frames": 300}, "This film has 300 frames; the limit here is 240."),
-        ({"zoom": "fast"}, "zoom, character 1: here a frame and a value are missing"),
+        ({"zoom": "fast"}, "zoom, character 1: a frame and a value are missing here"),
         ({"prompt": "0: an owl | 90: a cat", "frames": 48}, "Frame 90 is never reached: the film has 48 frames."),
         ({"prompt": "an owl ^ "}, "A scene is empty"),
         ({"more": "hold=much"}, "hold=much is not a number."),

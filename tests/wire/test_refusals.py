@@ -31,7 +31,7 @@ async def test_a_mistake_in_a_timeline_is_pointed_at(world: World, max_: Person)
         "Step 400 is never reached: there are 15 steps. A share of the steps is written as 0.4 or 40%."
         "\n```\n0: a seed | 400: a tree\n            ^\n```" == whispered(late)
     )
-    assert "here a text in quotes is missing" in whispered(broken)
+    assert "a text in quotes is missing here" in whispered(broken)
     assert [] == await world.jobs_of(max_)
 
 
@@ -54,7 +54,7 @@ async def test_an_unknown_option_is_met_with_a_guess(max_: Person) -> None:
 async def test_a_size_that_cannot_be_painted_is_met_with_the_nearest_one(max_: Person) -> None:
     answer = await max_.slash("dream", prompt="an owl", size="250x300")
 
-    assert "the nearest it can is 256×320" in whispered(answer)
+    assert "the nearest size is 256×320" in whispered(answer)
 
 
 async def test_where_the_bot_may_not_speak_nothing_is_queued(world: World, max_: Person) -> None:

@@ -106,7 +106,7 @@ async def test_my_settings_are_shown_put_back_and_outlive_a_restart(world: World
 async def test_a_size_that_nothing_can_paint_is_refused_at_once(max_: Person) -> None:
     answer = await max_.slash("settings mine", model="primer", size="250x300")
 
-    assert "the nearest it can is 256×320" in whispered(answer)
+    assert "the nearest size is 256×320" in whispered(answer)
     assert "there is no method" in whispered(await max_.slash("settings mine", method="oil")).lower()
 
 

@@ -47,7 +47,7 @@ def docs(
         raise InvalidRequest(f"{FOLDER.parent} does not exist: run this in the folder of the project.")
     for name in only or ():
         if name not in PAINTED:
-            raise InvalidRequest(guessed(f"The small model does not paint by “{name}”", name, PAINTED))
+            raise InvalidRequest(guessed(f"The small model does not support “{name}”", name, PAINTED))
     with Bar("Starting") as bar:
         studio = start_studio(Means(device, threads))
         for method in only or PAINTED:

@@ -14,7 +14,7 @@ from engine.cli._dream.order import find_place, unused
 from engine.cli.console import INTERRUPTED, Threads, calm_torch, check_writable, errors, write_file
 from engine.images.pictures import contact_sheet, to_png
 
-Minutes = Annotated[float, typer.Option(min=0, help="Stop after so long; 0 = as long as the recipe says.")]
+Minutes = Annotated[float, typer.Option(min=0, help="Minutes to train; 0 = as the recipe says.")]
 Pictures = Annotated[int, typer.Option(min=500, help="Number of painted training pictures.")]
 
 MALLOC: Mapping[str, str] = {
@@ -40,7 +40,7 @@ def train(
     threads: Threads = "auto",
     anew: Annotated[bool, typer.Option("--anew", help="Start a new run instead of resuming.")] = False,
     start: Annotated[Path | None, typer.Option(help="Finished weights to begin with, instead of random ones.")] = None,
-    install: Annotated[bool, typer.Option("--install", help="Then put the weights where the engine looks.")] = False,
+    install: Annotated[bool, typer.Option("--install", help="Install the weights when the run is finished.")] = False,
 ) -> None:
     """Train the small model NET from scratch: paint its pictures, train it, and print its quality.
 
@@ -58,13 +58,13 @@ def train(
     if run.device.type == "cpu":
         run.threads = pace
     if not anew and run.resume():
-        finished = "finished already, and nothing would be different now; --anew trains it again"
-        typer.echo(f"{net}: {finished if run.finished else f'going on at step {run.step:,}'}")
+        finished = "already finished, and nothing has changed since; --anew trains it again"
+        typer.echo(f"{net}: {finished if run.finished else f'continuing at step {run.step:,}'}")
     try:
         scores = run.run()
     except KeyboardInterrupt:
         again = "the same command without --anew" if anew else "the same command"
-        errors.print(f"Stopped at step {run.step:,}, and saved; {again} goes on.", soft_wrap=True)
+        errors.print(f"Stopped at step {run.step:,}, and saved; {again} continues.", soft_wrap=True)
         raise typer.Exit(INTERRUPTED) from None
     typer.echo("  ".join(f"{name} {value:.4g}" for name, value in scores.items()))
     typer.echo(str(remake.install(run, net) if install else run.folder / "weights.safetensors"))

@@ -61,7 +61,7 @@ def read_icon(text: str, *, plain: bool = False) -> Icon:
     if not name:
         raise InvalidRequest("An icon needs a name, as in icon:owl.")
     if len(text) > MAX_TEXT:
-        raise InvalidRequest(f"The description of an icon has at most {MAX_TEXT} characters.")
+        raise InvalidRequest(f"The description of an icon is limited to {MAX_TEXT} characters.")
     chosen = {_SPELLINGS.get(key, key): value for key, value in pairs.items()}
     usual = {"background_noise": "0"} if plain else {}
     if chosen.get("background") == OWN:

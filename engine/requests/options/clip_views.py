@@ -112,9 +112,9 @@ def _term(name: str, part: str, numbers: list[str]) -> Term:
     amount, share = float(numbers[0]), float(numbers[1]) if len(numbers) == 2 else 1.0
     if amount > MOST[name]:
         most = number_text(MOST[name])
-        raise InvalidRequest(f"augment: {name}:{number_text(amount)} is too large; {most} is the most.")
+        raise InvalidRequest(f"augment: {name}:{number_text(amount)} is too large; the limit is {most}.")
     if share > 1:
-        raise InvalidRequest(f"augment: the share {number_text(share)} of {name} is too large; 1 is the most.")
+        raise InvalidRequest(f"augment: the share {number_text(share)} of {name} is too large; the limit is 1.")
     return amount, share
 
 

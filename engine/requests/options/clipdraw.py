@@ -22,10 +22,11 @@ class ClipdrawOptions(OptimisedOptions):
         default=2.0, gt=0, le=20, description="distance that a point can move per step, in 1/224 of the longer side"
     )
     decay: Literal["cosine", "steps"] = Field(
-        default="cosine", description="of the learning rate: to nothing, or as in the paper to 0.4, then 0.1"
+        default="cosine", description="decay of the learning rate: to 0, or as in the paper to 0.4, then 0.1"
     )
     cut_kind: Literal["mixed", "classic", "clipdraw"] = Field(
-        default="mixed", description="where views lie: our mix, random squares, or nearly all of it, as in the paper"
+        default="mixed",
+        description="placement of cutouts: mixed sizes, random squares, or nearly the whole image, as in the paper",
     )
     strokes: int = Field(default=64, ge=1, le=512, description="number of strokes; later ones cover earlier ones")
     curves: int = Field(default=2, ge=1, le=3, description="cubic Bézier curves per stroke")

@@ -55,10 +55,13 @@ class SirenOptions(OptimisedOptions):
     method: Literal["siren"] = "siren"
     steps: int = Field(default=120, ge=5, le=2000, description="optimisation steps; Deep Daze uses 1000 or more")
     learning_rate: float = Field(default=0.001, gt=0, le=0.1, description="learning rate of Adam")
-    layers: int = Field(default=4, ge=1, le=16, description="hidden layers; more bend the waves further")
-    width: int = Field(default=64, ge=8, le=256, description="neurons of each layer")
+    layers: int = Field(default=4, ge=1, le=16, description="number of hidden layers; more give more complex shapes")
+    width: int = Field(default=64, ge=8, le=256, description="neurons per layer")
     frequency: float = Field(
-        default=20.0, ge=1, le=60, description="of the first waves: low is soft and simple, high is fine and restless"
+        default=20.0,
+        ge=1,
+        le=60,
+        description="frequency frequency of the first waves: low is soft and simple, high is fine and restless",
     )
 
     @property

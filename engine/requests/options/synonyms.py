@@ -14,7 +14,7 @@ BESIDE: Mapping[str, str] = {
     "negative": "what to avoid is given as negative",
     "seed": "the seed is given as seed",
     "size": "width and height are given as size, as in 512x288",
-    "target": "the picture to come near to is given as --target in the shell",
+    "target": "the picture to approach is given as --target in the shell",
 }
 """What is typed beside the options of a method, and how."""
 _MEANT: Mapping[str, str] = {

@@ -149,7 +149,7 @@ def _is_adapter(model: str, rank: int, merge: bool) -> bool:
     if merge and not rank:
         raise InvalidRequest("--merge makes a model of an adapter; give --lora too.")
     if rank and not merge and model not in MODELS:
-        raise InvalidRequest(f"An adapter needs a model with a name, and {model} is none; add --merge for a new model.")
+        raise InvalidRequest(f"An adapter needs a named model, which {model} is not; add --merge for a new model.")
     return bool(rank) and not merge
 
 
@@ -205,5 +205,5 @@ def _one_clip(name: str, usual: str) -> str:
     """The name of one known CLIP. Raises InvalidRequest."""
     clips = read_perceptors(name, usual)
     if len(clips) != 1:
-        raise InvalidRequest(f"--perceptor is one CLIP, not “{name}”.")
+        raise InvalidRequest(f"--perceptor takes one CLIP, not “{name}”.")
     return clips[0].name

@@ -49,13 +49,13 @@ class TrainOptions:
         least |= {"lr_anneal_steps": 0, "sample_interval": 0}
         for name, low in least.items():
             if getattr(self, name) < low:
-                raise InvalidRequest(f"{name} is {getattr(self, name)}; it is at least {low}.")
+                raise InvalidRequest(f"{name} is {getattr(self, name)}; the minimum is {low}.")
         if not self.lr > 0 or not self.fp16_scale_growth > 0:
-            raise InvalidRequest("lr and fp16_scale_growth are above 0.")
+            raise InvalidRequest("lr and fp16_scale_growth must be above 0.")
         if self.use_fp16 and self.use_bf16:
             raise InvalidRequest("Only one of use_fp16 and use_bf16 can be true.")
         if not 0 <= self.text_dropout <= 1:
-            raise InvalidRequest("text_dropout is between 0 and 1.")
+            raise InvalidRequest("text_dropout must be between 0 and 1.")
         self.ema_rates  # noqa: B018 -- checks them
 
     @property

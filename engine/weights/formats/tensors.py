@@ -97,7 +97,7 @@ def read_tensors(opened: HashedFile, choice: SelectedTensors) -> dict[str, Tenso
     if problem := next((stored.problem for stored in wanted.values() if stored.problem), ""):
         raise WeightsError(f"“{opened.path.name}” holds {problem}; weights are plain tensors.")
     if sum(stored.bytes for stored in wanted.values()) > MAX_SHARING * opened.size:
-        raise WeightsError(f"“{opened.path.name}” is not honest: its tensors claim more than the file holds.")
+        raise WeightsError(f"“{opened.path.name}” is damaged: its tensors claim more than the file holds.")
     tensors = {}
     for name, stored in sorted(wanted.items(), key=lambda item: (item[1].start, item[1].offset)):
         tensors[name] = _read(opened, stored)

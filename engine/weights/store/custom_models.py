@@ -64,7 +64,7 @@ def _name(text: str) -> str:
 
 def _sha256(text: str) -> str:
     if text and not re.fullmatch(r"[0-9a-f]{64}", text):
-        raise ValueError(f"“{text}” is no SHA-256; one has 64 of 0–9 and a–f")
+        raise ValueError(f"“{text}” is not a SHA-256, which has 64 characters of 0–9 and a–f")
     return text
 
 

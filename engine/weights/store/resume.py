@@ -191,7 +191,7 @@ def _read(answer: Response) -> bytes:
     try:
         return answer.body.read1(CHUNK)
     except TimeoutError as error:
-        raise Interrupted("it fell silent") from error
+        raise Interrupted("it stopped sending") from error
     except (OSError, http.client.HTTPException) as error:
         raise Interrupted("it broke off") from error
 

@@ -124,7 +124,7 @@ def test_no_other_file_is_replaced_by_a_backup(tmp_path: Path, name: str) -> Non
         file.write_bytes(b"dear diary" * 100)
     before = file.read_bytes()
 
-    with pytest.raises(StoreError, match="is another file and no backup; it stays"):
+    with pytest.raises(StoreError, match="exists and is not a backup"):
         make_backup(folder, file)
 
     assert before == file.read_bytes()
@@ -134,7 +134,7 @@ def test_no_other_file_is_replaced_by_a_backup(tmp_path: Path, name: str) -> Non
 def test_a_pipe_is_no_backup_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 
-    with pytest.raises(StoreError, match="pipe is no file"):
+    with pytest.raises(StoreError, match="pipe is not a file"):
         restore(tmp_path / "data", tmp_path / "pipe")
 
 
@@ -142,7 +142,7 @@ def test_a_pipe_is_no_backup_and_not_waited_for(tmp_path: Path) -> None:
 def test_a_device_or_a_pipe_is_not_replaced_by_a_backup(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
 
-    with pytest.raises(StoreError, match="is no file; name one"):
+    with pytest.raises(StoreError, match="is not a file; name one"):
         make_backup(old_folder(tmp_path / "data"), tmp_path / "pipe")
 
     assert (tmp_path / "pipe").is_fifo()

@@ -48,7 +48,7 @@ def test_a_gpu_that_this_torch_no_longer_serves_is_recognised() -> None:
     found = device_findings(torch(gpu(), CPU), "auto")[1]
 
     assert Severity.BAD is found.verdict
-    assert "NVIDIA GeForce GTX 1070, 8 GB: this torch (2.13.0) no longer serves it" in found.text
+    assert "NVIDIA GeForce GTX 1070, 8 GB: this torch (2.13.0) no longer supports it" in found.text
     assert "https://download.pytorch.org/whl/cu126" in found.remedy
 
 

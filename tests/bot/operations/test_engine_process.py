@@ -64,7 +64,7 @@ def test_the_token_of_a_ray_cluster_reaches_its_router_and_no_other_process() ->
         ('workers = "many"', "workers is “local”, “ray” or a number from 1 to 64"),
         ("workers = true", "workers is “local”, “ray” or a number from 1 to 64"),
         ('devices = ["cuda:0", ""]', "devices holds an empty name"),
-        ("[engine.ray]\nworkers = 0", r"\[engine.ray\] workers: 0 is not right; it must be at least 1"),
+        ("[engine.ray]\nworkers = 0", r"\[engine.ray\] workers: 0 is not valid; it must be at least 1"),
         ("[engine.ray]\nwokers = 2", "did you mean “workers”"),
     ],
 )

@@ -154,7 +154,7 @@ def test_a_look_that_breaks_is_the_reason_of_what_it_looked_at(monkeypatch: pyte
     monkeypatch.setattr(readiness, "missing_weights", broken)
     ready = look_around("w", 1, "CPU", 1)
     assert "primer" in ready.models and "clip_diffusion" in ready.methods
-    assert ready.unavailable["imagenet-256"].startswith("Something broke; it has been logged")
+    assert ready.unavailable["imagenet-256"].startswith("Something went wrong; it has been logged")
 
 
 def test_a_small_model_of_ones_own_paints_from_its_file_to_its_picture(folder: Path, no_own: None) -> None:

@@ -232,7 +232,7 @@ def test_the_help_of_dream_names_options_and_ranges(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["dream", "cat", "--size", "100x100"], "the nearest it can is 192×192"),
+        (["dream", "cat", "--size", "100x100"], "the nearest size is 192×192"),
         (["dream", "cat", "--set", "ets=1"], "did you mean “eta”"),
         (["dream", "cat", "--set", "eta"], "not of the form option=value"),
         (["dream", "cat", "--steps", "1"], "steps"),

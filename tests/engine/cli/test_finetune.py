@@ -223,7 +223,7 @@ def test_adapters_can_be_merged_into_a_model(shell: Shell, trained: Said, tmp_pa
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--lora", 2), "An adapter needs a model with a name, and scratch is none; add --merge for a new model."),
+        (("--lora", 2), "An adapter needs a named model, which scratch is not; add --merge for a new model."),
         (("--merge",), "--merge makes a model of an adapter; give --lora too."),
     ],
 )

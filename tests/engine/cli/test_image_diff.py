@@ -75,12 +75,12 @@ def test_a_step_that_could_not_be_run_as_the_first_time_is_told() -> None:
 def test_a_record_that_knows_no_more_than_one_bucket_says_so() -> None:
     (sentence,) = reasons(png(GREY), record(bucket=4, course=None), record(bucket=4))
 
-    assert sentence.startswith("Its record does not hold how each step was run")
+    assert sentence.startswith("Its record does not say how each step was run")
 
 
 def test_nothing_known_is_said_too_and_what_a_stranger_wrote_cannot_steer_the_terminal() -> None:
     (unknown,) = reasons(png(GREY), record(), record())
     (strange,) = reasons(png(GREY), record(device="\x1b[2J\x07evil"), record(device="CPU"))
 
-    assert unknown.startswith("All that is recorded is the same.")
+    assert unknown.startswith("Everything recorded is the same, so")
     assert strange.isprintable() and "[2Jevil then, CPU now" in strange

@@ -48,15 +48,15 @@ def test_an_unfinished_net_is_not_installed(shell: Shell, toy: list[Doubling], t
     toy.append(Doubling(pressed_in=40))
     said = shell(*TRAIN, "--install")
     assert 130 == said.status
-    assert "Stopped at step 40, and saved; the same command goes on." in said.err
+    assert "Stopped at step 40, and saved; the same command continues." in said.err
     assert b"the one that ships" == (tmp_path / "package" / "classifier.safetensors").read_bytes()
     again = shell(*TRAIN)
-    assert (0, "classifier: going on at step 40") == (again.status, again.out.splitlines()[0])
+    assert (0, "classifier: continuing at step 40") == (again.status, again.out.splitlines()[0])
 
 
 def test_who_stops_a_run_begun_anew_goes_on_without_beginning_anew(shell: Shell, toy: list[Doubling]) -> None:
     toy.append(Doubling(pressed_in=40))
-    assert "the same command without --anew goes on" in shell(*TRAIN, "--anew").err
+    assert "the same command without --anew continues" in shell(*TRAIN, "--anew").err
 
 
 def test_another_start_beside_an_unfinished_run_is_refused_before_anything_is_painted(
@@ -76,17 +76,17 @@ def test_another_start_beside_an_unfinished_run_is_refused_before_anything_is_pa
         said = shell(*TRAIN)
     assert 2 == said.status
     assert "began with other weights" in said.err and "--anew begins again" in said.err
-    assert "classifier: going on at step 40" in shell(*TRAIN, "--start", same).out
+    assert "classifier: continuing at step 40" in shell(*TRAIN, "--start", same).out
 
 
 def test_a_finished_run_is_followed_by_a_new_one_unless_nothing_would_change(shell: Shell, tmp_path: Path) -> None:
     shell(*TRAIN)
     again, other, anew = shell(*TRAIN, "--install"), shell(*TRAIN, "--pictures", 500), shell(*TRAIN, "--anew")
-    assert "classifier: finished already" in again.out
+    assert "classifier: already finished" in again.out
     assert str(tmp_path / "package" / "classifier.safetensors") == again.out.splitlines()[-1]
     assert "this one begins anew" in other.err
     assert [0, 0, 0] == [said.status for said in (again, other, anew)]
-    assert "finished already" not in anew.out
+    assert "already finished" not in anew.out
     assert "begins anew" not in anew.err
 
 

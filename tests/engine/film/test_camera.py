@@ -44,14 +44,14 @@ def test_key_frames_are_linear_between_and_constant_beyond(text: str, expected: 
 @pytest.mark.parametrize(
     ("text", "sentence", "at"),
     [
-        ("", "here a frame and a value are missing", 0),
-        ("0:1, 5", "here a frame and a value are missing", 4),
-        ("0:(1, 5:2", "here a frame and a value are missing", 0),
-        ("0:1 5:2", "here a comma is missing", 4),
+        ("", "a frame and a value are missing here", 0),
+        ("0:1, 5", "a frame and a value are missing here", 4),
+        ("0:(1, 5:2", "a frame and a value are missing here", 0),
+        ("0:1 5:2", "a comma is missing here", 4),
         ("0:1, 0:2", "frame 0 is named twice", 5),
         ("0:1, 5:-3", "-3 is out of range (0.5–2)", 7),
         ("3", "3 is out of range", 0),
-        ("0:sin(t)", "here a frame and a value are missing", 0),
+        ("0:sin(t)", "a frame and a value are missing here", 0),
     ],
 )
 def test_broken_key_frames_are_refused_at_their_character(text: str, sentence: str, at: int) -> None:

@@ -152,7 +152,7 @@ def test_another_net_is_refused_in_one_sentence(tmp_path: Path, tensors: dict[st
 
 
 def test_a_checkpoint_of_another_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailable, match="“imagenet-256” is no BigGAN but a checkpoint of the kind diffusion"):
+    with pytest.raises(ModelUnavailable, match="“imagenet-256” is not a BigGAN but a checkpoint of the kind diffusion"):
         read_biggan(find_entry("imagenet-256"), Folder(tmp_path), CPU)
 
 

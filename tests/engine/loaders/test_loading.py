@@ -152,7 +152,7 @@ def test_the_hash_of_the_file_goes_with_the_net(folder: Folder) -> None:
 
 
 def test_what_is_no_diffusion_model_is_not_loaded_as_one(folder: Folder) -> None:
-    with pytest.raises(ModelUnavailable, match="“net” is no diffusion model but a checkpoint of the kind upscaler"):
+    with pytest.raises(ModelUnavailable, match="“net” is not a diffusion model but a checkpoint of the kind upscaler"):
         load(folder, b"", kind=Kind.UPSCALER)
 
 

@@ -107,7 +107,7 @@ def test_another_net_is_refused_in_one_sentence(tmp_path: Path) -> None:
     tensors = tiny_tensors() | {"quantize.embedding.weight": torch.ones(16, 4)}
     with pytest.raises(WeightsError, match=r"quantize.embedding.weight is \[16, 4\] instead of \[8, 4\]"):
         load(tmp_path, saved({"state_dict": tensors}))
-    with pytest.raises(ModelUnavailable, match="“imagenet-256” is no VQGAN but a checkpoint of the kind diffusion"):
+    with pytest.raises(ModelUnavailable, match="“imagenet-256” is not a VQGAN but a checkpoint of the kind diffusion"):
         read_vqgan(find_entry("imagenet-256"), Folder(tmp_path), CPU)
 
 

@@ -159,7 +159,7 @@ def test_a_higher_memory_level_sees_the_cuts_of_every_clip(easel: Easel) -> None
     [
         ({"clip_cutouts": "32/16"}, "clip_cutouts names 2 CLIPs and perceptors 1"),
         ({"clip_cutouts": "0"}, "“0” is not a number of cutouts"),
-        ({"clip_cutouts": "[4]*x"}, "clip_cutouts, character 5: here how often, like 400 is missing"),
+        ({"clip_cutouts": "[4]*x"}, "clip_cutouts, character 5: a count like 400 is expected here"),
         ({"perceptors": "primer:[0]*10"}, "needs numbers from 0 to 100, not all of them 0"),
         ({"fuzzy": "3"}, "fuzzy=3 is out of range"),
     ],

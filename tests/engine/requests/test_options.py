@@ -142,7 +142,7 @@ def test_a_request_of_the_first_version_is_read_as_what_it_was() -> None:
 
 
 def test_what_the_small_model_cannot_do_is_said_in_a_sentence() -> None:
-    with pytest.raises(InvalidRequest, match=r"^The small model cannot paint 13×13; the nearest it can is 192×192"):
+    with pytest.raises(InvalidRequest, match=r"^The small model cannot paint 13×13; the nearest size is 192×192"):
         build_request("an owl", size="13x13")
 
 

@@ -79,14 +79,14 @@ def test_weights_are_shown_as_they_may_be_typed(weight: float, shown: str) -> No
         ("owl:-2:-1 | room 7 :3:0.25 | fog:0.5", "owl:-2:-1 | room 7 :3:0.25 | fog:0.5", ""),
         ("owl::2", "owl:2", ""),
         ("hot::2 | dog::-1", "hot:2 | dog:-1", ""),
-        ("an owl at 10:30 | fog", "an owl at 10\\:30 | fog", "put a blank before the colon: “10 :30”"),
+        ("an owl at 10:30 | fog", "an owl at 10\\:30 | fog", "put a space before the colon: “10 :30”"),
         ("owl 16:9", "owl 16\\:9", "“16:9” was read as words"),
         ("Psalm 23:4", "Psalm 23\\:4", "“23:4” was read as words"),
         ("room 101 :2", "room 101 :2", ""),
         ("room 101:0.5", "room 101 :0.5", ""),
         ("owl --ar 16:9", "owl --ar 16\\:9", "the size is an option, as in 512x288"),
         ("owl --no fog", "owl --no fog", "a part with a negative weight"),
-        ("a (red:1.3) owl", "a (red\\:1.3) owl", "A weight ends a part: “red:1.3 | …”."),
+        ("a (red:1.3) owl", "a (red\\:1.3) owl", "Put a weight at the end of its part: “red:1.3 | …”."),
         ("an owl – at night", "an owl – at night", ""),
     ],
 )
@@ -125,7 +125,7 @@ def test_a_stop_value_is_read_and_shown_as_it_may_be_typed() -> None:
     prompts = parse_prompts("owl:2:0.8 | room 101 :1:0.5 | fog:-0.5:-0.9 | sea:3")
     assert [0.8, 0.5, -0.9, None] == [prompt.stop for prompt in prompts]
     assert prompts == parse_prompts(format_prompts(prompts))
-    with pytest.raises(PromptError, match="stop value 9 is too large; ±5 is the most"):
+    with pytest.raises(PromptError, match="stop value 9 is too large; the limit is ±5"):
         parse_prompts("owl:2:9")
 
 
@@ -155,11 +155,11 @@ def test_a_timeline_is_read_in_every_spelling(source: str, read: str) -> None:
 @pytest.mark.parametrize(
     ("source", "sentence", "pointed"),
     [
-        ('{0: "a seed" 400: "a tree"}', "here “}” or a comma and the next step are missing", '400: "a tree"}'),
-        ('{0: "a seed", 400: a tree}', "here a text in quotes is missing", "a tree}"),
+        ('{0: "a seed" 400: "a tree"}', "“}”, or a comma and the next step, is missing here", '400: "a tree"}'),
+        ('{0: "a seed", 400: a tree}', "a text in quotes is missing here", "a tree}"),
         ('{0: "a seed', 'the closing " is missing', '"a seed'),
-        ('{0: "a seed", tree: "a tree"}', "here a step and a colon are missing", 'tree: "a tree"}'),
-        ('{0: ["a seed", "fog"}', "here “]” or a comma and the next text are missing", "}"),
+        ('{0: "a seed", tree: "a tree"}', "a step and a colon are missing here", 'tree: "a tree"}'),
+        ('{0: ["a seed", "fog"}', "“]”, or a comma and the next text, is missing here", "}"),
         ('{0: "a seed"} and more', "nothing can follow here", "and more"),
         ("0: a seed | 100%: a tree", "100% leaves no steps", "100%: a tree"),
         ("0: a seed | 1.5: a tree", "neither a step like 40 nor a share like 0.4", "1.5: a tree"),

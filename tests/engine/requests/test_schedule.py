@@ -40,13 +40,13 @@ def test_what_is_read_is_written_as_it_was(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "position", "words"),
     [
-        ("[12]*400+4]*600", 9, "cuts, character 10: here “\\[” is missing"),
-        ("[12]*", 5, "how often"),
-        ("[12]*0", 5, "once is the least"),
-        ("[]*3", 1, "a number like 12"),
+        ("[12]*400+4]*600", 9, "cuts, character 10: “\\[” is missing here"),
+        ("[12]*", 5, "a count like 400 is expected here"),
+        ("[12]*0", 5, "the minimum is 1"),
+        ("[]*3", 1, "a number like 12 or 0.5 is expected here"),
         ("[1]*2[3]", 5, "this is not “\\+”"),
         ("__import__('os')", 0, "a number"),
-        ("[12]*400+[4]*(600)", 13, "how often"),
+        ("[12]*400+[4]*(600)", 13, "a count like 400 is expected here"),
         ("1e999", 0, "too large"),
         (f"[1]*{MOST_ENTRIES}+[1]", 0, "entries at most"),
         ("[1]" + "+[1]" * 200, 400, "400 characters at most"),

@@ -117,7 +117,7 @@ async def test_a_killed_worker_fails_its_jobs_alone_and_comes_back() -> None:
         assert [("EngineRestarting", 1)] == [(e.error, e.attempt) for e in client.ends("a") if isinstance(e, Failure)]
         assert [] == client.ends("b")
         await client.until(lambda _: client.up == TWO and client.now["cpu-1"].pid != former)
-        assert (1, "it ended with status -9, without a word") == (
+        assert (1, "it ended with status -9, without any output") == (
             client.now["cpu-1"].ends,
             client.now["cpu-1"].last_words,
         )

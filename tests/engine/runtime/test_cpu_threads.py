@@ -85,7 +85,7 @@ def test_a_number_that_was_set_is_kept(wanted: str, cores: int, used: list[int])
 
 @pytest.mark.parametrize("nonsense", ["", "many", "0", "-2", "1.5", "²", "1025", "9" * 5000])
 def test_nonsense_is_refused_with_the_range(nonsense: str) -> None:
-    with pytest.raises(InvalidRequest, match="is no number of CPU threads: it must be from 1 to 1024, or auto"):
+    with pytest.raises(InvalidRequest, match="is not a number of CPU threads: use 1 to 1024, or auto"):
         Machine(nonsense)
 
 

@@ -66,9 +66,9 @@ def with_momentum_of(shape: tuple[int, ...]) -> Callable[[dict[str, Any]], objec
 
 
 UNSUITABLE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "a number": (lambda state: 3, "is none"),
-    "a step alone": (lambda state: {"step": 3}, "says nothing of its seconds"),
-    "no average": (lambda state: {key: value for key, value in state.items() if key != "ema"}, "nothing of its ema"),
+    "a number": (lambda state: 3, "is of another kind"),
+    "a step alone": (lambda state: {"step": 3}, "does not hold its seconds"),
+    "no average": (lambda state: {key: value for key, value in state.items() if key != "ema"}, "does not hold its ema"),
     "another net": (
         lambda state: {**state, "net": nn.Conv2d(1, 1, 3).state_dict()},
         r"its weight is \[1, 1, 3, 3\] and",
@@ -79,7 +79,10 @@ UNSUITABLE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a second optimiser": (lambda state: {**state, "optimizers": 2 * state["optimizers"]}, "of another recipe"),
     "an optimiser of nothing": (lambda state: {**state, "optimizers": [{}]}, "of another recipe"),
     "momentum of another shape": (with_momentum_of((3,)), "of another recipe"),
-    "lots of another generator": (lambda state: {**state, "generator": torch.zeros(3)}, "no state of a generator"),
+    "lots of another generator": (
+        lambda state: {**state, "generator": torch.zeros(3)},
+        "does not hold the state of a random generator",
+    ),
 }
 
 

@@ -193,7 +193,7 @@ def test_without_a_hash_a_length_is_needed(folder: Folder, shelf: Shelf) -> None
         Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f", sha256=""), trust=True)
 
 
-@pytest.mark.parametrize(("pause", "words"), [(0.01, "it is too slow"), (2.0, "it fell silent, 2 times in a row")])
+@pytest.mark.parametrize(("pause", "words"), [(0.01, "it is too slow"), (2.0, "it stopped sending, 2 times in a row")])
 def test_a_trickle_and_a_silence_are_given_up(folder: Folder, shelf: Shelf, pause: float, words: str) -> None:
     shelf.content, shelf.pause = CONTENT[:2000], pause
     shelf.etag = ""

@@ -195,7 +195,7 @@ def test_an_unknown_error_gets_a_number_and_harms_nobody_else(caplog: pytest.Log
 
     assert "DreamError" == shop.ends["a"].error
     number = shop.ends["a"].message.removesuffix(").")[-6:]
-    assert f"Something broke; it has been logged (id {number})." == shop.ends["a"].message
+    assert f"Something went wrong; it has been logged (id {number})." == shop.ends["a"].message
     assert number in caplog.text
     assert "nobody thought of this" in caplog.text
     assert isinstance(shop.ends["b"], Result)
@@ -207,7 +207,7 @@ def test_an_error_while_loading_ends_the_job() -> None:
     shop.submit("a", "unloadable")
     shop.run("a")
 
-    assert shop.ends["a"].message.startswith("Something broke")
+    assert shop.ends["a"].message.startswith("Something went wrong")
 
 
 def test_no_more_pictures_than_slots_are_under_way_and_a_long_job_does_not_shut_out_a_short_one() -> None:
