@@ -19,8 +19,7 @@ from engine.errors import InvalidRequest
 from engine.evaluation.figures import Mean, Share, mean, r_precision
 from engine.images.tensors import to_tensor
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
-from engine.methods import find_method
-from engine.methods._base import Finished, State
+from engine.methods import Finished, State, find_method
 from engine.nets.primer.classifier import Answers, build_classifier
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.primer.captions.captions import caption

@@ -17,8 +17,7 @@ from engine.diffusion.denoiser import rolled
 from engine.diffusion.perlin import perlin_picture
 from engine.guidance.cutouts import Cuts, NoiseKey, cut
 from engine.images.tensors import uniform
-from engine.perceptors.lpips import perceptual_distance
-from engine.perceptors.perceptor import Perceptor
+from engine.perceptors.perceptor import Perceptor, perceptual_distance
 
 Resemblance: TypeAlias = Callable[[Tensor, Tensor, Sequence[NoiseKey]], Tensor]
 """Images, their init images (both [N, 3, H, W] in [-1, 1]) and their noise keys → distances [N]."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
-from engine.loaders.meta_init import blueprint
+from engine.loaders.checkpoint import blueprint
 from engine.nets.biggan import Biggan, build_biggan
 from engine.nets.biggan_flags import BigganFlags
 from engine.runtime.runtime import NetProvider

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
-from engine.loaders.meta_init import NoInit
+from engine.loaders.checkpoint import NoInit
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.nets.kernels import freeze, use_onednn
 from engine.weights.formats.state_dict import SelectedTensors, unknown_choices

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from engine.catalogue.registry import Entry, Kind
-from engine.loaders.adapters import read_adapter
 from engine.loaders.biggan import fill_biggan
-from engine.loaders.lpips import fill_vgg
-from engine.loaders.meta_init import fill
+from engine.loaders.checkpoint import fill
+from engine.loaders.diffusion import read_adapter
+from engine.loaders.guidance_nets import fill_vgg
 from engine.loaders.upscaler import describe_file
 from engine.loaders.vqgan import fill_vqgan
 from engine.nets.adm import build_adm

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.errors import ModelUnavailable
-from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
-from engine.loaders.meta_init import fill
+from engine.loaders.checkpoint import PRIMER_WEIGHTS, fill, read_checkpoint
 from engine.nets.vqgan import Vqgan, build_vqgan, nearest, straight_through
 from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors

@@ -21,14 +21,13 @@ from engine.catalogue.registry import entries, find_entry
 from engine.errors import ModelUnavailable
 from engine.images.pictures import to_png
 from engine.loaders.biggan import BigganNet
+from engine.loaders.checkpoint import M, blueprint
 from engine.loaders.diffusion import BUILDERS, DiffusionNet
-from engine.loaders.lpips import KEY as LPIPS
-from engine.loaders.meta_init import M, blueprint
-from engine.loaders.secondary import NAME as SECONDARY
+from engine.loaders.guidance_nets import KEY as LPIPS
+from engine.loaders.guidance_nets import SECONDARY
 from engine.loaders.vqgan import VqganNet
 from engine.memory_planning.meta_memory import META, LiveBytes
-from engine.methods import Method
-from engine.methods._base import State
+from engine.methods import Method, State
 from engine.nets.biggan import build_biggan
 from engine.nets.secondary import SecondaryNet
 from engine.nets.vgg_lpips import Lpips, LpipsHeads, VggStages

@@ -20,7 +20,7 @@ from engine.guidance.cutouts import NoiseKey
 from engine.guidance.objective import ClipTarget, Scales, objective_gradient
 from engine.guidance.targets import named
 from engine.images.tensors import to_image, to_unit
-from engine.methods._base import Finished, Running, Step, not_finite
+from engine.methods import Finished, Running, Step, not_finite
 from engine.methods._guided import GuidedImage, make_phases, recipe_at, value_at
 from engine.methods._shared import filled, score_fewer_cutouts
 from engine.perceptors.perceptor_loader import load_perceptor, readable

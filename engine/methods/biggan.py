@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from engine.catalogue.imagenet import IMAGENET
-from engine.catalogue.models import MODELS, Model
+from engine.catalogue.models import IMAGENET, MODELS, Model
 from engine.errors import InvalidRequest
 from engine.images.tensors import noise, to_image, to_unit
 from engine.loaders.biggan import BigganNet, load_biggan_net
-from engine.methods._base import Finished, Running, Step, not_finite
+from engine.methods import Finished, Running, Step, not_finite
 from engine.methods._shared import filled
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions, StepLog

@@ -19,16 +19,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.catalogue.imagenet import IMAGENET
-from engine.catalogue.models import MODELS
+from engine.catalogue.models import IMAGENET, MODELS
 from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
 from engine.guidance.objective import ClipTarget, Scales
 from engine.images.tensors import noise, to_unit
 from engine.loaders.biggan import BigganNet, load_biggan_net
 from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start
 from engine.methods._shared import adam_update, init_image
-from engine.perceptors.imagenet_classes import class_vectors
-from engine.perceptors.perceptor_loader import load_perceptor
+from engine.perceptors.perceptor_loader import class_vectors, load_perceptor
 from engine.requests.options.biggan_clip import ALL, BigganClipOptions
 from engine.requests.request import DreamRequest
 from engine.runtime.runtime import NetProvider

@@ -18,9 +18,8 @@ from engine.errors import InvalidRequest
 from engine.guidance.targets import Targets, decode, make_targets, named
 from engine.images.tensors import to_image, to_unit, uniform
 from engine.loaders.diffusion import DiffusionNet, load_diffusion_net, net_key
-from engine.loaders.lpips import HEADS, VGG, has_lpips, load_lpips
-from engine.loaders.secondary import check_sides, load_secondary
-from engine.methods._base import Finished, Running, Step, not_finite
+from engine.loaders.guidance_nets import HEADS, VGG, check_sides, has_lpips, load_lpips, load_secondary
+from engine.methods import Finished, Running, Step, not_finite
 from engine.methods._diffusion.state import Sample, TextCondition, initial_latents
 from engine.methods._diffusion.step import sketched, step_together, text_condition, without_nouns
 from engine.methods._guided import make_phases, recipe_at

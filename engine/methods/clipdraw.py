@@ -19,8 +19,7 @@ from engine.images.opening import open_own
 from engine.images.pictures import fit
 from engine.images.tensors import noise, to_image, to_signed, to_tensor, uniform
 from engine.methods._drawing.canvas import CanvasImage, CanvasMethod
-from engine.methods._drawing.edges import strokes_on_edges
-from engine.methods._drawing.stroke_renderer import Strokes, draw
+from engine.methods._drawing.stroke_renderer import Strokes, draw, strokes_on_edges
 from engine.requests.request import ClipdrawOptions, DreamRequest
 
 

@@ -16,11 +16,10 @@ from torch import Tensor
 
 from engine.catalogue.registry import OPENAI_TAG, Entry, clip_named, clip_of_hash, plain
 from engine.errors import ModelUnavailable, WeightsError
-from engine.loaders.meta_init import blueprint
+from engine.loaders.checkpoint import blueprint
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.nets.kernels import freeze, use_onednn
-from engine.perceptors.lpips import Features
-from engine.perceptors.perceptor import CLIP_MEAN, CLIP_STD, Perceptor
+from engine.perceptors.perceptor import CLIP_MEAN, CLIP_STD, Features, Perceptor
 from engine.weights.formats.detect import Format, find_format
 from engine.weights.formats.tensors import BREAKAGE
 from engine.weights.store.folder import weights_folder

@@ -23,6 +23,7 @@ from engine.runtime.runtime import NetProvider
 
 if TYPE_CHECKING:
     from engine.perceptors.perceptor import Perceptor
+from engine.catalogue.models import IMAGENET
 
 PRIMER_FILES = {"primer": "clip", "primer-grader": "grader"}
 LARGEST_SCALE = 100.0
@@ -136,3 +137,17 @@ def vocabulary() -> str:
 
 def _sentence(title: str) -> str:
     return title[:1].upper() + title[1:]
+
+
+AS_CAPTION = "a photo of a {}"
+
+
+def class_vectors(perceptor: str, runtime: NetProvider) -> Tensor:
+    """The embedded names of all classes: [1000, D], unit vectors. Computed once per perceptor."""
+    if runtime.device.type == "meta":  # a rehearsal wants to know the shape alone
+        return torch.empty(len(IMAGENET), load_perceptor(perceptor, runtime).dim, device=runtime.device)
+
+    def embed() -> Tensor:
+        return load_perceptor(perceptor, runtime).encode_text([AS_CAPTION.format(name) for name in IMAGENET])
+
+    return runtime.net(f"class names:{perceptor}", embed)

@@ -21,7 +21,7 @@ from engine.diffusion.schedules import alphas_cumprod
 from engine.images.pictures import grid
 from engine.images.tensors import per_sample, to_image
 from engine.nets.adm import UNetModel
-from engine.perceptors.lpips import Features, perceptual_distance
+from engine.perceptors.perceptor import Features, perceptual_distance
 from engine.training.row_view import Rows
 from engine.training.sampling import sample
 from engine.training.task import Batch, Scores, Task

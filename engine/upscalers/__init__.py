@@ -1,7 +1,7 @@
 """Upscalers: one per module, and one for every checkpoint of that kind.
 
 A module `engine/upscalers/<name>.py` has a docstring (its help text) and `UPSCALER`, an object that is an `Upscaler`.
-Checkpoints come from `engine.catalogue.registry`. May import `engine.methods._base`, `engine.loaders` and below.
+Checkpoints come from `engine.catalogue.registry`. May import `engine.methods`, `engine.loaders` and below.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL import Image
 from engine.catalogue.registry import Kind, entries, find_entry
 from engine.errors import InvalidRequest, ModelUnavailable
 from engine.images.opening import MAX_SIDE, OWN_PIXELS
-from engine.methods._base import State, Step
+from engine.methods import State, Step
 from engine.requests.upscaling import BLEND, MILDER
 from engine.weights.store.presence import missing_files
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engine.errors import ModelUnavailable, NotFinite
 from engine.images.tensors import to_image, to_tensor
-from engine.methods._base import Failed, Running, Step
+from engine.methods import Failed, Running, Step
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions
 from engine.runtime.tuning import use_threads

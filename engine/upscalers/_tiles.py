@@ -19,7 +19,7 @@ from torch import Tensor
 
 from engine.errors import OutOfMemory
 from engine.images.opening import open_own
-from engine.methods._base import Finished, Running, Step
+from engine.methods import Finished, Running, Step
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions, StepLog, find_record
 from engine.requests.request import UpscaleRequest
@@ -158,7 +158,7 @@ class Unfinished:
 
 @dataclass(slots=True)
 class Canvas:
-    """The state of one image during upscaling: an `engine.methods._base.State`."""
+    """The state of one image during upscaling: an `engine.methods.State`."""
 
     job_id: str
     index: int

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from engine.methods._base import Step
+from engine.methods import Step
 from engine.protocol.messages import Job
 from engine.upscalers import PLAIN, Axes
 from engine.upscalers._tiles import Canvas, Cutting, open_small, prepare, resample

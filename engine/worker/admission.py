@@ -13,8 +13,7 @@ from typing import Any, TypeAlias
 from engine.catalogue.models import PUBLISHED_MODELS
 from engine.errors import InvalidRequest, ModelUnavailable, OutOfMemory, WeightsError
 from engine.memory_planning.plan import MemoryEstimate, MemoryPlan, plan_memory
-from engine.methods import Method
-from engine.methods._base import State
+from engine.methods import Method, State
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import find_record
 from engine.requests.request import AUTO, DreamRequest, UpscaleRequest, best_upscaler, find_model

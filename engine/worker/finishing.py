@@ -14,7 +14,7 @@ from engine.catalogue.models import MODELS
 from engine.environment import LOCAL
 from engine.errors import DreamError
 from engine.images.pictures import SVG, fit, pixels_sha256, resized, snapshot, to_png
-from engine.methods._base import Running, State
+from engine.methods import Running, State
 from engine.protocol.messages import Picture, Request
 from engine.protocol.replay_record import make_record, text_chunks
 from engine.requests.request import DreamRequest

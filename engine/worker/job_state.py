@@ -9,8 +9,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import DreamError
-from engine.methods import Method
-from engine.methods._base import State
+from engine.methods import Method, State
 from engine.protocol.messages import Failure, Job, Progress, Result
 from engine.protocol.replay_record import ReplayPlan, StepConditions, StepLog
 from engine.requests.request import DreamRequest

@@ -20,7 +20,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from engine.errors import DreamError, OutOfMemory
-from engine.methods._base import Failed, Finished, State, Step
+from engine.methods import Failed, Finished, State, Step
 from engine.runtime.runtime import SPARE, DeviceLost, Runtime, Unexpected, catch
 from engine.runtime.tuning import Threads
 from engine.worker.job_state import ImageTask, Painter

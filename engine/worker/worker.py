@@ -24,8 +24,7 @@ from torch import Tensor
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import Cancelled, DreamError, EngineRestarting
 from engine.guidance import embeddings as embedding
-from engine.methods import find_method
-from engine.methods._base import Failed, Finished, Running, State, Step
+from engine.methods import Failed, Finished, Running, State, Step, find_method
 from engine.perceptors.perceptor import Perceptor
 from engine.protocol.messages import (
     DEFAULT_PERCEPTOR,

@@ -6,7 +6,7 @@ import torch
 
 from engine.images.tensors import to_tensor
 from engine.loaders.upscaler import UpscalerNet, describe, frozen_net
-from engine.methods._base import Finished
+from engine.methods import Finished
 from engine.runtime.runtime import Runtime
 from engine.upscalers._net import NetUpscaler
 from tests.benchmarks.measure import Figure, cpu_seconds

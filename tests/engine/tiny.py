@@ -11,8 +11,7 @@ from engine.diffusion.denoiser import predict_eps
 from engine.diffusion.schedules import alphas_cumprod
 from engine.images.tensors import per_sample
 from engine.loaders.diffusion import DiffusionNet
-from engine.methods import Method
-from engine.methods._base import Failed, Finished, State, Step
+from engine.methods import Failed, Finished, Method, State, Step
 from engine.nets.adm import build_adm
 from engine.nets.adm_flags import read_flags
 from engine.nets.primer.small_clip import build_small_clip

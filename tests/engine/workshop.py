@@ -16,8 +16,7 @@ from torch import Tensor
 
 from engine.errors import NotFinite
 from engine.images.tensors import noise, to_image
-from engine.methods import Method
-from engine.methods._base import Failed, Finished, Running, Step
+from engine.methods import Failed, Finished, Method, Running, Step
 from engine.protocol.messages import Command, Event, Failure, Job, Picture, Progress, Result, Submit
 from engine.requests.prompts import Prompt
 from engine.requests.request import DreamRequest, PixelsOptions

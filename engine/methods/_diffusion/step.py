@@ -17,8 +17,7 @@ from engine.guidance.guided_denoiser import Guidance, InpaintMask
 from engine.guidance.targets import Targets
 from engine.images.tensors import noise, per_sample
 from engine.loaders.diffusion import DiffusionNet
-from engine.loaders.lpips import load_lpips
-from engine.loaders.secondary import load_secondary
+from engine.loaders.guidance_nets import load_lpips, load_secondary
 from engine.methods._diffusion.state import Sample, TextCondition, axes
 from engine.methods._shared import seam_offsets
 from engine.perceptors.perceptor_loader import load_perceptor

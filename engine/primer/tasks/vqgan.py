@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from engine.nets.primer.small_clip import ImageTower
 from engine.nets.vqgan import Vqgan, straight_through
 from engine.nets.vqgan_flags import read_vqgan_flags
-from engine.perceptors.lpips import perceptual_distance
+from engine.perceptors.perceptor import perceptual_distance
 from engine.primer.painter.sheet import contact_sheet
 from engine.primer.tasks.dataset import Rendered
 from engine.training.diffusion import to_signed_images

@@ -41,7 +41,7 @@ def add_adapters(net: UNetModel, rank: int) -> list[str]:
 
 
 def adapter_tensors(net: UNetModel) -> dict[str, Tensor]:
-    """`LAYER.a` and `LAYER.b` of every adapter of *net*, as `engine.loaders.adapters` reads them.
+    """`LAYER.a` and `LAYER.b` of every adapter of *net*, as `engine.loaders.diffusion` reads them.
 
     Both get the same norm, so that half precision rounds neither of them away.
     """

@@ -17,7 +17,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.catalogue.imagenet import IMAGENET
+from engine.catalogue.models import IMAGENET
 from engine.errors import InvalidRequest, UnreadablePicture
 from engine.images.opening import SUFFIXES_READ, open_own
 from engine.images.pictures import contact_sheet, fit

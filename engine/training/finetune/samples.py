@@ -21,8 +21,7 @@ from engine.diffusion.schedules import stack
 from engine.images.pictures import contact_sheet, grid
 from engine.images.tensors import per_sample, to_image, to_unit
 from engine.loaders.diffusion import DiffusionNet
-from engine.methods import find_method
-from engine.methods._base import Failed, Finished, Step
+from engine.methods import Failed, Finished, Step, find_method
 from engine.nets.adm import UNetModel
 from engine.protocol.messages import Job
 from engine.requests.request import DreamRequest, build_request

@@ -42,8 +42,7 @@ from pydantic import (
     model_validator,
 )
 
-from engine.catalogue.model_builder import build_model, check_flags, paints
-from engine.catalogue.models import DEFAULT_MODEL, PRIMER, add_models
+from engine.catalogue.models import DEFAULT_MODEL, PRIMER, add_models, build_model, check_flags, paints
 from engine.catalogue.registry import PUBLISHED, Entry, Kind, Model, add_entries
 from engine.errors import InvalidRequest, WeightsError
 from engine.nets.adm_flags import read_flags

@@ -12,8 +12,7 @@ from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.catalogue.registry import Kind, find_entry
 from engine.errors import InvalidRequest, WeightsError
 from engine.loaders.verify import check_contents
-from engine.methods import find_method
-from engine.methods._base import Finished
+from engine.methods import Finished, find_method
 from engine.methods.clip_diffusion import METHOD
 from engine.perceptors.open_clip import from_open_clip, open_clip
 from engine.requests.request import ClipDiffusionOptions, build_options, build_request

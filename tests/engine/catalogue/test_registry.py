@@ -8,7 +8,7 @@ import pytest
 
 from engine.catalogue.registry import PUBLISHED, Kind, find_entry
 from engine.errors import ModelUnavailable
-from engine.loaders.meta_init import blueprint
+from engine.loaders.checkpoint import blueprint
 from engine.nets.adm import build_adm
 from tests.shared import shared
 

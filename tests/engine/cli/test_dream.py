@@ -17,7 +17,7 @@ from PIL import Image
 from engine.cli.console import check_writable
 from engine.errors import InvalidRequest, NotFinite
 from engine.images.pictures import to_png
-from engine.methods._base import Failed, Step
+from engine.methods import Failed, Step
 from engine.methods.clip_diffusion import ClipDiffusion
 from engine.protocol.replay_record import KEYWORD, read_record
 from tests.engine.shell import Shell

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from engine.methods._base import Step
+from engine.methods import Step
 from tests.engine.shell import Shell
 from tests.engine.workshop import TinyMethod, TinyState
 

@@ -16,8 +16,7 @@ from engine.errors import InvalidRequest
 from engine.film.plan import Film, FilmSettings, frame_path, paint_film
 from engine.images.opening import open_own
 from engine.images.pictures import to_png
-from engine.methods import find_method
-from engine.methods._base import Finished
+from engine.methods import Finished, find_method
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import KEYWORD
 from engine.requests.request import DreamRequest, build_request

@@ -13,7 +13,7 @@ from engine.catalogue.models import MODELS
 from engine.catalogue.registry import PUBLISHED, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.biggan import BigganNet, folded, read_biggan
-from engine.loaders.meta_init import blueprint
+from engine.loaders.checkpoint import blueprint
 from engine.methods.biggan_clip import METHOD
 from engine.nets.biggan import Biggan, build_biggan
 from engine.nets.biggan_flags import read_biggan_flags

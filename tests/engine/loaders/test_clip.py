@@ -9,7 +9,7 @@ import torch
 
 from engine.catalogue.registry import CLIPS, clip_named
 from engine.errors import ModelUnavailable, WeightsError
-from engine.loaders.meta_init import NoInit
+from engine.loaders.checkpoint import NoInit
 from engine.perceptors.open_clip import from_open_clip, from_openai, load_open_clip, open_clip, read_clip, shape_of
 from engine.weights.store.hashed_file import open_hashed
 from tests.engine.weights.made import Harm, saved

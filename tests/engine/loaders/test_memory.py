@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.catalogue.registry import PUBLISHED
-from engine.loaders.meta_init import blueprint
+from engine.loaders.checkpoint import blueprint
 from engine.nets.adm import build_adm
 
 CHILD = """

@@ -9,7 +9,7 @@ from torch import Tensor
 from engine.catalogue.models import MODELS
 from engine.catalogue.registry import PUBLISHED, Entry, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
-from engine.loaders.meta_init import blueprint
+from engine.loaders.checkpoint import blueprint
 from engine.loaders.vqgan import VqganNet, read_vqgan
 from engine.nets.vqgan import Vqgan, build_vqgan
 from engine.nets.vqgan_flags import read_vqgan_flags

@@ -14,9 +14,8 @@ from engine.catalogue.models import MODELS, add_models
 from engine.catalogue.registry import Entry, Kind, add_entries
 from engine.loaders.biggan import BigganNet
 from engine.loaders.vqgan import VqganNet
-from engine.methods import Method, biggan, biggan_clip, clip_diffusion, clipdraw, pixel_art, siren, vqgan_clip
+from engine.methods import Finished, Method, biggan, biggan_clip, clip_diffusion, clipdraw, pixel_art, siren, vqgan_clip
 from engine.methods import pixels as pixels_method
-from engine.methods._base import Finished
 from engine.nets.biggan import Biggan
 from engine.nets.biggan_flags import read_biggan_flags
 from engine.nets.vqgan import Vqgan

@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from engine.methods._base import Finished
+from engine.methods import Finished
 
 
 def pixels(step: object) -> np.ndarray:

@@ -7,8 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from engine.images.tensors import to_tensor
-from engine.methods import find_method
-from engine.methods._base import Finished
+from engine.methods import Finished, find_method
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.runtime.runtime import Runtime
 from tests.engine.tiny import job_of, paint

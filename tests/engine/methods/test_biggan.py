@@ -14,7 +14,7 @@ from engine.errors import InvalidRequest
 from engine.images.tensors import to_unit
 from engine.images.timelapse import animate
 from engine.loaders.biggan import load_biggan_net
-from engine.methods._base import Finished, Running
+from engine.methods import Finished, Running
 from engine.methods.biggan import METHOD, named_classes, slerp, truncated
 from engine.requests.prompts import parse_prompts
 from engine.requests.request import build_request, request_from_json, request_to_json

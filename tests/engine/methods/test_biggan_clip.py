@@ -9,14 +9,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.catalogue.imagenet import IMAGENET
-from engine.catalogue.models import MODELS, add_models
+from engine.catalogue.models import IMAGENET, MODELS, add_models
 from engine.errors import DreamError, InvalidRequest
 from engine.images.opening import open_own
 from engine.memory_planning.dry_run import dry_run
 from engine.memory_planning.meta_memory import LiveBytes
-from engine.methods import find_method
-from engine.methods._base import Finished, Step
+from engine.methods import Finished, Step, find_method
 from engine.methods.biggan_clip import (
     METHOD,
     BigganClip,
@@ -27,8 +25,7 @@ from engine.methods.biggan_clip import (
     prior_loss,
     updated,
 )
-from engine.perceptors.imagenet_classes import class_vectors
-from engine.perceptors.perceptor_loader import load_perceptor
+from engine.perceptors.perceptor_loader import class_vectors, load_perceptor
 from engine.protocol.messages import Job, Submit
 from engine.protocol.replay_record import read_record, read_replay_plan, replay_request
 from engine.requests.request import BigganClipOptions, build_request, parse_settings, request_from_json, request_to_json

@@ -15,7 +15,7 @@ from engine.errors import InvalidRequest
 from engine.guidance.cutouts import NoiseKey
 from engine.guidance.feature_distance import feature_distance
 from engine.images.tensors import to_signed, to_tensor
-from engine.methods._base import Failed, Finished, Running
+from engine.methods import Failed, Finished, Running
 from engine.methods.clip_diffusion import METHOD, Sample
 from engine.perceptors.perceptor import Perceptor
 from engine.perceptors.perceptor_loader import load_perceptor

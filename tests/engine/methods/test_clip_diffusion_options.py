@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from engine.errors import InvalidRequest, ModelUnavailable
-from engine.methods._base import Finished, Running
+from engine.methods import Finished, Running
 from engine.methods.clip_diffusion import METHOD, Sample
 from engine.nets.secondary import SecondaryNet
 from engine.perceptors.perceptor import Perceptor

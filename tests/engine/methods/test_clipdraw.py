@@ -14,9 +14,9 @@ from resvg_py import svg_to_bytes
 
 from engine.errors import InvalidRequest
 from engine.images.pictures import read_text
-from engine.methods._base import Finished
+from engine.methods import Finished
 from engine.methods._drawing.canvas import CanvasImage
-from engine.methods._drawing.edges import edges_of, strokes_on_edges
+from engine.methods._drawing.stroke_renderer import edges_of, strokes_on_edges
 from engine.methods.clipdraw import METHOD, Sheet
 from engine.runtime.runtime import Runtime
 from tests.engine.shell import Shell

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.methods import method_names
-from engine.methods._base import Failed, Finished, Running
+from engine.methods import Failed, Finished, Running, method_names
 from engine.methods._shared import filled
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.requests.request import METHODS

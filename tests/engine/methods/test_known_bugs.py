@@ -18,7 +18,7 @@ from engine.guidance.cutouts import CutRecipe
 from engine.guidance.guided_denoiser import Guidance
 from engine.guidance.objective import ClipTarget, NoiseKey, Objective, Scales, range_loss
 from engine.guidance.targets import make_targets
-from engine.methods._base import Finished
+from engine.methods import Finished
 from engine.methods.clip_diffusion import METHOD, Sample
 from engine.nets.adm import build_adm
 from engine.nets.adm_flags import read_flags

@@ -10,8 +10,7 @@ import torch
 from engine.guidance.cutouts import NoiseKey
 from engine.guidance.feature_distance import feature_distance
 from engine.images.tensors import to_signed, to_tensor
-from engine.methods import clip_diffusion
-from engine.methods._base import Finished
+from engine.methods import Finished, clip_diffusion
 from engine.methods.clip_diffusion import METHOD
 from engine.nets.vgg_lpips import Lpips, LpipsHeads, VggStages
 from engine.perceptors.perceptor_loader import load_perceptor

@@ -13,10 +13,8 @@ from PIL import Image
 
 from engine.errors import InvalidRequest
 from engine.images.pictures import to_png
-from engine.methods import pixel_art
-from engine.methods._base import Finished
-from engine.methods._drawing.cells import Cells
-from engine.methods._drawing.palette import contoured, dither_pattern, palette_of, quantised, spread_palette
+from engine.methods import Finished, pixel_art
+from engine.methods._drawing.cells import Cells, contoured, dither_pattern, palette_of, quantised, spread_palette
 from engine.methods.pixel_art import METHOD, CellSheet, cell_side, sprite_of
 from engine.requests.options.pixel_art import PALETTES, read_palette
 from engine.requests.request import build_request

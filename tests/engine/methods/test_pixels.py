@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.methods._base import Finished
+from engine.methods import Finished
 from engine.methods._drawing.canvas import CanvasImage
 from engine.methods.pixels import METHOD, Grids
 from engine.runtime.runtime import Runtime

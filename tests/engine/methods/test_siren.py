@@ -13,7 +13,7 @@ from torch import nn
 
 from engine.images.pictures import to_png
 from engine.images.tensors import to_tensor, to_unit
-from engine.methods._base import Finished
+from engine.methods import Finished
 from engine.methods.siren import METHOD, Waves
 from tests.engine.tiny import job_of, paint, tiny_runtime
 

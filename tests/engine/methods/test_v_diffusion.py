@@ -12,8 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.catalogue.model_builder import build_model
-from engine.catalogue.models import MODELS, add_models
+from engine.catalogue.models import MODELS, add_models, build_model
 from engine.catalogue.registry import Entry, Kind, add_entries
 from engine.errors import InvalidRequest, ModelUnavailable, WeightsError
 from engine.images.tensors import noise

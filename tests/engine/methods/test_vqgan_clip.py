@@ -8,7 +8,7 @@ import torch
 
 from engine.errors import DreamError, InvalidRequest
 from engine.loaders.vqgan import clamp_with_grad
-from engine.methods._base import Finished
+from engine.methods import Finished
 from engine.methods.vqgan_clip import METHOD, from_corners
 from engine.requests.request import VqganClipOptions, build_request, parse_settings
 from engine.runtime.runtime import Runtime

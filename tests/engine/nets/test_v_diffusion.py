@@ -10,7 +10,7 @@ from torch._dynamo.backends.debugging import aot_eager
 
 from engine.catalogue.registry import PUBLISHED, Kind
 from engine.errors import WeightsError
-from engine.loaders.meta_init import blueprint
+from engine.loaders.checkpoint import blueprint
 from engine.nets.v_diffusion.flags import read_v_diffusion_flags
 from engine.nets.v_diffusion.net import VDiffusionNet, build_v_diffusion
 from engine.runtime.tuning import Compiler

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from engine.catalogue import registry as table
 from engine.catalogue.registry import PUBLISHED, Entry, Kind
 from engine.errors import ModelUnavailable, WeightsError
-from engine.loaders.lpips import HEADS, VGG, fill_vgg, has_lpips, load_lpips
-from engine.loaders.meta_init import blueprint, fill
+from engine.loaders.checkpoint import blueprint, fill
+from engine.loaders.guidance_nets import HEADS, VGG, fill_vgg, has_lpips, load_lpips
 from engine.loaders.verify import check_contents
 from engine.nets.vgg_lpips import Lpips, LpipsHeads, VggStages
 from engine.runtime.runtime import Runtime

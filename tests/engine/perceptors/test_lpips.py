@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engine.nets.primer.small_clip import SmallClip, SmallClipFlags
-from engine.perceptors.lpips import perceptual_distance
+from engine.perceptors.perceptor import perceptual_distance
 from engine.primer.tasks.remake import load_guide
 
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from engine.methods import find_method
-from engine.methods._base import Finished
+from engine.methods import Finished, find_method
 from engine.perceptors.perceptor_loader import load_perceptor
 from engine.protocol.messages import Job
 from engine.requests.request import build_request

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.catalogue.imagenet import IMAGENET
-from engine.catalogue.models import MODELS, add_models
+from engine.catalogue.models import IMAGENET, MODELS, add_models
 from engine.errors import InvalidRequest
 from engine.perceptors.open_clip import open_clip
 from engine.requests.options.classes import class_word, numbered, typed_class

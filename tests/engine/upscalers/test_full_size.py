@@ -11,7 +11,7 @@ import torch
 
 from engine.catalogue import registry as table
 from engine.catalogue.registry import PUBLISHED, Entry, Kind
-from engine.methods._base import Finished
+from engine.methods import Finished
 from engine.runtime.runtime import Runtime
 from engine.upscalers import find_upscaler
 from engine.weights.store.folder import VARIABLE

@@ -18,9 +18,9 @@ from engine.errors import InvalidRequest, ModelUnavailable, WeightsError
 from engine.images.opening import open_own
 from engine.images.pictures import to_png
 from engine.images.tensors import to_image, to_tensor
-from engine.loaders.meta_init import NoInit
+from engine.loaders.checkpoint import NoInit
 from engine.loaders.upscaler import UpscalerNet, describe, frozen_net, load_upscaler
-from engine.methods._base import Finished
+from engine.methods import Finished
 from engine.requests.upscaling import UpscaleRequest
 from engine.runtime.runtime import Runtime
 from engine.upscalers import find_upscaler, upscaler_names

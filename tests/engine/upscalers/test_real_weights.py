@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from engine.catalogue import registry as table
 from engine.catalogue.registry import Entry, Kind
 from engine.images.tensors import to_image, to_tensor
-from engine.methods._base import Finished
+from engine.methods import Finished
 from engine.runtime.runtime import Runtime
 from engine.upscalers import find_upscaler
 from tests.engine.upscalers.ncnn import evaluate, read_ncnn, state_dict

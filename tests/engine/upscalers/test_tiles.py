@@ -19,7 +19,7 @@ from engine.images.pictures import to_png
 from engine.images.tensors import to_image, to_tensor
 from engine.loaders.torchvision_compat import ensure_torchvision
 from engine.loaders.upscaler import UpscalerNet
-from engine.methods._base import Failed, Finished, Running
+from engine.methods import Failed, Finished, Running
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import make_record, text_chunks
 from engine.requests.request import UpscaleRequest, build_request

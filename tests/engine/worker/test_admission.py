@@ -8,8 +8,7 @@ from PIL import Image
 
 from engine.errors import WeightsError
 from engine.images.pictures import to_png
-from engine.methods import find_method
-from engine.methods._base import Finished
+from engine.methods import Finished, find_method
 from engine.protocol.messages import Job
 from engine.requests.request import UpscaleRequest
 from engine.runtime.runtime import Runtime

@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.images.opening import open_own
-from engine.methods import find_method
-from engine.methods._base import Step
+from engine.methods import Step, find_method
 from engine.methods.clip_diffusion import ClipDiffusion, Sample
 from engine.protocol.messages import Cancel, Job, Picture, Submit
 from engine.protocol.replay_record import (

@@ -17,7 +17,7 @@ from torch import nn
 
 from engine.environment import MemoryRules, child_environment
 from engine.errors import EngineUnusable, OutOfMemory
-from engine.methods._base import Failed, Finished, Running, Step
+from engine.methods import Failed, Finished, Running, Step
 from engine.methods.clip_diffusion import ClipDiffusion
 from engine.protocol.messages import Job, Result, Submit
 from engine.requests.request import build_request

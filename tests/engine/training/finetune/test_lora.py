@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from engine.errors import WeightsError
-from engine.loaders.adapters import adapt, read_adapter
+from engine.loaders.diffusion import adapt, read_adapter
 from engine.nets.adm import UNetModel
 from engine.training.finetune.lora import adapter_tensors, add_adapters, merged
 from engine.training.finetune.result import Provenance, install_adapter

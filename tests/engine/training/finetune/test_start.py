@@ -8,7 +8,7 @@ import torch
 
 from engine.catalogue.registry import find_entry
 from engine.errors import InvalidRequest, ModelUnavailable, WeightsError
-from engine.loaders.meta_init import blueprint
+from engine.loaders.checkpoint import blueprint
 from engine.nets.adm import build_adm
 from engine.training.finetune.options import read_words
 from engine.training.finetune.start import load_start

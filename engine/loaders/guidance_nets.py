@@ -1,11 +1,17 @@
-"""LPIPS from two files: torchvision's VGG16 and the authors' heads."""
+"""The small nets of guidance: LPIPS, and the secondary net, which replaces a large one where only a gradient is needed.
+
+LPIPS comes from two files: torchvision's VGG16 and the authors' heads.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from engine.catalogue.registry import find_entry
-from engine.loaders.meta_init import fill
+from engine.diffusion.denoiser import Denoiser, v_denoiser
+from engine.errors import InvalidRequest
+from engine.loaders.checkpoint import fill
+from engine.nets.secondary import MULTIPLE, SecondaryNet
 from engine.nets.vgg_lpips import Lpips, LpipsHeads, VggStages
 from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors
@@ -42,3 +48,26 @@ def _read(device: torch.device) -> Lpips:
         heads, _ = fill(opened, LpipsHeads)
         sha256 = f"{sha256}+{opened.sha256}"
     return Lpips(vgg, heads, sha256).eval().requires_grad_(False).to(device)
+
+
+SECONDARY = "secondary"
+
+
+def load_secondary(runtime: NetProvider) -> Denoiser:
+    """The net as a denoiser, from the runtime's cache. Raises ModelUnavailable or WeightsError."""
+    return v_denoiser(runtime.net(SECONDARY, lambda: _read_secondary(runtime.device)))
+
+
+def check_sides(sides: tuple[int, int]) -> None:
+    """Raises InvalidRequest unless both *sides* are multiples of `MULTIPLE`."""
+    if any(side % MULTIPLE for side in sides):
+        raise InvalidRequest(
+            f"gradient=secondary needs sides that are multiples of {MULTIPLE} at the net's own size, "
+            f"which is {sides[1]}×{sides[0]} here; take another size, or gradient=xstart."
+        )
+
+
+def _read_secondary(device: torch.device) -> SecondaryNet:
+    with weights_folder().open(find_entry(SECONDARY)) as opened:
+        net, _ = fill(opened, SecondaryNet)
+    return net.eval().requires_grad_(False).to(device)
