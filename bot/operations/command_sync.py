@@ -91,29 +91,40 @@ async def _places(settings: SettingsTable) -> list[int]:
 
 
 async def _empty(tree: Tree, place: int) -> None:
+    with contextlib.suppress(discord.Forbidden):  # the bot has left that server
+        await _overwrite(tree, place, [])
+    log.info("removed the commands %s", f"of server {place}" if place else "that were global")
+
+
+async def _overwrite(tree: Tree, place: int, commands: list[Any]) -> None:
+    """As `CommandTree.sync`, without a model of each command in the answer."""
     app_id = tree.client.application_id or 0
     if place == EVERYWHERE:
-        await tree.client.http.bulk_upsert_global_commands(app_id, [])
+        await tree.client.http.bulk_upsert_global_commands(app_id, commands)
     else:
-        with contextlib.suppress(discord.Forbidden):  # the bot has left that server
-            await tree.client.http.bulk_upsert_guild_commands(app_id, place, [])
-    log.info("removed the commands %s", f"of server {place}" if place else "that were global")
+        await tree.client.http.bulk_upsert_guild_commands(app_id, place, commands)
+
+
+async def _names(tree: Tree, place: int) -> set[str]:
+    """The names of the commands that Discord lists for a place."""
+    app_id, http = tree.client.application_id or 0, tree.client.http
+    found = await (http.get_global_commands(app_id) if place == EVERYWHERE else http.get_guild_commands(app_id, place))
+    return {command["name"] for command in found}
 
 
 async def _bring_up_to_date(tree: Tree, settings: SettingsTable, guild: discord.Object | None) -> None:
     """Register unless the commands equal those registered last and those that Discord lists."""
-    wanted = digest(tree, guild)
+    place, commands = guild.id if guild else EVERYWHERE, [c.to_dict(tree) for c in tree.get_commands(guild=guild)]
+    wanted, names = _digest(tree, guild, commands), {command["name"] for command in commands}
     stored = (await settings.all("bot")).get(SETTING)
-    names = {command.name for command in tree.get_commands(guild=guild)}
-    if stored == wanted and names == {command.name for command in await tree.fetch_commands(guild=guild)}:
+    if stored == wanted and names == await _names(tree, place):
         return
-    await tree.sync(guild=guild)
+    await _overwrite(tree, place, commands)
     await settings.put("bot", "", SETTING, wanted)
     log.info("registered the commands %s", ", ".join(sorted(names)))
 
 
-def digest(tree: Tree, guild: discord.Object | None) -> str:
+def _digest(tree: Tree, guild: discord.Object | None, commands: list[Any]) -> str:
     """A hash of commands, application and place."""
-    commands = [command.to_dict(tree) for command in tree.get_commands(guild=guild)]
     shown = json.dumps([tree.client.application_id, guild and guild.id, commands], sort_keys=True, default=str)
     return hashlib.blake2b(shown.encode(), digest_size=16).hexdigest()

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import PIL.WebPImagePlugin  # noqa: F401 - for a format that is not registered, Pillow imports all its plugins (20 ms)
 from PIL import Image, ImageChops, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from engine.errors import InvalidRequest, UnreadablePicture

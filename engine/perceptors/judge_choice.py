@@ -36,7 +36,8 @@ def choose_grader(guides: Collection[str], environ: Mapping[str, str] = os.envir
     small = next((name for name in SMALL if name not in guiding), "")
     if small and guiding and guiding <= set(SMALL):
         return small, ""
-    here = [name for name in BEST_FIRST if _is_here(name, environ)]
+    folder = weights_folder(environ)
+    here = [name for name in BEST_FIRST if (entry := clip_named(name)) and folder.find(entry)]
     if fair := next((name for name in here if plain(name) not in guiding), ""):
         return fair, ""
     if not guiding:
@@ -50,9 +51,3 @@ def choose_grader(guides: Collection[str], environ: Mapping[str, str] = os.envir
         f"Judged by {guide}, which guided these pictures and favours them; for a fairer judgement run {COMMAND} "
         f"download {other}."
     )
-
-
-def _is_here(name: str, environ: Mapping[str, str]) -> bool:
-    entry = clip_named(name)
-    folder = weights_folder(environ)
-    return entry is not None and folder.find(entry) is not None

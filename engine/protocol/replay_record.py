@@ -9,6 +9,7 @@ Records of PNGs are untrusted input: `read_record` checks them.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 from collections.abc import Mapping
@@ -142,6 +143,7 @@ def _notable(request: DreamRequest) -> dict[str, object]:
     return {name: value for name, value in values.items() if name in ("method", "steps") or name in differ}
 
 
+@functools.cache
 def engine_version() -> str:
     try:
         return importlib.metadata.version("dreambot")
