@@ -24,6 +24,7 @@ from discord.ext import commands
 from bot import cogs
 from bot.cogs.interaction_events import DreamTree
 from bot.config.settings import Config
+from bot.interactions.connector import refuse_pages
 from bot.operations.command_sync import register_commands
 from bot.operations.database_watch import watch_database
 from bot.operations.engine_process import local_engine
@@ -106,6 +107,7 @@ class DreamBot(BotClient):
             tree_cls=DreamTree,
             activity=discord.CustomActivity("/dream"),
             connector=connector,
+            http_trace=refuse_pages(),
         )
         self.config = config
         self.clock = clock

@@ -1,14 +1,17 @@
-"""Connects a bot to the local Discord through discord.py's documented `connector=` option, without patches.
+"""Connects a bot to Discord or the local Discord through documented options of discord.py, without patches.
 
-The bot still uses https://discord.com and wss://gateway.discord.gg. Only the resolver (Discord's names lead to
-127.0.0.1) and the trusted certificate authority differ. Other host names are refused, so nothing outside is contacted.
+On the local Discord, the bot still uses https://discord.com and wss://gateway.discord.gg. Only the resolver (Discord's
+names lead to 127.0.0.1) and the trusted certificate authority differ. Other host names are refused, so nothing outside
+is contacted.
 """
 
+import http
 import json
 import socket
 import ssl
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -76,3 +79,23 @@ def connector_from_file(path: Path | str) -> aiohttp.TCPConnector:
     """The connector for the link file that DREAMBOT_PLAYGROUND names."""
     link = read_link(Path(path))
     return local_connector(link.port, link.ca)
+
+
+def refuse_pages() -> aiohttp.TraceConfig:
+    """Raises ClientPayloadError for a page with a status of success, which a proxy sends in place of Discord's answer.
+
+    discord.py would read it as the answer. What was asked for may have been done, as after a lost response.
+    """
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(_refuse_page)
+    return trace
+
+
+async def _refuse_page(
+    session: aiohttp.ClientSession, context: SimpleNamespace, end: aiohttp.TraceRequestEndParams
+) -> None:
+    answer = end.response
+    empty = answer.status == http.HTTPStatus.NO_CONTENT
+    if end.url.path.startswith("/api/") and answer.ok and not empty and answer.content_type != "application/json":
+        answer.close()
+        raise aiohttp.ClientPayloadError(f"a proxy answers with {answer.content_type} in place of Discord")

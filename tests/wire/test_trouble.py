@@ -8,6 +8,7 @@ from bot.delivery.service import Delivery
 from bot.errors import StoreError
 from bot.jobs.service import JobService
 from bot.playground.server.fault_switches import ALL, FaultSwitches
+from bot.playground.server.rest.faults import Fault
 from tests.wire.looks import deleted, dreamt, is_painting, is_result
 from tests.wire.people import Person
 from tests.wire.world import World
@@ -70,6 +71,19 @@ async def test_with_every_third_request_failing_the_picture_comes(world: World, 
     answer = await max_.slash("dream", prompt="a fox")
 
     await max_.wait_for(answer.message, is_result, LATER)
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["carried out", "not carried out"])
+@pytest.mark.parametrize("route", [r"PATCH /channels/\d+/messages/\d+$", r"POST /interactions/\d+/.*/callback"])
+async def test_the_page_of_a_proxy_is_no_answer(world: World, max_: Person, route: str, done: bool) -> None:
+    """Its status is 200, so discord.py takes it for the answer of Discord."""
+    world.allow(r"→ 200: answer \(whole\)", "10015")  # the schemas object; there may be no answer to look for
+    world.faults.add(Fault(route, 200, "<html>Please log in</html>", times=2, after=done))
+
+    await max_.slash("dream", prompt="a fox")
+    await max_.wait_for_message(is_result)
+
+    assert 1 == len(max_.sees())
 
 
 @pytest.mark.slow

@@ -140,7 +140,11 @@ def _replied(reply: Reply, exchange: Exchange, headers: dict[str, str]) -> web.R
 
 
 def _injected(fault: Injected, exchange: Exchange) -> web.Response:
+    """A text stands for the page of a proxy."""
     exchange.injected = True
+    if isinstance(fault.body, str):
+        exchange.answer = fault.body
+        return web.Response(status=fault.status, text=fault.body, content_type="text/html", headers=fault.headers)
     return _json(fault.status, fault.body, exchange, fault.headers)
 
 
