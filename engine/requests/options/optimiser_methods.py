@@ -61,7 +61,7 @@ class SirenOptions(OptimisedOptions):
         default=20.0,
         ge=1,
         le=60,
-        description="frequency frequency of the first waves: low is soft and simple, high is fine and restless",
+        description="frequency of the first waves: low is soft and simple, high is fine and restless",
     )
 
     @property
