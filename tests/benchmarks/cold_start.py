@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PHASES = {
     "torch": "the interpreter and torch",
     "imports": "the engine's own imports",
-    "ready": "device, weights that are there → ready",
+    "ready": "device, installed weights → ready",
     "weights": "weights into memory",
     "begin": "words embedded, noise drawn",
     "first": "first step",

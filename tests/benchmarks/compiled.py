@@ -30,7 +30,7 @@ import torch
 torch.set_num_threads(1)
 from torch import nn
 from engine.runtime import compiler as compiling
-from engine.nets import kernels as swift
+from engine.nets import kernels
 from tests.benchmarks import floor
 from tests.benchmarks.measure import side_by_side
 
@@ -42,7 +42,7 @@ def taken(net):
     return net
 floor._frozen = taken
 work = floor.NETS[sys.argv[2]]()
-swift.usable()
+kernels.usable()
 if not nets:  # a perceptor's
     towers = work.__closure__[0].cell_contents.__self__
     nets.append(towers.visual)
@@ -66,8 +66,8 @@ def run() -> list[Figure]:
         figures += [
             Figure(f"{words}: a pass as it is", cold["plain"], "CPU s"),
             Figure(f"{words}: compiled, faster by", cold["ratio"], "×"),
-            Figure(f"{words}: until the first one, nothing kept", cold["first"], "CPU s"),
-            Figure(f"{words}: until the first one, kept", kept["first"], "CPU s"),
+            Figure(f"{words}: until the first one, nothing cached", cold["first"], "CPU s"),
+            Figure(f"{words}: until the first one, cached", kept["first"], "CPU s"),
         ]
     return figures
 

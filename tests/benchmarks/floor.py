@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from engine.catalogue.registry import PUBLISHED
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.upscaler import describe, frozen_net
-from engine.nets import kernels as swift
+from engine.nets import kernels
 from engine.nets.adm import build_adm
 from engine.nets.kernels import use_onednn
 from engine.nets.primer.small_clip import build_small_clip
@@ -89,18 +89,18 @@ def count(work: Run) -> int:
 @contextmanager
 def _torch_s_own() -> Iterator[None]:
     """Products as torch has them: those of oneDNN are not counted."""
-    usable, swift.usable = swift.usable, lambda: False  # type: ignore[assignment]
+    usable, kernels.usable = kernels.usable, lambda: False  # type: ignore[assignment]
     try:
         yield
     finally:
-        swift.usable = usable
+        kernels.usable = usable
 
 
 def peak_products() -> list[Run]:
     """A product of two large matrices, by every library that is here."""
     a, b = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
     own: list[Run] = [lambda: a @ b]
-    return [*own, lambda: swift.product(a, b)] if swift.usable() else own
+    return [*own, lambda: kernels.product(a, b)] if kernels.usable() else own
 
 
 def _guiding(net: Callable[[Tensor], Tensor], *shape: int) -> Run:
@@ -125,7 +125,7 @@ def _enlarging(net: Callable[[Tensor], Tensor], *shape: int) -> Run:
 
 
 def _frozen(net: nn.Module) -> Any:
-    return swift.freeze(net, torch.device("cpu"))
+    return kernels.freeze(net, torch.device("cpu"))
 
 
 def _flags(name: str) -> Any:

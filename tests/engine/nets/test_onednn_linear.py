@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.nets import kernels as swift
+from engine.nets import kernels
 from engine.nets.kernels import (
     OneDNNAttention,
     OneDNNLinear,
@@ -42,11 +42,11 @@ class Small(nn.Module):
 @pytest.fixture(autouse=True)
 def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small products take the detour too."""
-    monkeypatch.setattr(swift, "CAPABILITY", torch.backends.cpu.get_cpu_capability())
-    monkeypatch.setattr(swift, "_USABLE", [])
-    if not swift.usable():
+    monkeypatch.setattr(kernels, "CAPABILITY", torch.backends.cpu.get_cpu_capability())
+    monkeypatch.setattr(kernels, "_USABLE", [])
+    if not kernels.usable():
         pytest.skip("this torch has no oneDNN")
-    monkeypatch.setattr(swift, "MIN_FLOPS", 1)
+    monkeypatch.setattr(kernels, "MIN_FLOPS", 1)
 
 
 def with_gradient(net: nn.Module, x: Tensor, *more: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,13 +113,13 @@ def test_other_formats_trained_weights_and_small_products_go_torch_s_way(monkeyp
     assert not is_faster(x, weight.clone().requires_grad_(), 64)
     with torch.autocast("cpu", torch.bfloat16):
         assert not is_faster(x, weight, 64)
-    monkeypatch.setattr(swift, "MIN_FLOPS", 2e7)
+    monkeypatch.setattr(kernels, "MIN_FLOPS", 2e7)
     assert not is_faster(x, weight, 64)
 
 
 def test_without_onednn_everything_is_torch_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swift, "usable", lambda: False)
-    monkeypatch.setattr(swift, "product", lambda *_: pytest.fail("taken"))
+    monkeypatch.setattr(kernels, "usable", lambda: False)
+    monkeypatch.setattr(kernels, "product", lambda *_: pytest.fail("taken"))
     x, weight = torch.rand(64, 64), torch.rand(64, 64)
 
     assert torch.equal(F.linear(x, weight), linear(x, weight, None))
@@ -129,14 +129,14 @@ def test_without_onednn_everything_is_torch_s(monkeypatch: pytest.MonkeyPatch) -
 def test_the_processor_decides_which_way_is_taken(
     capability: str, taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(swift, "CAPABILITY", "AVX512")
+    monkeypatch.setattr(kernels, "CAPABILITY", "AVX512")
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    monkeypatch.setattr(swift, "_USABLE", [])
+    monkeypatch.setattr(kernels, "_USABLE", [])
 
     assert taken == is_faster(torch.rand(64, 64), torch.rand(64, 64), 64)
 
 
 def test_a_onednn_that_multiplies_wrongly_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swift, "product", lambda a, b, bias=None: a @ b + 1)
+    monkeypatch.setattr(kernels, "product", lambda a, b, bias=None: a @ b + 1)
 
-    assert not swift._tried()
+    assert not kernels._tried()
