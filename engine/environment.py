@@ -54,7 +54,7 @@ class MemoryRules:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> MemoryRules:
-        """As `variables` has written it. Raises EngineUnusable for what is no number."""
+        """As `variables` has written it. Raises EngineUnusable for a value that is not a number."""
         nets, idle = (environ.get(name) or "0" for name in MEMORY_VARIABLES)
         try:
             return cls(int(nets), float(idle))

@@ -78,7 +78,7 @@ class NotFinite(DreamError):
 
 
 class Cancelled(DreamError):
-    """Somebody stopped the job."""
+    """A person stopped the job."""
 
 
 class EngineRestarting(DreamError):
@@ -90,7 +90,7 @@ class EngineUnusable(DreamError):
 
 
 def error_from_code(code: str, message: str) -> DreamError:
-    """Rebuild what `Failure.error` and `Failure.message` say; a code that nobody knows becomes a plain DreamError."""
+    """Rebuild what `Failure.error` and `Failure.message` say; an unknown code becomes a plain DreamError."""
     known = {cls.__name__: cls for cls in _descendants(DreamError) if cls is not PromptError}
     return known.get(code, InvalidRequest if code == "PromptError" else DreamError)(message)
 

@@ -1,7 +1,7 @@
 """Reports of pictures, and moderators' decisions about them: one message per reported job for all reports of it.
 
 reported     the voice is kept, the moderators' channel shows job, place and reasons
-dealt with   exactly once: deleted, its owner blocked, or dismissed; the message says by whom
+dealt with   exactly once: deleted, its owner blocked, or dismissed; the message names the moderator
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ MOST_TRIES = 48
 
 
 class CoveredSheets:
-    """Edits the messages of jobs that stand in a vote or a challenge. *clock* is unix seconds."""
+    """Edits the messages of jobs that are in a vote or a challenge. *clock* is unix seconds."""
 
     def __init__(
         self, client: discord.Client, store: Store, renderer: MessageRenderer, clock: Callable[[], float]

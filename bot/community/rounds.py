@@ -1,4 +1,4 @@
-"""Begins what a server does together when it is due: votes end, challenges go on, the starboard and index follow.
+"""Does a community's work when it is due: ends votes, continues challenges, updates starboard and search index.
 
 One query tells which kinds of work are due, so an idle bot asks the database once every `POLL_SECONDS`.
 """

@@ -151,7 +151,7 @@ class Access(Flag):
     COSTLY = 2
     """It decodes, embeds or draws, and creates no job that would be charged."""
     BLIND = 4
-    """It tells neither prompt nor author of a picture, so it works while a blind vote hides them."""
+    """It shows neither prompt nor author of a picture, so it works while a blind vote hides them."""
 
 
 COMMANDS = {

@@ -236,8 +236,8 @@ class Admission:
     async def _check(self, session: Session, job: JobRow, standing: Standing, now: float) -> None:
         if job.origin.kind != "upscale":  # one press per picture of a grid is normal use
             check_cooldown(await self._store.jobs.last_submission(session, job.owner), standing, now)
-        mine, everybody = await self._store.jobs.waiting(session, job.owner)
-        check_waiting(mine, everybody, standing, self._config.queue)
+        mine, total = await self._store.jobs.waiting(session, job.owner)
+        check_waiting(mine, total, standing, self._config.queue)
 
     async def _keep_images(self, session: Session, job: JobRow, images: Mapping[str, bytes], now: float) -> None:
         """Store every image that the request names, so that it survives a restart. Raises PictureGone."""

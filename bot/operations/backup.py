@@ -1,6 +1,6 @@
 """`python -m bot backup FILE`: a copy of everything that matters, of one moment, also while the bot runs.
 
-SQLite's online backup copies the database without stopping anybody. Pictures lie on disk before their rows exist, so
+SQLite's online backup copies the database while the bot runs. Pictures are on disk before their rows exist, so
 that every picture the copy names can be there; one that retention deletes in between counts as no longer kept.
 """
 

@@ -32,7 +32,7 @@ class Day:
 class Calendar:
     """The days of one server. A new time zone counts from *since* on; the day that began at *day* lasts until then.
 
-    So no change of the time zone starts a new day early, which would refill everybody's quota.
+    So no change of the time zone starts a new day early, which would refill all quotas.
     """
 
     zone: str = UTC_NAME

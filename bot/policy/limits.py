@@ -135,16 +135,16 @@ def has_room(folder: Path, megabytes: int) -> bool:
     return shutil.disk_usage(folder).free >= megabytes * 1_000_000
 
 
-def check_waiting(mine: int, everybody: int, standing: Standing, queue: QueueSection) -> None:
-    """Raise QueueFull if this person's limit (*mine*) or the total limit (*everybody*) of waiting jobs is reached."""
+def check_waiting(mine: int, total: int, standing: Standing, queue: QueueSection) -> None:
+    """Raise QueueFull if this person's limit (*mine*) or the total limit (*total*) of waiting jobs is reached."""
     if mine >= standing.waiting:
         raise QueueFull(
             f"You have {_jobs(mine)} in the queue, and the limit is {standing.waiting} per person. "
             "Wait for one of them, or cancel one."
         )
-    if everybody >= queue.total:
-        verb = "is" if everybody == 1 else "are"
-        raise QueueFull(f"The queue is full: {_jobs(everybody)} {verb} waiting. Please try again later.")
+    if total >= queue.total:
+        verb = "is" if total == 1 else "are"
+        raise QueueFull(f"The queue is full: {_jobs(total)} {verb} waiting. Please try again later.")
 
 
 def check_cooldown(last: float | None, standing: Standing, now: float) -> None:

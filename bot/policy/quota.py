@@ -271,7 +271,7 @@ class Quota:
 
 
 async def oldest_window(section: QuotaSection, rows: LedgerRows, now: float) -> float:
-    """Start of the oldest present window of anybody, in unix seconds."""
+    """Start of the oldest window that still counts for any person, in unix seconds."""
     if section.window != "day":
         return _rolling_start(section, now)
     async with rows.database.reading() as session:

@@ -81,7 +81,7 @@ class Press:
     async def job(self, job_id: str, *, blind: bool = False) -> JobRow:
         """Return the job. Raises Refused for an unknown id and for a job that the caller cannot see here.
 
-        Also for one that a blind vote hides, unless the act tells neither its prompt nor its author (*blind*).
+        Also for one that a blind vote hides, unless the act shows neither its prompt nor its author (*blind*).
         """
         return await self.services.history.visible(job_id, self.caller, blind=blind)
 

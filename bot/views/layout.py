@@ -104,7 +104,7 @@ def buttons_for(
 ) -> ui.View:
     """A fresh view for a public message. *reports*: the server accepts reports. *challenge*: one takes entries there.
 
-    *blindness*: during a vote a sheet has no menus, which name its pictures; an entry has no button that tells of it.
+    *blindness*: during a vote a sheet has no menus, which name its pictures; no button shows an entry's prompt.
 
     It holds DynamicItems only and never times out, because discord.py unregisters a kind of button for the whole
     process when a view that mixes it with other items ends.

@@ -222,7 +222,7 @@ class LocalEngine:
     async def submit(self, job: Job, images: Mapping[str, bytes]) -> None:
         """Hands *job* over; it then ends in one `Result` or `Failure`. Submitting an attempt twice has no effect.
 
-        Returns at once: a process that stands still must not block its client.
+        Returns at once: a process that hangs must not block its client.
         """
         child = self._usable_child()
         former = self._runs.get(job.id)

@@ -173,7 +173,7 @@ class SupervisorTimeouts:
 
 
 class EventReceiver(Protocol):
-    """Whom a supervisor reports to. All methods are called on the event loop."""
+    """The receiver of a supervisor's reports. All methods are called on the event loop."""
 
     def frame_budget(self, kind: str, body: Any) -> int | None:
         """Bytes of blobs that a message may carry; None = skip the message."""

@@ -42,7 +42,7 @@ def fit(image: Image.Image, width: int, height: int, how: str = "crop", border: 
 
 
 def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """*image* (L, RGB or RGBA) at *size*, by Lanczos; transparent pixels lend no colour to others."""
+    """*image* (L, RGB or RGBA) at *size*, by Lanczos; transparent pixels do not colour others."""
     if image.mode != "RGBA":
         return image.resize(size, Image.Resampling.LANCZOS)
     return image.convert("RGBa").resize(size, Image.Resampling.LANCZOS).convert("RGBA")

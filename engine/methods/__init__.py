@@ -116,7 +116,7 @@ def method_names() -> tuple[str, ...]:
 
 
 def find_method(name: str) -> Method[Any]:
-    """Import `engine.methods.<name>` and return its METHOD; raises ModelUnavailable if there is none."""
+    """Import `engine.methods.<name>` and return its METHOD; raises ModelUnavailable if it does not exist."""
     if name not in method_names():
         raise ModelUnavailable(f"There is no method “{name}”; available: {', '.join(method_names())}.")
     method: Method[Any] = importlib.import_module(f"{__name__}.{name}").METHOD

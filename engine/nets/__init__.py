@@ -1,1 +1,1 @@
-"""Networks, and nothing but networks: they know no guidance, no schedule and no file."""
+"""Networks only: no guidance, no schedules, no files."""

@@ -1,4 +1,4 @@
-"""What may be asked for: `DreamRequest`, `UpscaleRequest`, with the options of its method. No torch, no Discord.
+"""Requests: `DreamRequest`, `UpscaleRequest`, with the options of its method. No torch, no Discord.
 
 A request is a frozen value in which everything is resolved: `build_request` is the one edge where words, missing
 values and a model's defaults become one. Pictures are named by the SHA-256 of their bytes, which travel beside it.

@@ -66,7 +66,7 @@ def _missing() -> str:
 
 
 def _load(device: torch.device, dtype: torch.dtype = torch.float32) -> UpscalerNet:
-    """In float32 everywhere: it is small, and everybody's pictures go through it."""
+    """In float32 everywhere: it is small, and all pictures go through it."""
     if not WEIGHTS.is_file():
         raise ModelUnavailable("The small upscaler's weights are not installed; “lanczos” is always there.")
     checkpoint = read_checkpoint(WEIGHTS)

@@ -21,7 +21,7 @@ class LineageCog(BotCog):
     @app_commands.describe(link="A link to one of my messages with a picture. Empty: your newest picture.")
     @everywhere
     async def lineage(self, interaction: AnyInteraction, link: app_commands.Range[str, 1, 200] | None = None) -> None:
-        """Answer privately, because everybody sees other parts of the tree."""
+        """Answer privately, because each person may see other parts of the tree."""
         press = Press.of(interaction, private=True)
         caller = press.caller
         job = await self.services.access.named(link, caller) if link else await self._newest(caller.user_id)

@@ -1,4 +1,4 @@
-"""Message commands: what can be done with a picture in anybody's message, from the message's own menu."""
+"""Message commands: what can be done with a picture in any message, from the message's own menu."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stars: what a person wants to keep and find again, and what a server votes for by it."""
+"""Stars: pictures that a person keeps and finds again; stars of others are votes for the starboard."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from bot.storage.database import Table
 _VOTES = "SELECT job_id FROM vote_candidates JOIN votes ON votes.id = vote_id WHERE state = 'open' AND NOT others_only"
 _ENTRIES = "SELECT job_id FROM blind_entries"
 OPEN = f"{_VOTES} UNION ALL {_ENTRIES}"
-"""Jobs whose pictures stand in an open vote or a running challenge."""
+"""Jobs whose pictures are in an open vote or a running challenge."""
 
 
 @dataclass(frozen=True, slots=True)

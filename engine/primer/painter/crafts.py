@@ -1,4 +1,4 @@
-"""What was made: house, castle, boat, car, rocket, balloon, cup, umbrella. The free colour is that of hull or walls."""
+"""Objects: house, castle, boat, car, rocket, balloon, cup, umbrella. The free colour is that of hull or walls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What looks back at you: owl, cat, fish, bird, butterfly, robot. The free colour is that of coat, feathers or tin."""
+"""Creatures: owl, cat, fish, bird, butterfly, robot. The free colour is that of coat, feathers or tin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies behind the things: the ground of a place.
+"""Backgrounds: the ground of a place.
 
 The pen draws in picture coordinates here: x and y from 0 to 1, y down.
 """

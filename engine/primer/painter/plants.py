@@ -1,4 +1,4 @@
-"""What grows: tree, pine, flower, mushroom. The free colour is that of crown, petals or cap."""
+"""Plants: tree, pine, flower, mushroom. The free colour is that of crown, petals or cap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contact sheets: many pictures on one, to be looked at."""
+"""Contact sheets: many pictures on one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies behind the things: a sky by the time of day, and what hangs in it.
+"""Backgrounds: a sky by the time of day, and the things in it.
 
 The pen draws in picture coordinates here: x and y from 0 to 1, y down.
 """
@@ -43,7 +43,7 @@ def sky_stops(scene: Scene, lot: random.Random) -> tuple[RGB, ...]:
 
 
 def fill_sky(pen: Pen, scene: Scene, lot: random.Random, ground: float) -> None:
-    """Draw what is to be seen above the ground, which begins at y = `ground`: stars, lights, clouds, mountains."""
+    """Draw what is visible above the ground, which begins at y = `ground`: stars, lights, clouds, mountains."""
     if "starry" in scene.extras or scene.place == "space":
         _stars(pen, lot, ground)
     if scene.place == "space":

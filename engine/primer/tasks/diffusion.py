@@ -1,6 +1,6 @@
 """How the diffusion model is made: tidy pictures first, all kinds later.
 
-It is told by the guide's text embedding and by sketches of the nouns.
+Its conditions are the guide's text embedding and sketches of the nouns.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Each of the primer's nets from nothing: its pictures, its task, its recipe, its place.
+"""Trains each of the primer's nets from scratch: its pictures, its task, its recipe, its file.
 
 The order is clip and composer, then diffusion (told by both) and vqgan (judged by the guide), then the upscaler (taught
 by what the diffusion model gives). Grader and classifier need nothing but the painter. All need the icon sets.

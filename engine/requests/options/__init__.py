@@ -1,1 +1,1 @@
-"""One options model per method: what may be asked for, in which range, and what it is usually. No torch, no Discord."""
+"""One options model per method, with ranges and defaults. No torch, no Discord."""

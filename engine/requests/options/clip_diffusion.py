@@ -1,4 +1,4 @@
-"""The options of `clip_diffusion`, in four groups: how it walks, what CLIP is shown, what pulls, how it is framed."""
+"""The options of `clip_diffusion`, in four groups: steps and sampler, CLIP's views, losses, start and symmetry."""
 
 from __future__ import annotations
 

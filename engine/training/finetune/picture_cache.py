@@ -79,7 +79,7 @@ class PictureCache:
             lock.release()
 
     def find(self, key: str, side: int) -> StoredSet | None:
-        """The set of that key; None if there is none, or one that is broken."""
+        """The set of that key; None if it is missing or broken."""
         place = self.root / key
         try:
             index = json.loads((place / INDEX).read_text(encoding="utf-8"))

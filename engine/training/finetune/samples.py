@@ -1,6 +1,6 @@
 """Sample grids of a net during training, the same noise and seeds in every grid.
 
-A net that reads text is told the prompts, by classifier-free guidance. Other nets are guided by CLIP as `/dream` will
+A net that reads text gets the prompts, by classifier-free guidance. Other nets are guided by CLIP as `/dream` will
 guide the finished model. Without prompts nothing guides. A net with classes shows each of them.
 """
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 CFG_SCALE = 2.5
 STEPS = 25
 UNTOLD = 4
-"""Samples of a net that is told nothing."""
+"""Samples of a net without a condition."""
 LEAST_SIDE = 128
 """Pixels; smaller samples leave no room for their captions, and are shown with larger pixels."""
 AT_ONCE = 4
@@ -56,7 +56,7 @@ class Showing:
     """Options of clip_diffusion for guidance by CLIP."""
 
     def paint(self, net: UNetModel) -> Image.Image:
-        """A grid of at most MOST samples of *net*, with captions where it is told anything. Raises DreamErrors."""
+        """A grid of at most MOST samples of *net*, with captions where it has a condition. Raises DreamErrors."""
         if not self.texts and not self.classes:
             return grid(sample(net, UNTOLD))
         told = list(itertools.product(range(len(self.classes)) or [-1], self.texts or [""]))[:MOST]

@@ -154,7 +154,7 @@ def _from_file(path: Path, given: Mapping[str, object]) -> TrainingStart:
 
 
 class Reader:
-    """Text and images as a net that reads is told of them: embeddings of the small model's CLIP."""
+    """Text and images as the input of a net that reads: embeddings of the small model's CLIP."""
 
     def __init__(self, flags: AdmFlags) -> None:
         self._perceptor: Perceptor = read_perceptor(PRIMER, torch.device("cpu"))
@@ -169,7 +169,7 @@ class Reader:
 
     @torch.no_grad()
     def contexts(self, found: Collection) -> Tensor:
-        """[N, D]: of the caption, or of the image itself where there is none."""
+        """[N, D]: of the caption, or of the image itself if it has none."""
         rows = []
         for caption, image in zip(found.captions, found.images, strict=True):
             if caption:

@@ -1,4 +1,4 @@
-"""The last word about a job finds a way, or says why there is none."""
+"""The final update of a job is delivered by another route, or the log says why not."""
 
 from __future__ import annotations
 

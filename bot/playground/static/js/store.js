@@ -212,7 +212,7 @@ export class Store extends EventTarget {
     this.#tell("faults");
   }
 
-  /** Remembers everybody who wrote or was mentioned, so that mentions have names. @param {Message[]} messages */
+  /** Remembers everyone who wrote or was mentioned, so that mentions have names. @param {Message[]} messages */
   #learn(messages) {
     for (const message of messages) {
       for (const user of [message.author, ...(message.mentions ?? [])]) {

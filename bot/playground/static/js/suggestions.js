@@ -44,7 +44,7 @@ export function askFor(autocomplete, command, given, option, typed) {
 function commandItems(typed, commands, effects) {
   const low = typed.trimEnd().toLowerCase();
   const known = commands.filter((command) => command.name.toLowerCase().includes(low));
-  // Commands for everybody come before commands with required permissions.
+  // Commands for everyone come before commands with required permissions.
   known.sort((a, b) => Number(b.name.startsWith(low)) - Number(a.name.startsWith(low))
     || Number(Boolean(a.special)) - Number(Boolean(b.special)) || a.name.localeCompare(b.name));
   return known.map((command) => ({ name: `/${command.name}`, detail: command.description,
