@@ -34,7 +34,7 @@ from bot.operations.metrics_server import MetricsServer
 from bot.operations.process import LoopWatch
 from bot.operations.status import Shards, Status, look
 from bot.retry import patiently, supervise
-from bot.services import BotClient, Buttons, Services
+from bot.services import BotClient, BotCog, Buttons, Services
 from bot.storage import Store
 from bot.views.catalogue import ITEMS
 from bot.views.community.challenges import challenge_buttons, result_buttons
@@ -165,9 +165,10 @@ class DreamBot(BotClient):
         closers.push_async_callback(self._close_services)
         await self.services.jobs.start(paused=True)
         asyncio.get_running_loop().call_later(RESUME_SECONDS, self.services.jobs.resume)
-        for module in pkgutil.walk_packages(cogs.__path__, f"{cogs.__name__}."):
-            if not module.ispkg:
-                await importlib.import_module(module.name).setup(self)
+        for found in pkgutil.walk_packages(cogs.__path__, f"{cogs.__name__}."):
+            for cog in vars(importlib.import_module(found.name)).values():
+                if isinstance(cog, type) and issubclass(cog, BotCog) and cog.__module__ == found.name:
+                    await self.add_cog(cog(self))
         self.add_dynamic_items(*ITEMS)
         self._registering = self._begin(
             register_commands(self.tree, self.store.settings, self.config.discord.test_guild)

@@ -105,7 +105,7 @@ class BotClient(commands.AutoShardedBot):
 
 
 class BotCog(commands.Cog):
-    """Base of the cogs that use the services."""
+    """Base of all cogs. `bot.bot` adds each one that it finds in a module of `bot.cogs`."""
 
     def __init__(self, bot: BotClient) -> None:
         self.bot = bot

@@ -136,7 +136,6 @@ class JobActions:
     async def remix(
         self, job: JobRow, request: JobRequest, caller: Invocation, responder: Responder, index: int = 0
     ) -> None:
-        """Render an edited prompt of a result."""
         await self._place(request, caller, responder, caller.origin("remix", job.id, index))
 
     async def pick(self, job: JobRow, index: int, caller: Invocation, responder: Responder) -> None:

@@ -32,7 +32,6 @@ class ThreadResponder(ElsewhereResponder):
 
     @property
     def upload_limit(self) -> int:
-        """Most bytes of one file in the thread."""
         return self._post.upload_limit
 
     async def send_public(self, face: MessagePayload) -> int | None:

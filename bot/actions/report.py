@@ -114,7 +114,6 @@ class Reporting:
                 ) from error
 
     async def dismiss(self, job: JobRow, caller: Invocation) -> None:
-        """Dismiss the report; the picture stays."""
         await self._deal(job, caller, "dismissed")
 
     async def delete(self, job: JobRow, caller: Invocation) -> None:
@@ -133,7 +132,6 @@ class Reporting:
             await self._moderation.block(caller.guild_id, job.origin.user_id, caller.user_id, reason)
 
     async def refresh(self, job: JobRow) -> None:
-        """Update the report's message."""
         async with self._posting:
             await self._show(job)
 
@@ -211,7 +209,6 @@ class Reporting:
 
 
 def report_embed(report: Report, job: JobRow) -> discord.Embed:
-    """The embed of a report."""
     times = "once" if len(report.voices) == 1 else f"by {len(report.voices)} people"
     embed = discord.Embed(
         title=f"Reported {times}",

@@ -15,10 +15,10 @@ from bot.embeds.moderation import ACTIONS, blocks_embed, words_embed
 from bot.errors import NotAllowed, Refused
 from bot.interactions.commands import Choices
 from bot.interactions.context import Invocation
-from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.interactions.responder import AnyInteraction, InteractionResponder, begin
 from bot.models.job import JobRow
 from bot.policy.server_rules import QueuePause, ServerRules, Word
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from bot.text import because, count, mention, number, plain, shorten
 from bot.views.audit_log import LogQuery, log_payload
 
@@ -42,16 +42,13 @@ class AdminCog(BotCog):
     @admin.command(name="cancel", description="Cancel a queued or running job; nothing is charged.")
     @app_commands.describe(job="The job's id, shown by Info and /history.", reason="The reason, shown in its message.")
     async def cancel(self, interaction: AnyInteraction, job: Id, reason: Reason | None = None) -> None:
-        """Cancel the job; its message shows that."""
         responder, caller = self._begin(interaction, private=True)
         row = await self.services.jobs.find(job.strip().lower())
-        host = self._is_host(caller)
-        if row is None or not (host or row.origin.server_id == caller.guild_id):
+        if row is None or not (self._is_host(caller) or row.origin.server_id == caller.guild_id):
             raise Refused(f"There is no job “{plain(job)}” in this server.")
         await self.services.jobs.cancel(row.id, caller.user_id, moderator=True, reason=reason or "")
         await responder.send_private(f"Job {row.id} was cancelled.")
-        words = f"{mention(caller.user_id)} cancelled a job of {mention(row.origin.user_id)}{because(reason or '')}"
-        await self._tell_moderators(caller, words)
+        await self._tell(caller, f"cancelled a job of {mention(row.origin.user_id)}{because(reason or '')}")
 
     @cancel.autocomplete("job")
     async def _jobs(self, interaction: AnyInteraction, typed: str) -> Choices:
@@ -68,29 +65,22 @@ class AdminCog(BotCog):
     @app_commands.describe(reason="The reason, shown to everyone.", everywhere=_EVERYWHERE)
     async def pause(self, interaction: AnyInteraction, reason: Reason, everywhere: bool = False) -> None:
         """Pause the queue; running jobs finish."""
-        await self._halt(
-            interaction,
-            QueuePause(halt="paused", halt_reason=reason),
-            everywhere,
-            "paused the queue; queued jobs keep their places",
-        )
+        words = "paused the queue; queued jobs keep their places"
+        await self._halt(interaction, QueuePause(halt="paused", halt_reason=reason), everywhere, words)
 
     @admin.command(name="drain", description="Stop accepting new jobs until you resume. Queued jobs still finish.")
     @app_commands.describe(reason="The reason, shown to everyone.", everywhere=_EVERYWHERE)
     async def drain(self, interaction: AnyInteraction, reason: Reason, everywhere: bool = False) -> None:
-        """Accept no new jobs."""
         words = "stopped accepting new jobs; queued jobs still finish"
         await self._halt(interaction, QueuePause(halt="draining", halt_reason=reason), everywhere, words)
 
     @admin.command(name="resume", description="Resume the queue and accept new jobs.")
     @app_commands.describe(everywhere=_EVERYWHERE)
     async def resume(self, interaction: AnyInteraction, everywhere: bool = False) -> None:
-        """Resume the queue."""
         await self._halt(interaction, QueuePause(), everywhere, "resumed the queue")
 
     @admin.command(name="restart", description="Restart the engine, each worker after its jobs (hosts only).")
     async def restart(self, interaction: AnyInteraction) -> None:
-        """Restart the engine; no job is lost."""
         responder, caller = self._begin(interaction, private=True)
         if not self._is_host(caller):
             raise NotAllowed("Only the bot's hosts can restart the engine.")
@@ -105,10 +95,8 @@ class AdminCog(BotCog):
     async def _halt(self, interaction: AnyInteraction, halt: QueuePause, everywhere: bool, words: str) -> None:
         responder, caller = self._begin(interaction)
         await self.services.moderation.halt(self._scope(caller, everywhere), caller.user_id, halt)
-        said = f"{mention(caller.user_id)} {words}{because(halt.halt_reason)}"
-        if not halt.halt and (still := by_host(await self.services.moderation.halted(None))):
-            said = f"{said} {still}"
-        await self._announce(responder, caller, said)
+        still = "" if halt.halt else by_host(await self.services.moderation.halted(None))
+        await self._announce(responder, caller, f"{words}{because(halt.halt_reason)} {still}".strip())
 
     @admin.command(name="block", description="Block a person and cancel their jobs.")
     @app_commands.describe(
@@ -132,7 +120,7 @@ class AdminCog(BotCog):
         cancelled = await self.services.moderation.block(scope, user.id, caller.user_id, reason, until)
         stopped = f" {count(len(cancelled), 'job')} of theirs {'is' if len(cancelled) == 1 else 'are'} cancelled."
         await responder.send_private(f"{mention(user.id)} is blocked.{stopped if cancelled else ''}")
-        await self._tell_moderators(caller, f"{mention(caller.user_id)} blocked {mention(user.id)}{because(reason)}")
+        await self._tell(caller, f"blocked {mention(user.id)}{because(reason)}")
 
     @admin.command(name="unblock", description="Unblock a person.")
     @app_commands.describe(user="The person.", reason="The reason, for the log.", everywhere=_EVERYWHERE)
@@ -143,13 +131,10 @@ class AdminCog(BotCog):
         reason: Reason | None = None,
         everywhere: bool = False,
     ) -> None:
-        """Unblock a person."""
         responder, caller = self._begin(interaction, private=True)
         await self.services.moderation.unblock(self._scope(caller, everywhere), user.id, caller.user_id, reason or "")
         await responder.send_private(f"{mention(user.id)} is unblocked.")
-        await self._tell_moderators(
-            caller, f"{mention(caller.user_id)} unblocked {mention(user.id)}{because(reason or '')}"
-        )
+        await self._tell(caller, f"unblocked {mention(user.id)}{because(reason or '')}")
 
     @admin.command(name="blocked", description="List blocked people and the reasons.")
     async def blocked(self, interaction: AnyInteraction) -> None:
@@ -169,7 +154,6 @@ class AdminCog(BotCog):
         units: app_commands.Range[float, -1e6, 1e6],
         reason: Reason,
     ) -> None:
-        """Grant units, or take granted ones back."""
         responder, caller = self._begin(interaction)
         self._check_may_grant(caller)
         moved = await self.services.jobs.quota.grant(user.id, units, caller.user_id, reason, caller.guild_id)
@@ -177,7 +161,7 @@ class AdminCog(BotCog):
             raise Refused("There are no granted units to take back.")
         verb = f"granted {mention(user.id)} {number(moved)}" if moved > 0 else f"took {number(-moved)}"
         whom = "units" if moved > 0 else f"units back from {mention(user.id)}"
-        await self._announce(responder, caller, f"{mention(caller.user_id)} {verb} {whom}{because(reason)}")
+        await self._announce(responder, caller, f"{verb} {whom}{because(reason)}")
 
     @admin.command(name="reset", description="Reset a person's quota to the full allowance.")
     @app_commands.describe(user="The person.", reason="The reason, shown to everyone.")
@@ -186,8 +170,7 @@ class AdminCog(BotCog):
         responder, caller = self._begin(interaction)
         self._check_may_grant(caller)
         await self.services.jobs.quota.reset(user.id, caller.user_id, reason, caller.guild_id)
-        words = f"{mention(caller.user_id)} reset the quota of {mention(user.id)}{because(reason)}"
-        await self._announce(responder, caller, words)
+        await self._announce(responder, caller, f"reset the quota of {mention(user.id)}{because(reason)}")
 
     @admin.command(name="log", description="Moderation log, the latest first.")
     @app_commands.describe(
@@ -201,7 +184,6 @@ class AdminCog(BotCog):
         action: app_commands.Choice[str] | None = None,
         everywhere: bool = False,
     ) -> None:
-        """Show the newest page privately."""
         responder, caller = self._begin(interaction, private=True)
         query = LogQuery(everywhere, user.id if user else None, action.value if action else "")
         await responder.send_private_payload(await log_payload(self.services, caller, query))
@@ -211,21 +193,19 @@ class AdminCog(BotCog):
         phrase="Whole words; look-alike letters are recognised.", reason="The reason, shown to people who use the word."
     )
     async def add_word(self, interaction: AnyInteraction, phrase: Phrase, reason: Reason | None = None) -> None:
-        """Block a word."""
         responder, caller = self._begin(interaction, private=True)
         word = Word(phrase=phrase, reason=reason or "")
         await self.services.moderation.add_word(self._server(caller), caller.user_id, word)
         await responder.send_private(f"“{plain(phrase)}” is blocked now. Jobs already queued still run.")
-        await self._tell_moderators(caller, f"{mention(caller.user_id)} blocked the word “{plain(phrase)}”.")
+        await self._tell(caller, f"blocked the word “{plain(phrase)}”.")
 
     @words.command(name="remove", description="Unblock a word.")
     @app_commands.describe(phrase="The word or phrase.")
     async def remove_word(self, interaction: AnyInteraction, phrase: Phrase) -> None:
-        """Unblock a word."""
         responder, caller = self._begin(interaction, private=True)
         await self.services.moderation.remove_word(self._server(caller), caller.user_id, phrase)
         await responder.send_private(f"“{plain(phrase)}” is no longer blocked.")
-        await self._tell_moderators(caller, f"{mention(caller.user_id)} unblocked the word “{plain(phrase)}”.")
+        await self._tell(caller, f"unblocked the word “{plain(phrase)}”.")
 
     @words.command(name="list", description="List blocked words and the reasons.")
     async def list_words(self, interaction: AnyInteraction) -> None:
@@ -235,8 +215,7 @@ class AdminCog(BotCog):
 
     def _begin(self, interaction: AnyInteraction, *, private: bool = False) -> tuple[InteractionResponder, Invocation]:
         """The invocation and responder. Raises NotAllowed, because a server can show /admin to all members."""
-        responder = InteractionResponder.of(interaction, private=private)
-        caller = Invocation.of_interaction(interaction)
+        responder, caller = begin(interaction, private=private)
         caller.check_manager(self.services.config.discord.owner_ids)
         self._server(caller)
         return responder, caller
@@ -259,15 +238,15 @@ class AdminCog(BotCog):
         if not (self.services.config.quota.moderators_grant or self._is_host(caller)):
             raise NotAllowed("Only the bot's hosts can change quotas here.")
 
-    async def _announce(self, responder: InteractionResponder, caller: Invocation, words: str) -> None:
-        """Announce a decision here, and in the report channel if that is another channel."""
-        await responder.announce(words)
-        await self._tell_moderators(caller, words)
+    async def _announce(self, responder: InteractionResponder, caller: Invocation, deed: str) -> None:
+        """Announce what the *caller* did here, and in the report channel if that is another channel."""
+        await responder.announce(f"{mention(caller.user_id)} {deed}")
+        await self._tell(caller, deed)
 
-    async def _tell_moderators(self, caller: Invocation, words: str) -> None:
+    async def _tell(self, caller: Invocation, deed: str) -> None:
         rules = await ServerRules.of(self.services.store, caller.guild_id)
         if rules.report_channel != caller.channel_id:
-            await tell_moderators(self.bot, caller.guild_id, rules, words)
+            await tell_moderators(self.bot, caller.guild_id, rules, f"{mention(caller.user_id)} {deed}")
 
 
 def _seen(job: JobRow) -> str:
@@ -276,7 +255,3 @@ def _seen(job: JobRow) -> str:
         return "an entry of a challenge"
     asked = f"a private {job.origin.kind}" if job.origin.guild_id is None else show_request(job.request)
     return f"{job.origin.user_name}: {asked}"
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(AdminCog(bot))

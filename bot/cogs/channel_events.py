@@ -9,7 +9,7 @@ from discord.ext import commands
 
 from bot.interactions.message_api import FAILURES, DeletionResult, removal_of
 from bot.retry import repeated
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,6 @@ class ChannelEvents(BotCog):
     @commands.Cog.listener()
     @repeated
     async def on_guild_remove(self, guild: discord.Guild) -> None:
-        """The bot was removed, or the server was deleted."""
         lost = await self.services.jobs.abandon(guild_id=guild.id)
         log.warning("the bot is no longer in the server %d; %d waiting jobs ended", guild.id, lost)
 
@@ -71,7 +70,3 @@ class ChannelEvents(BotCog):
         await self.services.challenges.place_gone(channel_id)
         if lost:
             log.info("the channel %d is gone; %d waiting jobs ended", channel_id, lost)
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(ChannelEvents(bot))

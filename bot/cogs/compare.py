@@ -8,7 +8,7 @@ from bot.interactions.commands import NEGATIVE, Choices, Seed, Words, choices, e
 from bot.interactions.responder import AnyInteraction, begin
 from bot.requests import autocomplete as completion
 from bot.requests.parse import ParsedCommand
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 
 WayWords = app_commands.Range[str, 1, 1000]
 
@@ -64,7 +64,3 @@ class CompareCog(BotCog):
     async def _ways(self, interaction: AnyInteraction, typed: str) -> Choices:
         shown = completion.ways(typed, self.services.jobs.unavailable)
         return [app_commands.Choice(name=text[:100], value=value) for text, value in shown if value]
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(CompareCog(bot))

@@ -21,7 +21,7 @@ from bot.pictures.mask import ALONE, make_mask
 from bot.policy.server_rules import NO_PROFILE, PaintChoice, preferred
 from bot.requests import autocomplete as completion
 from bot.requests.experiment import plan_dream
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from bot.text import duration, units
 from engine.errors import DreamError
 from engine.images.icons.spec import MAX_TEXT
@@ -218,7 +218,6 @@ class _Attached:
     """Width and height of the image as sent."""
 
     def add(self, sha256: str, png: bytes, note: str) -> str:
-        """Keep an attachment; returns its hash."""
         self.images[sha256] = png
         self.notes.append(note)
         return sha256
@@ -248,7 +247,3 @@ async def _fetched(
         aim = await reader.read(target, user_id)
         attached.target = attached.add(aim.sha256, aim.png, aim.note)
     return attached
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(DreamCog(bot))

@@ -7,7 +7,7 @@ from discord import app_commands
 from bot.embeds.engine import engine_embed
 from bot.interactions.commands import everywhere
 from bot.interactions.responder import AnyInteraction, InteractionResponder
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 
 
 class EngineCog(BotCog):
@@ -17,7 +17,3 @@ class EngineCog(BotCog):
         host = interaction.user.id in self.services.config.discord.owner_ids
         embed = engine_embed(await self.bot.look(), host)
         await InteractionResponder.of(interaction, private=True).send_private("", embed)
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(EngineCog(bot))

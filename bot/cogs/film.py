@@ -15,7 +15,7 @@ from bot.models.film import FilmKind
 from bot.models.job import new_seed
 from bot.policy.server_rules import PaintChoice
 from bot.requests import autocomplete as completion
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from engine.errors import InvalidRequest
 from engine.film.camera import EDGES
 from engine.film.plan import FilmSettings
@@ -152,7 +152,3 @@ def _kind(file: str) -> FilmKind:
     if file and file not in kinds:
         raise Refused(f"Unknown kind of file “{file[:20]}”. Available: mp4, webp, gif.")
     return next((kind for kind in kinds if kind == file), usual)
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(FilmCog(bot))

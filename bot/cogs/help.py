@@ -10,7 +10,7 @@ from bot.interactions.commands import everywhere
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import JobState
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from bot.views.community.styles import help_payload
 from bot.views.words import words_page
 from engine.primer.vocabulary import GROUPS
@@ -57,7 +57,6 @@ class Help(BotCog):
     @app_commands.describe(group="The group of words to show.")
     @app_commands.choices(group=_CHOICES)
     async def words(self, interaction: AnyInteraction, group: app_commands.Choice[str] | None = None) -> None:
-        """Show the first page of a group."""
         responder = InteractionResponder.of(interaction, private=True)
         await responder.send_private_payload(await words_page(group.value if group else GROUPS[0], 0))
 
@@ -71,7 +70,3 @@ class Help(BotCog):
         responder = InteractionResponder.of(interaction, private=True)
         embed = films_help(self.services.config.limits.max_film)
         await responder.send_private_payload(EphemeralPayload("", (embed,)))
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(Help(bot))

@@ -6,7 +6,7 @@ from discord import app_commands
 
 from bot.interactions.commands import everywhere
 from bot.interactions.responder import AnyInteraction, InteractionResponder
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from bot.views.history import history_payload
 
 
@@ -14,10 +14,5 @@ class HistoryCog(BotCog):
     @app_commands.command(name="history", description="Your pictures; open or post any of them again.")
     @everywhere
     async def history(self, interaction: AnyInteraction) -> None:
-        """Show the newest page privately."""
         responder = InteractionResponder.of(interaction, private=True)
         await responder.send_private_payload(await history_payload(self.services, interaction.user.id))
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(HistoryCog(bot))

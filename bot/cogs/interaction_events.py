@@ -91,7 +91,3 @@ def is_unknown(custom_id: str) -> bool:
     """Whether *custom_id* has the bot's prefix but matches no button or menu."""
     known = (kind.__discord_ui_compiled_template__ for kind in ITEMS)
     return custom_id.startswith(f"{PREFIX}:") and not any(pattern.fullmatch(custom_id) for pattern in known)
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(InteractionEvents(bot))

@@ -7,7 +7,7 @@ from discord import app_commands
 from bot.interactions.commands import everywhere
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction, InteractionResponder
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from bot.text import count
 from bot.views.confirm_erasure import erasure_payload
 
@@ -16,7 +16,6 @@ class PrivacyCog(BotCog):
     @app_commands.command(name="mydata", description="Get a copy of everything stored about you.")
     @everywhere
     async def mydata(self, interaction: AnyInteraction) -> None:
-        """Send a ZIP file privately."""
         responder = InteractionResponder.of(interaction, private=True)
         copy = await self.services.privacy.copy(interaction.user.id, responder.upload_limit)
         words = f"Your jobs, prompts, settings, votes and ledger, with {count(copy.pictures, 'picture')}."
@@ -28,12 +27,7 @@ class PrivacyCog(BotCog):
     @app_commands.command(name="forget", description="Delete everything stored about you; asks first.")
     @everywhere
     async def forget(self, interaction: AnyInteraction) -> None:
-        """Show what would be deleted, with a button to confirm."""
         responder = InteractionResponder.of(interaction, private=True)
         await responder.send_private_payload(
             erasure_payload(await self.services.privacy.belongings(interaction.user.id))
         )
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(PrivacyCog(bot))

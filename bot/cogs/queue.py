@@ -8,7 +8,7 @@ from bot.embeds.queue import queue_embed
 from bot.interactions.commands import everywhere
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import owner_of
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 
 
 class QueueCog(BotCog):
@@ -19,7 +19,3 @@ class QueueCog(BotCog):
         running = [(job, registry.ready_at(job.id)) for job in registry.running()]
         embed = queue_embed(running, registry.waiting(), asker, interaction.channel_id or 0)
         await InteractionResponder.of(interaction, private=True).send_private("", embed)
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(QueueCog(bot))

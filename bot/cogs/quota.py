@@ -7,7 +7,7 @@ from discord import app_commands
 from bot.embeds.queue import quota_embed
 from bot.interactions.commands import everywhere
 from bot.interactions.responder import AnyInteraction, begin
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 
 
 class QuotaCog(BotCog):
@@ -20,7 +20,3 @@ class QuotaCog(BotCog):
         jobs = [await self.services.jobs.find(job_id) for job_id in {entry.job_id for entry in entries} if job_id]
         server = await self.services.jobs.quota.server_left(caller.guild_id)
         await responder.send_private("", quota_embed(balance, entries, {job.id: job for job in jobs if job}, server))
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(QuotaCog(bot))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 
 import discord
@@ -46,7 +47,6 @@ class ReactionEvents(BotCog):
         """By shard."""
 
     async def cog_unload(self) -> None:
-        """Stop catching up."""
         for task in self._catching_up.values():
             task.cancel()
 
@@ -54,7 +54,7 @@ class ReactionEvents(BotCog):
     @repeated
     async def on_raw_reaction_add(self, event: discord.RawReactionActionEvent) -> None:
         """Handle a reaction; most are on messages of other people."""
-        reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
+        reaction = read_reaction(str(event.emoji))
         if reaction is None or event.user_id == self.bot.application_id or (event.member and event.member.bot):
             return
         job = await self.services.jobs.find_by_message(event.channel_id, event.message_id)
@@ -71,28 +71,25 @@ class ReactionEvents(BotCog):
     @repeated
     async def on_raw_reaction_remove(self, event: discord.RawReactionActionEvent) -> None:
         """A person removed a star; other reactions cannot be taken back."""
-        reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
+        reaction = read_reaction(str(event.emoji))
         if reaction is None or reaction.wish is not ReactionAction.STAR:
             return
         store = self.services.store
         job_id = await store.messages.job_id(event.channel_id, event.message_id)
         entry = await store.starboard.find_message(event.channel_id, event.message_id) if job_id is None else None
-        picture = (job_id, None) if job_id is not None else entry
-        if picture is not None:
+        if picture := (job_id, None) if job_id is not None else entry:
             with self.services.handlers.running():
                 await self.services.favorites.unreact(picture[0], picture[1], event.user_id)
 
     @commands.Cog.listener()
     @repeated
     async def on_raw_reaction_clear(self, event: discord.RawReactionClearEvent) -> None:
-        """A moderator removed all reactions of a message."""
         await self._stars_cleared(event.channel_id, event.message_id)
 
     @commands.Cog.listener()
     @repeated
     async def on_raw_reaction_clear_emoji(self, event: discord.RawReactionClearEmojiEvent) -> None:
-        """A moderator removed all reactions with one emoji."""
-        reaction = read_reaction(event.emoji.name) if event.emoji.is_unicode_emoji() else None
+        reaction = read_reaction(str(event.emoji))
         if reaction is not None and reaction.wish is ReactionAction.STAR:
             await self._stars_cleared(event.channel_id, event.message_id)
 
@@ -100,9 +97,7 @@ class ReactionEvents(BotCog):
         job_id = await self.services.store.messages.job_id(channel_id, message_id)
         if job_id is not None:
             with self.services.handlers.running():
-                for star in await self.services.store.stars.of_job(job_id):
-                    if star.by_reaction:
-                        await self.services.favorites.unreact(job_id, star.index, star.user_id)
+                await self._unstar(job_id)
 
     async def _star_entry(self, event: discord.RawReactionActionEvent) -> None:
         """A star on an entry of the starboard counts like one on the picture's own message."""
@@ -160,7 +155,10 @@ class ReactionEvents(BotCog):
         recent = await patiently(self.services.store.messages.recent, since, RECENT_MESSAGES)
         for channel_id, message_id, job_id in recent:
             job = await patiently(self.services.jobs.find, job_id)
-            if job is not None and job.state is JobState.DONE and self._shard_of(job, channel_id) == shard_id:
+            if job is None or job.state is not JobState.DONE:
+                continue
+            guild = self._guild_of(job, channel_id)
+            if self.bot.shard_of(guild.id if guild else None) == shard_id:
                 try:
                     await patiently(self._read_again, job, channel_id, message_id, tries=EVENT_TRIES)
                 except (*FAILURES, DreamError) as error:
@@ -170,23 +168,21 @@ class ReactionEvents(BotCog):
         guild = self._guild_of(job, channel_id)
         channel = self.bot.get_partial_messageable(channel_id, guild_id=guild.id if guild else None)
         message = await channel.fetch_message(message_id)
-        stars = next((group for group in message.reactions if _is_star(group)), None)
+        groups = [(group, read) for group in message.reactions if (read := read_reaction(str(group.emoji)))]
+        stars = next((group for group, reaction in groups if reaction.wish is ReactionAction.STAR), None)
         if channel_id == job.origin.channel_id and (stars is None or stars.count <= PEOPLE):
             people = [person async for person in stars.users(limit=PEOPLE)] if stars else []
-            await self._reconcile_stars(job, {person.id for person in people})
-        for group in message.reactions:
-            reaction = read_reaction(str(group.emoji)) if isinstance(group.emoji, str) else None
-            if reaction is None:
-                continue
+            await self._unstar(job.id, keep={person.id for person in people})  # removed in the meantime
+        for group, reaction in groups:
             async for person in group.users(limit=PEOPLE):
                 if not person.bot and await self._is_missed(job, reaction, message_id, str(group.emoji), person.id):
                     await self._grant_late(job, reaction, message_id, guild, channel_id, person)
 
-    async def _reconcile_stars(self, job: JobRow, people: set[int]) -> None:
-        """Remove the stars whose reactions were removed in the meantime."""
-        for star in await self.services.store.stars.of_job(job.id):
-            if star.by_reaction and star.user_id not in people:
-                await self.services.favorites.unreact(job.id, star.index, star.user_id)
+    async def _unstar(self, job_id: str, keep: Collection[int] = ()) -> None:
+        """Remove the stars that were given by reactions, other than those of the people to *keep*."""
+        for star in await self.services.store.stars.of_job(job_id):
+            if star.by_reaction and star.user_id not in keep:
+                await self.services.favorites.unreact(job_id, star.index, star.user_id)
 
     async def _is_missed(self, job: JobRow, reaction: Reaction, message_id: int, emoji: str, user_id: int) -> bool:
         """Whether this reaction has had no effect yet. A star may be removed and given again."""
@@ -205,7 +201,8 @@ class ReactionEvents(BotCog):
     ) -> None:
         """Handle a missed reaction; one by a person who left the server is skipped."""
         try:
-            caller = await self._caller(guild, channel_id, person)
+            member = await guild.fetch_member(person.id) if guild else person  # the list of reactions has no roles
+            caller = Invocation.of_person(self.bot, channel_id, guild, member)
             await self.services.gate.admit(caller, _access(reaction))
         except Blocked:  # told once, when the reaction came
             return
@@ -214,32 +211,12 @@ class ReactionEvents(BotCog):
             return
         await self._grant(job, reaction, message_id, caller)
 
-    def _shard_of(self, job: JobRow, channel_id: int) -> int:
-        guild = self._guild_of(job, channel_id)
-        return self.bot.shard_of(guild.id if guild else None)
-
     def _guild_of(self, job: JobRow, channel_id: int) -> discord.Guild | None:
         """The server of a message of the job; a copy may be in another server or a direct message."""
         if channel_id == job.origin.channel_id:
             return self.bot.get_guild(job.origin.guild_id) if job.origin.guild_id else None
         return getattr(self.bot.get_channel(channel_id), "guild", None)
 
-    async def _caller(
-        self, guild: discord.Guild | None, channel_id: int, person: discord.Member | discord.User
-    ) -> Invocation:
-        """Fetch the member, because the list of people who reacted has no roles."""
-        member = await guild.fetch_member(person.id) if guild else person
-        return Invocation.of_person(self.bot, channel_id, guild, member)
-
 
 def _access(reaction: Reaction) -> Access:
     return Access.OPEN if reaction.wish is ReactionAction.AWAY else Access.USUAL
-
-
-def _is_star(group: discord.Reaction) -> bool:
-    reaction = read_reaction(group.emoji) if isinstance(group.emoji, str) else None
-    return reaction is not None and reaction.wish is ReactionAction.STAR
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(ReactionEvents(bot))

@@ -19,7 +19,7 @@ from bot.policy.days import UTC_NAME, check_zone, zones
 from bot.policy.server_rules import NO_PROFILE, ChannelDefaults, PaintChoice, Preferences, ServerRules
 from bot.policy.word_filter import MAX_ENFORCED, check_enforced
 from bot.requests import autocomplete as completion
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from bot.text import clock_date, listed, mention, mention_channel, mention_role
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.errors import InvalidRequest
@@ -62,7 +62,6 @@ class SettingsCog(BotCog):
         pings: bool | None = None,
         private: bool | None = None,
     ) -> None:
-        """Change the given preferences, and show all of them privately."""
         responder, caller = begin(interaction, private=True)
         changes = _usual(model, method, size, profile)
         changes |= _given(pings=pings, private=private)
@@ -333,7 +332,3 @@ def _size_note(usual: Preferences | ChannelDefaults | ServerRules) -> str:
 def _choices(suggestions: list[completion.Suggestion]) -> Choices:
     usual = (f"{USUAL} – reset to default", USUAL)
     return choices([*suggestions[: completion.MOST - 1], usual])
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(SettingsCog(bot))

@@ -42,7 +42,6 @@ ACTIONS: Mapping[str, str] = {
 
 
 def rules_embed(rules: ServerRules) -> discord.Embed:
-    """The embed of a server's rules."""
     embed = discord.Embed(title="Server settings", colour=COLOUR)
     lines = {
         "Where": listed(list(map(mention_channel, rules.channels)), "or") or "everywhere",
@@ -79,7 +78,6 @@ def channel_embed(levels: Sequence[tuple[str, ChannelDefaults | ServerRules | Pr
 
 
 def choices_embed(choices: Preferences, balance: Balance) -> discord.Embed:
-    """The embed of a person's preferences."""
     embed = discord.Embed(title="Your settings", colour=COLOUR)
     embed.add_field(name="Default model, method, size, profile", value=_usual(choices), inline=False)
     embed.add_field(name="Ping after a long wait", value="yes" if choices.pings else "no")
@@ -97,13 +95,11 @@ def changes_words(changes: Mapping[str, object]) -> str:
 
 
 def words_embed(words: Sequence[Word]) -> discord.Embed:
-    """The embed of blocked words with reasons."""
     lines = [f"“{plain(word.phrase)}”" + (f": {plain(word.reason)}" if word.reason else "") for word in words]
     return discord.Embed(title="Blocked words", colour=COLOUR, description=_fitting(lines, "None."))
 
 
 def blocks_embed(blocks: Sequence[Block]) -> discord.Embed:
-    """The embed of blocked people."""
     lines = [
         f"{mention(block.user_id)} since {clock_date(block.at)}"
         f"{f' until {clock_date(block.until)}' if block.until else ''}: {plain(shorten(block.reason, _REASON))}"
@@ -113,7 +109,6 @@ def blocks_embed(blocks: Sequence[Block]) -> discord.Embed:
 
 
 def log_embed(page: LogPage) -> discord.Embed:
-    """The embed of a page of the log."""
     lines = [
         shorten(f"{relative(entry.at)} {_person(entry.actor)} {_deed(entry)}", _DESCRIPTION // LOG_PAGE)
         for entry in page.entries

@@ -76,7 +76,6 @@ def local_connector(port: int, ca: str) -> aiohttp.TCPConnector:
 
 
 def connector_from_file(path: Path | str) -> aiohttp.TCPConnector:
-    """The connector for the link file that DREAMBOT_PLAYGROUND names."""
     link = read_link(Path(path))
     return local_connector(link.port, link.ca)
 

@@ -41,11 +41,9 @@ class DirectMessageResponder(ElsewhereResponder):
 
     @property
     def upload_limit(self) -> int:
-        """Discord's default limit in bytes."""
         return discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
     async def withdraw(self) -> None:
-        """Delete the message, because the job was refused."""
         with contextlib.suppress(*FAILURES):
             await self._message.delete()
 

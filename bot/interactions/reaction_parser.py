@@ -44,7 +44,7 @@ _PLAIN = {
 
 
 def read_reaction(emoji: str) -> Reaction | None:
-    """The action of a standard emoji, with or without its variation selector; None if it has none."""
+    """The action of an emoji, with or without its variation selector; None if it has none, as a server's emoji."""
     bare = emoji.replace(_VARIATION_SELECTOR, "")
     if bare in _PLAIN:
         return Reaction(_PLAIN[bare])

@@ -134,7 +134,6 @@ class InteractionResponder:
 
     @property
     def upload_limit(self) -> int:
-        """Bytes that one file of the answer may have."""
         return self._interaction.filesize_limit
 
     async def send_private(self, words: str, embed: discord.Embed | None = None) -> None:
@@ -257,7 +256,6 @@ class ReactionResponder:
 
     @property
     def upload_limit(self) -> int:
-        """Discord's default limit in bytes."""
         return discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
     async def send_public(self, face: MessagePayload) -> int | None:

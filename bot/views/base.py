@@ -55,7 +55,6 @@ class Press:
 
     @property
     def message(self) -> discord.Message | None:
-        """The message that holds the button or menu."""
         return self.interaction.message
 
     @property
@@ -145,7 +144,6 @@ class Item(ui.DynamicItem[ItemT], ABC, template="never"):
             ITEMS.append(cls)
 
     async def callback(self, interaction: AnyInteraction) -> None:
-        """Run `act` inside the error boundary."""
         private, access, modal = self.terms(interaction)
         doing = f"the component {self.custom_id}"
         await handle(interaction, self.act, private=private, modal=modal, access=access, doing=doing)

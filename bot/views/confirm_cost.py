@@ -37,5 +37,4 @@ class DeclineButton(IdButton, action="no", label="Don't", private=True, access=A
 
 
 def question_payload(question_id: str, text: str) -> EphemeralPayload:
-    """The question with its buttons."""
     return EphemeralPayload(text, buttons=lambda: view_of(ConfirmButton(question_id), DeclineButton(question_id)))

@@ -72,7 +72,6 @@ class PostButton(JobButton, action="post", label="Post here", style=ButtonStyle.
 async def history_payload(
     services: Services, user_id: int, beside: str = "", *, older: bool = True
 ) -> EphemeralPayload:
-    """One page of the person's jobs."""
     page = await services.history.page(user_id, beside, older=older)
     uploads = [upload for line in page.lines if (upload := await _thumbnail(services, line))]
     files = tuple((upload.name, upload.data) for upload in uploads)

@@ -84,7 +84,6 @@ class MoreMenu(IdMenu, action="more", placeholder="More …"):
 
 
 def more_menu(job: JobRow, kinds: Iterable[type[JobButton]], row: int) -> MoreMenu:
-    """A menu with these actions."""
     options = [discord.SelectOption(value=kind.action, label=kind.label) for kind in kinds]
     return MoreMenu(job.id, options, row)
 

@@ -32,7 +32,6 @@ class ReportButton(
 
 @submits("complaint", access=Access.OPEN)
 async def submit_report(press: Press, job_id: str, index: int | None) -> None:
-    """Send the report to the moderators."""
     job = await press.job(job_id, blind=True)
     reason = modal_values(press.data).get("reason", "").strip()
     await press.services.reporting.report(job, press.caller, reason, press.message.id if press.message else None)

@@ -22,7 +22,6 @@ class WordsButton(IdButton, action="words", label="Page", private=True, access=A
     """A page of a group of words; the custom id names the group in the place of a job, and the page."""
 
     async def act(self, press: Press) -> None:
-        """Show the page in the place of the one before."""
         if self.job_id not in GROUPS:
             raise Refused("This group of words no longer exists; `/help words` shows the groups.")
         await press.responder.replace(await words_page(self.job_id, self.index or 0))

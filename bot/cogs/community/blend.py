@@ -16,7 +16,7 @@ from bot.interactions.commands import NEGATIVE, SIZE, More, Seed, Words, everywh
 from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, begin
 from bot.pictures.attachments import check_attachment
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from engine.requests.prompts import Prompt
 from engine.requests.request import DreamRequest
 
@@ -123,7 +123,3 @@ def _weights(text: str, pictures: int) -> list[float]:
     if len(typed) > pictures:
         raise Refused(f"There are {len(typed)} weights for {pictures} pictures.")
     return [*typed, *[1.0] * (pictures - len(typed))]
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(BlendCog(bot))

@@ -16,7 +16,7 @@ from bot.policy.days import UTC_NAME, parse_deadline, parse_length
 from bot.policy.server_rules import PaintChoice, ServerRules
 from bot.policy.word_filter import is_mature
 from bot.requests import autocomplete as completion
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from bot.text import message_link, plain, relative, shorten
 from bot.views.community.challenges import board_payload, paint_entry
 
@@ -45,7 +45,6 @@ class ChallengesCog(BotCog):
         vote: app_commands.Range[str, 1, 20] = USUAL_VOTE,
         prize: app_commands.Range[float, 0.0, 1e6] = 0.0,
     ) -> None:
-        """Announce the challenge with its thread."""
         responder, caller = begin(interaction, private=True)
         rules = await ServerRules.of(self.services.store, caller.guild_id)
         if not (self._moderates(caller) or (rules.challenge_role and rules.challenge_role in caller.roles)):
@@ -138,7 +137,6 @@ class ChallengesCog(BotCog):
         return self._moderates(caller) or challenge.host_id == caller.user_id
 
     def _check_may_grant(self, caller: Invocation) -> None:
-        """Raise NotAllowed unless this person may give units away."""
         host = caller.user_id in self.services.config.discord.owner_ids
         if not (host or (caller.manager and self.services.config.quota.moderators_grant)):
             raise NotAllowed("Only people who may grant units with /admin grant can offer a prize.")
@@ -155,7 +153,3 @@ def _place(challenge: Challenge) -> str:
     if challenge.message_id is None:
         return "Its announcement follows in a moment."
     return message_link(challenge.server_id, challenge.channel_id, challenge.message_id)
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(ChallengesCog(bot))

@@ -8,7 +8,7 @@ from discord import app_commands
 from bot.errors import Refused
 from bot.interactions.commands import choices, everywhere
 from bot.interactions.responder import AnyInteraction, begin
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from bot.storage.community.searches import Place
 from bot.views.community.picture_lists import search_payload
 
@@ -37,14 +37,9 @@ class FindCog(BotCog):
         picture: discord.Attachment | None = None,
         place: str = "all",
     ) -> None:
-        """Show the first page privately."""
         responder, caller = begin(interaction, private=True)
         words = words.encode(errors="ignore").decode().strip()  # without halves of surrogate pairs
         if not words and picture is None:
             raise Refused("Type words or attach a picture to search for.")
         chosen: Place = place if place in PLACES.values() else "all"  # type: ignore[assignment]
         await responder.send_private_payload(await search_payload(self.services, words, chosen, caller, picture))
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(FindCog(bot))

@@ -9,7 +9,7 @@ from bot.community.gallery.pages import GalleryView
 from bot.interactions.commands import everywhere
 from bot.interactions.responder import AnyInteraction, begin
 from bot.models.gallery import Order
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from bot.views.community.gallery import WORDS, gallery_payload
 
 
@@ -34,20 +34,14 @@ class GalleryCog(BotCog):
         by: discord.User | None = None,
         prompt: app_commands.Range[str, 1, WORDS] = "",
     ) -> None:
-        """Show the first page privately."""
         chosen: Order = "starred" if order == "starred" else "newest"
         await self._show(interaction, GalleryView(order=chosen, person=by.id if by else None, words=prompt.strip()))
 
     @app_commands.command(name="favorites", description="Show the pictures that you starred, including other people's.")
     @everywhere
     async def favorites(self, interaction: AnyInteraction) -> None:
-        """Show the first page privately."""
         await self._show(interaction, GalleryView(favorites=True))
 
     async def _show(self, interaction: AnyInteraction, view: GalleryView) -> None:
         responder, caller = begin(interaction, private=True)
         await responder.send_private_payload(await gallery_payload(self.services, view, caller))
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(GalleryCog(bot))

@@ -7,7 +7,7 @@ from discord import app_commands
 from bot.community.insights import insight_embed
 from bot.errors import Refused
 from bot.interactions.responder import AnyInteraction, begin
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 
 
 class InsightsCog(BotCog):
@@ -21,7 +21,3 @@ class InsightsCog(BotCog):
             raise Refused("Insights only exist for servers. Use this command in a server.")
         duels = await self.services.insights.duels(caller)
         await responder.send_private("", insight_embed(duels, about or ""))
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(InsightsCog(bot))

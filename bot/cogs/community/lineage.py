@@ -8,7 +8,7 @@ from bot.errors import Refused
 from bot.interactions.commands import everywhere
 from bot.interactions.responder import AnyInteraction
 from bot.models.job import JobRow, JobState, owner_of
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from bot.views.base import Press
 from bot.views.community.lineage import answer_lineage
 
@@ -32,7 +32,3 @@ class LineageCog(BotCog):
             if job.state is JobState.DONE:
                 return job
         raise Refused("You have no finished picture yet. Give a link to one of my messages with a picture.")
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(LineageCog(bot))

@@ -64,11 +64,9 @@ class MessageCommands(BotCog):
             self.bot.tree.remove_command(menu.name, type=menu.type)
 
     async def start(self, interaction: AnyInteraction, message: discord.Message) -> None:
-        """Open the form that paints from the picture."""
         await self._open_form(interaction, message, START)
 
     async def target(self, interaction: AnyInteraction, message: discord.Message) -> None:
-        """Open the form that paints towards the picture."""
         await self._open_form(interaction, message, TARGET)
 
     async def remix(self, interaction: AnyInteraction, message: discord.Message) -> None:
@@ -98,7 +96,6 @@ class MessageCommands(BotCog):
         await actions.dream(request, press.caller, press.responder, images, origin=origin)
 
     async def describe(self, interaction: AnyInteraction, message: discord.Message) -> None:
-        """Describe the picture to the person alone."""
         press = Press.of(interaction, private=True)
         if (job := await self._result(press, message)) is not None:
             await answer_describe(press, await self.services.picture_words.of_result(job))
@@ -109,7 +106,6 @@ class MessageCommands(BotCog):
         await answer_describe(press, Asked(picture.png))
 
     async def explain(self, interaction: AnyInteraction, message: discord.Message) -> None:
-        """Ask for the texts to compare the picture with."""
         await self._open(Press.of(interaction, private=True, form=True), message, ExplainForm)
 
     async def star(self, interaction: AnyInteraction, message: discord.Message) -> None:
@@ -128,7 +124,6 @@ class MessageCommands(BotCog):
         await VoteButton(job.id).pressed(press, job)
 
     async def more_like_this(self, interaction: AnyInteraction, message: discord.Message) -> None:
-        """Show pictures that resemble a result, or the attached picture of another message."""
         press, store = Press.of(interaction, private=True), self.services.store
         if entry := await store.starboard.find_message(message.channel.id, message.id):
             payload = await similar_payload(press, await press.job(entry[0]), entry[1])
@@ -184,7 +179,3 @@ class MessageCommands(BotCog):
 
 def _menu(name: str, handler: Handler) -> app_commands.ContextMenu:
     return everywhere(app_commands.ContextMenu(name=name, callback=handler))  # type: ignore[arg-type]
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(MessageCommands(bot))

@@ -15,7 +15,7 @@ from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, begin
 from bot.policy.server_rules import ServerRules
 from bot.requests import autocomplete as completion
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from bot.text import mention, plain
 from bot.views.community.styles import list_payload, paint_styled, style_payload
 
@@ -106,7 +106,3 @@ class StylesCog(BotCog):
         if caller.guild_id is None or not caller.resident:
             raise Refused("Styles are saved in servers where I am a member.")
         return caller.guild_id
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(StylesCog(bot))

@@ -11,7 +11,7 @@ from bot.errors import Refused
 from bot.interactions.commands import Words, everywhere
 from bot.interactions.responder import AnyInteraction
 from bot.pictures.attachments import check_attachment
-from bot.services import BotClient, BotCog
+from bot.services import BotCog
 from bot.views.base import Press
 from bot.views.community.words import answer_describe, answer_explain
 
@@ -46,7 +46,6 @@ class WordsCog(BotCog):
         picture: discord.Attachment | None = None,
         link: Link | None = None,
     ) -> None:
-        """Answer privately."""
         press = Press.of(interaction, private=True)
         await answer_explain(press, await self._asked(press, picture, link), texts or "")
 
@@ -61,7 +60,3 @@ class WordsCog(BotCog):
         built = await services.picture_requests.towards(FormText("a"), (), caller, services.jobs.unavailable)
         await services.job_actions.check(built.request, caller)
         return Asked((await services.attachments.read(picture, caller.user_id)).png)
-
-
-async def setup(bot: BotClient) -> None:
-    await bot.add_cog(WordsCog(bot))

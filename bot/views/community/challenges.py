@@ -39,7 +39,6 @@ class PaintEntryButton(
 
 @submits("entryform")
 async def submit_entry(press: Press, challenge_id: str, index: int | None) -> None:
-    """Paint what was typed as an entry."""
     challenge = await open_challenge(press.services, press.caller, challenge_id)
     prompt = modal_values(press.data).get("prompt", "")
     await paint_entry(press.services, challenge, Typed(prompt), press.caller, press.responder)
@@ -113,7 +112,6 @@ async def paint_entry(
 
 
 async def board_payload(services: Services, server_id: int, user_id: int) -> EphemeralPayload:
-    """The leaderboard of a server."""
     ranks = await services.challenges.board(server_id)
     here = await services.store.challenges.is_listed(server_id, user_id)
     return EphemeralPayload("", (board_embed(ranks, here),))
@@ -132,12 +130,10 @@ async def entry_button(services: Services, job: JobRow, caller: Invocation) -> t
 
 
 def challenge_buttons(challenge_id: str) -> ui.View:
-    """Under the announcement of an open challenge."""
     return view_of(PaintEntryButton(challenge_id))
 
 
 def result_buttons(challenge_id: str) -> ui.View:
-    """Under the result of a challenge."""
     return view_of(BoardButton(challenge_id))
 
 

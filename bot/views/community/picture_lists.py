@@ -57,7 +57,6 @@ class FoundButton(IdButton, action="found", label="Page", private=True, access=A
     """Another page of a search; the custom id holds the search in the place of a job."""
 
     async def act(self, press: Press) -> None:
-        """Show the page in the place of the one before."""
         page = await press.services.finder.page(self.job_id, self.index or 0, press.caller)
         await press.responder.replace(await found_payload(press.services, page))
 
@@ -137,7 +136,6 @@ async def search_payload(
 
 
 async def found_payload(services: Services, page: FoundPage) -> EphemeralPayload:
-    """One page of results."""
     hint = f"\n-# {page.hint}" if page.hint else ""
     if not page.pictures:
         return EphemeralPayload(f"{NOTHING}{hint}", buttons=partial(_buttons, page))

@@ -58,7 +58,6 @@ class StarOneButton(JobButton, action="starone", label="⭐ Star one …", priva
 
 
 def star_buttons(job_id: str, index: int) -> ui.View:
-    """The buttons of a starboard entry."""
     return view_of(StarButton(job_id, index))
 
 

@@ -64,6 +64,5 @@ class BallotButton(IdButton, action="ballot", label="Vote", private=True):
 
 
 def ballot_buttons(vote: Vote) -> ui.View:
-    """A fresh button for each picture of an open vote."""
     placed = enumerate(vote.candidates)
     return view_of(*(BallotButton(vote.id, one.place, position // PER_ROW) for position, one in placed))

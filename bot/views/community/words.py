@@ -72,14 +72,12 @@ class ExplainForm(Modal):
 
 @submits("explain", access=Access.COSTLY)
 async def submit_explain(press: Press, job_id: str, index: int | None) -> None:
-    """Explain a result."""
     asked = await press.services.picture_words.of_result(await press.job(job_id), index)
     await answer_explain(press, asked, modal_values(press.data).get("prompt", ""))
 
 
 @submits("explainheld", access=Access.COSTLY)
 async def submit_held_explain(press: Press, held_id: str, index: int | None) -> None:
-    """Explain the held picture of another message."""
     services = press.services
     sha256 = await services.held_pictures.take(held_id, press.caller.user_id)
     png = await services.store.attachments.read(sha256) or b""
@@ -87,13 +85,11 @@ async def submit_held_explain(press: Press, held_id: str, index: int | None) -> 
 
 
 async def answer_describe(press: Press, asked: Asked) -> None:
-    """Send a description to the presser alone."""
     found = await press.services.picture_words.describe(asked, press.caller.user_id)
     await press.responder.send_private_payload(description_payload(found))
 
 
 async def answer_explain(press: Press, asked: Asked, texts: str) -> None:
-    """Send the chart of an explanation to the presser alone."""
     found, chart = await press.services.picture_words.explain(asked, texts, press.caller.user_id)
     await press.responder.send_private_payload(explanation_payload(found, chart))
 
