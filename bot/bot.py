@@ -40,7 +40,7 @@ from bot.views.catalogue import ITEMS
 from bot.views.community.challenges import challenge_buttons, result_buttons
 from bot.views.community.stars import star_buttons
 from bot.views.community.votes import ballot_buttons
-from bot.views.confirm_cost import question_payload
+from bot.views.confirm import question_payload
 from bot.views.layout import buttons_for, private_buttons_for
 from bot.views.report import report_buttons
 from engine.client.local import Engine

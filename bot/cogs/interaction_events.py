@@ -11,13 +11,12 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.interactions.context import Invocation
-from bot.interactions.handlers import COMMANDS, Access, describe_error, report_errors
+from bot.interactions.handlers import COMMANDS, Access, describe_error
 from bot.interactions.responder import TOO_LATE, AnyInteraction, InteractionResponder
 from bot.services import BotClient, BotCog
-from bot.views.base import JOB, PREFIX, Press
+from bot.views.base import JOB, PREFIX
 from bot.views.catalogue import ITEMS, MODALS
-from bot.views.forms import modal_values
-from bot.views.remix_modal import PromptReturner
+from bot.views.forms import submit
 from engine.errors import DreamError
 
 MODAL_ID = re.compile(rf"{PREFIX}:(?P<action>{'|'.join(MODALS)}):(?P<job>{JOB})(?::(?P<index>[0-9]{{1,2}}))?")
@@ -65,26 +64,12 @@ class InteractionEvents(BotCog):
     @commands.Cog.listener()
     async def on_interaction(self, interaction: AnyInteraction) -> None:
         """Handle submitted modals and unknown buttons; discord.py passes every interaction."""
-        data = cast(dict[str, Any], interaction.data or {})
-        custom_id = str(data.get("custom_id", ""))
+        custom_id = str(cast(dict[str, Any], interaction.data or {}).get("custom_id", ""))
         unknown = interaction.type is discord.InteractionType.component and is_unknown(custom_id)
-        form = interaction.type is discord.InteractionType.modal_submit and MODAL_ID.fullmatch(custom_id)
-        if not (unknown or form) or self.services.handlers.is_repeated(interaction.id):
-            return
-        if form:
-            await self._submit(interaction, form)
-        else:
+        if interaction.type is discord.InteractionType.modal_submit and (form := MODAL_ID.fullmatch(custom_id)):
+            await submit(interaction, form)
+        elif unknown and not self.services.handlers.is_repeated(interaction.id):
             await InteractionResponder.of(interaction, private=True).send_private(UNKNOWN)
-
-    async def _submit(self, interaction: AnyInteraction, match: re.Match[str]) -> None:
-        action, index = match["action"], match["index"]
-        form = MODALS[action]
-        press = Press.of(interaction, private=form.private)
-        listener = PromptReturner(press.responder, modal_values(press.data).get("prompt", ""))
-        async with report_errors(listener, f"the modal {action}"):
-            with self.services.handlers.running():
-                await self.services.gate.admit(press.caller, form.access)
-                await form.submit(press, match["job"], None if index is None else int(index))
 
 
 def is_unknown(custom_id: str) -> bool:

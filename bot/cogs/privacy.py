@@ -9,7 +9,7 @@ from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.services import BotCog
 from bot.text import count
-from bot.views.confirm_erasure import erasure_payload
+from bot.views.confirm import erasure_payload
 
 
 class PrivacyCog(BotCog):

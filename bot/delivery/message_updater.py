@@ -224,7 +224,7 @@ class MessageUpdater:
         """The first message was sent and shows *payload*; its id may be unknown."""
         self.message_id = message_id
         self._searched = message_id is not None
-        self._shown = payload.fingerprint
+        self._shown = payload.fingerprint()
 
     def not_sent(self, error: BaseException) -> None:
         """Sending the first message failed. It may exist all the same if only the response was lost.
@@ -270,11 +270,11 @@ class MessageUpdater:
             if self.job.state is JobState.QUEUED:
                 update = replace(update, place=self._jobs.registry.place(self.job.id) or update.place)
             payload = await self._renderer.render(update, self._post.upload_limit)
-            if payload.fingerprint == self._shown:
+            if (looks := payload.fingerprint()) == self._shown:
                 self._limiter.give_back(self.key)
                 return
             await send(payload)
-            self._shown = payload.fingerprint
+            self._shown = looks
         except FAILURES as error:
             trouble = trouble_of(error)
             log.info("job %s: an edit failed with %s: %s", self.job.id, trouble.name, error)

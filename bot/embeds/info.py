@@ -35,23 +35,22 @@ def info_embed(
     *people*: user ids of everyone who starred it; *user_id*: the reader. *file*: a remark about the shown file.
     *remixes*: how many jobs were made from it, and by how many people.
     """
-    embed = discord.Embed(colour=COLOURS[job.state], description=f"**{headline(job, None)}**")
     request = job.request
-    for name, line in _lines(job).items():
-        value = f"```\n{line}\n```" if _fits(line) else f"See the file {THE_LINES}."
-        embed.add_field(name=name, value=value, inline=False)
+    fields = [
+        (name, f"```\n{line}\n```" if _fits(line) else f"See the file {THE_LINES}.")
+        for name, line in _lines(job).items()
+    ]
     if job.origin.applied:
-        embed.add_field(name="Defaults", value=shorten(applied_lines(job.origin.applied), _FIELD), inline=False)
+        fields.append(("Defaults", shorten(applied_lines(job.origin.applied), _FIELD)))
     if isinstance(request, DreamRequest):
-        for name, what in _sources(request):
-            embed.add_field(name=name, value=what, inline=False)
+        fields += _sources(request)
     elif isinstance(request, Comparison):
-        embed.add_field(name="Compared", value=shorten("\n".join(map(_way, request.ways)), _FIELD), inline=False)
+        fields.append(("Compared", shorten("\n".join(map(_way, request.ways)), _FIELD)))
     elif isinstance(request, FilmRequest):
-        embed.add_field(name="Film", value=_film(request), inline=False)
+        fields.append(("Film", _film(request)))
     else:
         text = f"{request.width}×{request.height}, {request.scale}×, with {_upscaler(job, request)}"
-        embed.add_field(name="Upscaled from", value=text, inline=False)
+        fields.append(("Upscaled from", text))
     if job.pictures:
         if isinstance(request, FilmRequest):
             one, size = job.pictures[0], sum(picture.size for picture in job.pictures) / 1024
@@ -59,18 +58,18 @@ def info_embed(
         else:
             name = "Picture" if len(job.pictures) == 1 else "Pictures"
             lines = "\n".join(_picture(job, picture) for picture in job.pictures)
-        embed.add_field(name=name, value=shorten(lines, _FIELD), inline=False)
-        if file:
-            embed.add_field(name=THE_FILE, value=file, inline=False)
-        embed.add_field(name="Starred", value=_starred(job, people, user_id), inline=False)
+        fields.append((name, shorten(lines, _FIELD)))
+        fields += [(THE_FILE, file)] if file else []
+        fields.append(("Starred", _starred(job, people, user_id)))
     if remixes[0]:
         made = f"{count(remixes[0], 'time')} by {count(remixes[1], 'person', 'people')}"
-        embed.add_field(name="Made into others", value=made, inline=False)
-    embed.add_field(name="Time", value=_times(job), inline=True)
-    embed.add_field(name="Cost", value=_cost(job), inline=True)
-    embed.add_field(name="By", value=mention(job.origin.user_id), inline=True)
-    embed.set_footer(text=f"job {job.id}")
-    return embed
+        fields.append(("Made into others", made))
+    embed = discord.Embed(colour=COLOURS[job.state], description=f"**{headline(job, None)}**")
+    for name, value in fields:
+        embed.add_field(name=name, value=value, inline=False)
+    for name, value in (("Time", _times(job)), ("Cost", _cost(job)), ("By", mention(job.origin.user_id))):
+        embed.add_field(name=name, value=value)
+    return embed.set_footer(text=f"job {job.id}")
 
 
 def _sources(request: DreamRequest) -> Iterator[tuple[str, str]]:

@@ -23,23 +23,31 @@ import aiohttp
 import discord
 
 
-@dataclass(frozen=True, slots=True)
-class MessagePayload:
-    """The whole of a message, ready to be sent, edited into place, and sent again."""
+class _Sendable:
+    """What both payloads share."""
 
-    embed: discord.Embed
-    files: tuple[tuple[str, bytes], ...] = ()
+    __slots__ = ()
+    files: tuple[tuple[str, bytes], ...]
     """Name and bytes."""
-    buttons: Callable[[], discord.ui.View] | None = None
+    buttons: Callable[[], discord.ui.View] | None
 
     def new_files(self) -> list[discord.File]:
         return [discord.File(io.BytesIO(data), name) for name, data in self.files]
 
     def new_view(self) -> discord.ui.View | None:
-        """A fresh set of buttons, for one request."""
-        return self.buttons() if self.buttons else None
+        """A fresh set of buttons, for one request; None where there is nothing to press."""
+        view = self.buttons() if self.buttons else None
+        return view if view and view.children else None
 
-    @property
+
+@dataclass(frozen=True, slots=True)
+class MessagePayload(_Sendable):
+    """The whole of a message, ready to be sent, edited into place, and sent again."""
+
+    embed: discord.Embed
+    files: tuple[tuple[str, bytes], ...] = ()
+    buttons: Callable[[], discord.ui.View] | None = None
+
     def fingerprint(self) -> str:
         """Equal for faces that look the same: an edit that changes nothing is not worth a request."""
         view = self.new_view()
@@ -51,22 +59,13 @@ class MessagePayload:
 
 
 @dataclass(frozen=True, slots=True)
-class EphemeralPayload:
+class EphemeralPayload(_Sendable):
     """The whole of an answer that one person alone sees."""
 
     words: str = ""
     embeds: tuple[discord.Embed, ...] = ()
     files: tuple[tuple[str, bytes], ...] = ()
-    """Name and bytes."""
     buttons: Callable[[], discord.ui.View] | None = None
-
-    def new_files(self) -> list[discord.File]:
-        return [discord.File(io.BytesIO(data), name) for name, data in self.files]
-
-    def new_view(self) -> discord.ui.View | None:
-        """A fresh set of buttons, for one request; None where there is nothing to press."""
-        view = self.buttons() if self.buttons else None
-        return view if view and view.children else None
 
 
 log = logging.getLogger(__name__)

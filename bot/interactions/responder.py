@@ -105,20 +105,15 @@ class InteractionResponder:
         async with self._lock:
             self._timer.cancel()
             with timed_429():
-                return await self._send_public(face)
-
-    async def _send_public(self, face: MessagePayload) -> int | None:
-        if _is_heavy(face.files):
-            await self._defer(private=False)
-        files, view = face.new_files(), face.new_view()
-        if self._deferred:
-            edited = await self._interaction.edit_original_response(embed=face.embed, attachments=files, view=view)
-            self._deferred = False  # “thinking …” is replaced, so a private response need not delete it
-            return edited.id
-        response = await self._interaction.response.send_message(
-            embed=face.embed, files=files, view=view or discord.utils.MISSING
-        )
-        return response.message_id
+                if _is_heavy(face.files):
+                    await self._defer(private=False)
+                embed, files, view = face.embed, face.new_files(), face.new_view()
+                if self._deferred:
+                    edited = await self._interaction.edit_original_response(embed=embed, attachments=files, view=view)
+                    self._deferred = False  # “thinking …” is replaced, so a private response need not delete it
+                    return edited.id
+                shown = view or discord.utils.MISSING
+                return (await self._interaction.response.send_message(embed=embed, files=files, view=shown)).message_id
 
     async def announce(self, words: str) -> None:
         async with self._lock:

@@ -18,7 +18,7 @@ from discord import ui
 
 from bot.errors import Refused
 from bot.interactions.context import Invocation
-from bot.interactions.handlers import Access, report_errors
+from bot.interactions.handlers import Access, Listener, report_errors
 from bot.interactions.responder import AnyInteraction, InteractionResponder
 from bot.models.job import JobRow, PictureRow
 from bot.services import Services
@@ -93,13 +93,17 @@ async def handle(
     modal: bool = False,
     access: Access = Access.USUAL,
     doing: str = "",
+    listener: Listener | None = None,
 ) -> None:
-    """Run *work* once; report errors to the person who acted. *modal*: the work may open a modal."""
+    """Run *work* once; report errors to the person who acted, by *listener* if there is one.
+
+    *modal*: the work may open a modal.
+    """
     services: Services = interaction.client.services  # type: ignore[attr-defined]
     if services.handlers.is_repeated(interaction.id):
         return
     responder = InteractionResponder.of(interaction, private=private, form=modal)
-    async with report_errors(responder, doing):
+    async with report_errors(listener or responder, doing):
         with services.handlers.running():
             press = Press.of(interaction, private=private, form=modal)
             await services.gate.admit(press.caller, access)

@@ -5,19 +5,24 @@ The custom id says everything, so that a modal that was opened before a restart 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import discord
 from discord import ui
 
 from bot.interactions.handlers import Access
-from bot.views.base import Press, custom_id
+from bot.interactions.message_api import EphemeralPayload
+from bot.interactions.responder import AnyInteraction, InteractionResponder
+from bot.views.base import Press, custom_id, handle
 
 FIELD = 4000
 """Characters that Discord accepts in a field. The parser reports prompts that are too long."""
 MODAL_SECONDS = 900.0
 """How long discord.py remembers the modal; nothing depends on it."""
+_SHOWN = 1000
+"""Characters of a prompt that fit into a message with an error."""
 Submit: TypeAlias = Callable[[Press, str, int | None], Awaitable[None]]
 
 
@@ -85,3 +90,36 @@ def _fields(components: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
         elif "custom_id" in component:
             chosen = component.get("values") or [""]
             yield component["custom_id"], str(component.get("value") or chosen[0])
+
+
+async def submit(interaction: AnyInteraction, match: re.Match[str]) -> None:
+    """Run what handles a submitted modal, by its custom id. An error returns the typed prompt to the person."""
+    action, index = match["action"], match["index"]
+    form = MODALS[action]
+    responder = InteractionResponder.of(interaction, private=form.private)
+    typed = modal_values(cast(dict[str, Any], interaction.data or {})).get("prompt", "")
+
+    async def work(press: Press) -> None:
+        await form.submit(press, match["job"], None if index is None else int(index))
+
+    listener, doing = PromptReturner(responder, typed), f"the modal {action}"
+    await handle(interaction, work, private=form.private, access=form.access, doing=doing, listener=listener)
+
+
+class PromptReturner:
+    """Sends error messages followed by the typed prompt, because a submitted modal cannot be reopened."""
+
+    def __init__(self, responder: InteractionResponder, typed: str) -> None:
+        self._responder = responder
+        self._typed = typed
+
+    async def send_private(self, words: str) -> None:
+        """Send *words*; a prompt that does not fit into the message follows as a file."""
+        if len(self._typed) > _SHOWN or "```" in self._typed:
+            files = (("prompt.txt", self._typed.encode()),)
+            payload = EphemeralPayload(f"{words}\nYour prompt is in the file.", files=files)
+            await self._responder.send_private_payload(payload)
+        elif self._typed:
+            await self._responder.send_private(f"{words}\nYour prompt, to copy:\n```\n{self._typed}\n```")
+        else:
+            await self._responder.send_private(words)

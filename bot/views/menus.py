@@ -20,9 +20,8 @@ from bot.views.community.picture_lists import SimilarButton
 from bot.views.community.stars import StarMenu, StarOneButton
 from bot.views.community.votes import VoteButton
 from bot.views.info import InfoButton
-from bot.views.remix_modal import RemixModal
 from bot.views.report import ReportButton
-from bot.views.result import AgainButton, DeleteButton, RankButton, RemixButton, has_choice, upscale
+from bot.views.result import AgainButton, DeleteButton, RankButton, RemixButton, RemixModal, has_choice, upscale
 
 LABEL = 100
 """Characters of an option's label."""

@@ -1,4 +1,4 @@
-"""The buttons under a finished picture, and the Upscale modal.
+"""The buttons under a finished picture, and the modals Upscale, Remix and Delete.
 
 A press of Upscale opens the modal only if more upscalers are installed than the bundled ones.
 """
@@ -17,11 +17,13 @@ from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction
 from bot.models.job import JobRow, PictureRow, Ranking
 from bot.pictures.ranking import best
+from bot.requests.derive import dream_of
+from bot.requests.format import form_of
+from bot.requests.parse import parse_remix
 from bot.services import Services
 from bot.text import listed
 from bot.views.base import MOST_OPTIONS, JobButton, Press, view_of
 from bot.views.forms import Modal, modal_values, submits
-from bot.views.remix_modal import RemixModal
 from engine.requests.upscaling import AUTO, BLEND, LEARNED, MILDER, SHIPPED, best_upscaler
 
 STRENGTHS = (0.75, 0.5, 0.25)
@@ -130,6 +132,33 @@ class RemixButton(JobButton, action="remix", label="Remix", private=True, modal=
     async def pressed(self, press: Press, job: JobRow) -> None:
         press.caller.check_place()
         await press.responder.open_modal(RemixModal(job))
+
+
+class RemixModal(Modal):
+    """Prompt, negative prompt and settings, of one image of a comparison by its *index*.
+
+    Raises Refused for an upscaled image.
+    """
+
+    def __init__(self, job: JobRow, index: int | None = None) -> None:
+        prompt, negative, settings = form_of(dream_of(job, index))
+        super().__init__("Remix", "form", job.id, index)
+        parts = "Separate parts with |. A part may end in a weight: castle:2 | fog | people:-0.5"
+        # a blend of pictures needs no words
+        self.add_text("prompt", "Prompt", parts, prompt, required=bool(prompt), long=True)
+        self.add_text("negative", "Negative prompt", "What the picture should avoid.", negative)
+        same = "The same seed shows what your edit changes. Remove it for a random one."
+        self.add_text("settings", "Settings", same, settings, long=True)
+
+
+@submits("form", private=False)
+async def submit_remix(press: Press, job_id: str, index: int | None) -> None:
+    """Submit what was typed. Anyone may remix, at their own cost."""
+    values = modal_values(press.data)
+    job = await press.job(job_id)
+    prompt, settings = values.get("prompt", ""), values.get("settings", "")
+    request = parse_remix(job, prompt, values.get("negative", ""), settings, index)
+    await press.services.job_actions.remix(job, request, press.caller, press.responder, index or 0)
 
 
 class RankButton(JobButton, action="rank", label="Which is best?", private=True, access=Access.COSTLY):

@@ -27,8 +27,7 @@ from bot.views.community.stars import StarButton, StarOneButton
 from bot.views.community.use_picture import REMIX, START, TARGET, PictureForm, PictureUse
 from bot.views.community.votes import VoteButton
 from bot.views.community.words import ExplainForm, answer_describe
-from bot.views.remix_modal import RemixModal
-from bot.views.result import has_choice, upscale
+from bot.views.result import RemixModal, has_choice, upscale
 from engine.images.opening import stored_size
 from engine.requests.request import DreamRequest
 

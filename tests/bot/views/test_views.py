@@ -13,8 +13,7 @@ from bot.views.base import custom_id
 from bot.views.catalogue import BUTTONS, ITEMS
 from bot.views.forms import modal_values
 from bot.views.layout import buttons_for, private_buttons_for
-from bot.views.remix_modal import RemixModal
-from bot.views.result import DeleteModal
+from bot.views.result import DeleteModal, RemixModal
 from tests.bot.samples import done, enlarged, job
 
 
