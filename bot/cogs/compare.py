@@ -48,7 +48,7 @@ class CompareCog(BotCog):
         ways = [text for text in (first, second, third, fourth) if text]
         wanted = ParsedCommand(prompt, negative or "", size or "", seed)
         services = self.services
-        made = await services.experiments.prepare(wanted, values or "", ways, caller, services.jobs.unavailable)
+        made = await services.experiments.prepare(wanted, values or "", ways, caller)
         await services.job_actions.dream(
             made.request, caller, responder, origin=caller.origin(applied=made.applied), notes=made.notes
         )

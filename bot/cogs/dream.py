@@ -28,14 +28,12 @@ from engine.images.icons.spec import MAX_TEXT
 from engine.requests.icons import draw_icons
 from engine.requests.request import (
     MAX_COUNT,
+    UNDRAWN,
     DreamRequest,
     adapted_model,
     build_request,
     parse_settings,
 )
-
-NOT_YET = "0" * 64
-"""Placeholder for the hash of an attachment that is not fetched yet."""
 
 
 class DreamCog(BotCog):
@@ -108,14 +106,14 @@ class DreamCog(BotCog):
             return settled.request(
                 seed=drawn_seed,
                 count=count or 1,
-                init_image=NOT_YET if image else "",
-                mask_image=NOT_YET if mask else "",
-                target_image=NOT_YET if target else "",
+                init_image=UNDRAWN if image else "",
+                mask_image=UNDRAWN if mask else "",
+                target_image=UNDRAWN if target else "",
                 init_icon=icon or "",
                 target_icon=target_icon or "",
             )
 
-        made = await self.services.experiments.texts(typed, caller, self.services.jobs.unavailable, build)
+        made = await self.services.experiments.texts(typed, caller, build)
         request, attached = made.request, _Attached()
         if image or target or icon or target_icon:
             await self.services.job_actions.check(request, caller)

@@ -103,9 +103,7 @@ class FilmCog(BotCog):
         def build(settled: Settled) -> DreamRequest:
             return settled.request(seed=drawn_seed, init_image=UNDRAWN if image else "")
 
-        made = await self.services.films.plan(
-            typed, settings, fps, _kind(file), caller, self.services.jobs.unavailable, build
-        )
+        made = await self.services.films.plan(typed, settings, fps, _kind(file), caller, build)
         request, images, notes = made.request, dict[str, bytes](), list(made.notes)
         if image is not None:
             await self.services.job_actions.check(request, caller)

@@ -5,7 +5,7 @@ A default that cannot be used is skipped, with a sentence for the person.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -93,12 +93,18 @@ class Prepared(Generic[R]):
 
 
 class Defaults:
-    """Reads the defaults of a person, a channel with its parents, and a server."""
+    """Reads the defaults of a person, a channel with its parents, and a server.
 
-    def __init__(self, store: Store, styles: Styles, limits: LimitsSection) -> None:
+    *unavailable* returns the names of what the engine cannot use now, which no default may choose.
+    """
+
+    def __init__(
+        self, store: Store, styles: Styles, limits: LimitsSection, unavailable: Callable[[], Collection[str]] = tuple
+    ) -> None:
         self._store = store
         self._styles = styles
         self._limits = limits
+        self.unavailable = unavailable
 
     async def levels(self, user_id: int, location: Location) -> tuple[DefaultsLevel, ...]:
         """Defaults of the person, the channel (thread, parent, category) and the server; the first one counts."""
@@ -117,15 +123,13 @@ class Defaults:
                 levels.append(DefaultsLevel(ABOVE if place else CHANNEL, values))
         return (*levels, DefaultsLevel(SERVER, ServerRules.read(server)))
 
-    async def settle(
-        self, typed: Typed, user_id: int, location: Location, unavailable: Collection[str] = ()
-    ) -> Settled:
+    async def settle(self, typed: Typed, user_id: int, location: Location) -> Settled:
         """Complete what was typed. Raises Refused for an unknown typed style, PromptError for the prompt."""
         levels = await self.levels(user_id, location)
         style, applied, notes = await self._style(typed, levels, location.server_id)
         if style:
             levels = (DefaultsLevel(f"the style “{style.name}”", _values(style)), *levels)
-        ways = preferred(typed.ways, [level.values for level in levels], unavailable)
+        ways = preferred(typed.ways, [level.values for level in levels], self.unavailable())
         taken, skipped = _compared(typed.ways, levels, ways)
         applied, notes = applied + taken, notes + skipped
         ways, applied = self._sized(ways, levels, applied)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -29,18 +29,18 @@ class Experiments:
         self._styles = styles
 
     async def prepare(
-        self, wanted: ParsedCommand, values: str, ways: Sequence[str], caller: Invocation, unavailable: Collection[str]
+        self, wanted: ParsedCommand, values: str, ways: Sequence[str], caller: Invocation
     ) -> PreparedDream:
         """What was typed into `/compare`. Raises PromptError, InvalidRequest or Refused."""
         texts = [" ".join(text.split()) for text in ways]
         planned = plan_comparison(wanted.prompt, values, texts, seed=wanted.seed)
         if all(axis == WAY for one in planned for axis, _ in one.traits) and not values.strip():
-            return await self._ways(wanted, texts, caller, unavailable)
+            return await self._ways(wanted, texts, caller)
         seed = new_seed() if wanted.seed is None else wanted.seed
         made, settled = list[Way](), list[Settled]()
         for one in planned:
             with one.pointing():
-                way, usual = await self._way(one, wanted, seed, caller, unavailable)
+                way, usual = await self._way(one, wanted, seed, caller)
                 made.append(way)
                 settled.append(usual)
         one_way = dict(parse_label(texts[0])) if len(texts) == 1 else {}
@@ -57,21 +57,20 @@ class Experiments:
         self,
         typed: Typed,
         caller: Invocation,
-        unavailable: Collection[str],
         build: Callable[[Settled], DreamRequest],
     ) -> PreparedDream:
         """What was typed into `/dream`: one request, or a comparison if the prompt has lists in braces."""
         planned, made, settled = plan_dream(typed.prompt), list[Way](), list[Settled]()
         for one in planned:
             with one.pointing():
-                settled.append(await self._settle(one, typed, caller, unavailable))
+                settled.append(await self._settle(one, typed, caller))
                 made.append(Way(label=one.label, request=build(settled[-1]), traits=one.traits))
         request: DreamRequest | Comparison = made[0].request
         if len(made) > 1:
             request = Comparison(ways=tuple(made), source=typed.prompt, negative=typed.negative, command="dream")
         return Prepared(request, _common(settled), _notes(planned, settled, typed.negative))
 
-    async def _settle(self, one: Planned, typed: Typed, caller: Invocation, unavailable: Collection[str]) -> Settled:
+    async def _settle(self, one: Planned, typed: Typed, caller: Invocation) -> Settled:
         """*typed* with the planned prompt, style and settings, completed by the defaults.
 
         A style that is not saved is a word after the first part of the prompt.
@@ -84,26 +83,24 @@ class Experiments:
                 typed = replace(typed, style=one.style)
             except Refused:
                 typed = replace(typed, prompt=with_style(one.prompt, one.style), style=NO_STYLE)
-        return await self._defaults.settle(typed, caller.user_id, caller.location, unavailable)
+        return await self._defaults.settle(typed, caller.user_id, caller.location)
 
-    async def _way(
-        self, one: Planned, wanted: ParsedCommand, seed: int, caller: Invocation, unavailable: Collection[str]
-    ) -> tuple[Way, Settled]:
+    async def _way(self, one: Planned, wanted: ParsedCommand, seed: int, caller: Invocation) -> tuple[Way, Settled]:
         choice = one.ways if one.ways.size else one.ways._replace(size=wanted.size)
         typed = Typed(one.prompt, wanted.negative, "", choice, one.settings)
-        settled = await self._settle(one, typed, caller, unavailable)
+        settled = await self._settle(one, typed, caller)
         request = settled.request(seed=seed if one.seed is None else one.seed)
         return Way(label=one.label, request=request, traits=one.traits), settled
 
-    async def _ways(
-        self, wanted: ParsedCommand, texts: Sequence[str], caller: Invocation, unavailable: Collection[str]
-    ) -> PreparedDream:
+    async def _ways(self, wanted: ParsedCommand, texts: Sequence[str], caller: Invocation) -> PreparedDream:
         """Ways alone: one prompt and negative prompt for all of them."""
         typed = Typed(wanted.prompt, wanted.negative, "", PaintChoice(size=wanted.size))
-        settled = await self._defaults.settle(typed, caller.user_id, caller.location, unavailable)
+        settled = await self._defaults.settle(typed, caller.user_id, caller.location)
         usual = [level.values for level in await self._defaults.levels(caller.user_id, caller.location)]
         wanted = replace(wanted, prompt=settled.prompt, negative=settled.negative)
-        comparison = parse_comparison(texts, wanted, lambda choice: preferred(choice, usual, unavailable))
+        comparison = parse_comparison(
+            texts, wanted, lambda choice: preferred(choice, usual, self._defaults.unavailable())
+        )
         applied = tuple(one for one in settled.applied if one.what in ("style", "negative"))
         return Prepared(comparison, applied, (*map(plain, read_prompts(wanted.prompt).notes), *settled.notes))
 

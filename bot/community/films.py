@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 
 from bot.community.defaults import Defaults, Prepared, Settled, Typed
@@ -27,7 +27,6 @@ class Films:
         fps: int,
         file: FilmKind,
         caller: Invocation,
-        unavailable: Collection[str],
         build: Callable[[Settled], DreamRequest],
     ) -> Prepared[FilmRequest]:
         """The film of the scenes in `typed.prompt`; a style changes every scene. *build* makes the first request.
@@ -38,7 +37,7 @@ class Films:
         check_kind(file)
         settled = [
             await self._defaults.settle(
-                replace(typed, prompt=format_prompts(scene.prompts)), caller.user_id, caller.location, unavailable
+                replace(typed, prompt=format_prompts(scene.prompts)), caller.user_id, caller.location
             )
             for scene in scenes
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.community.defaults import Defaults, Prepared, Typed
@@ -31,34 +31,29 @@ class FormText:
 
 
 class PictureRequests:
-    """One per bot. Methods raise PromptError, InvalidRequest or Refused; *unavailable*: what the engine lacks."""
+    """One per bot. Methods raise PromptError, InvalidRequest or Refused."""
 
     def __init__(self, defaults: Defaults) -> None:
         self._defaults = defaults
 
-    async def from_start(
-        self, form: FormText, sha256: str, caller: Invocation, unavailable: Collection[str]
-    ) -> Prepared[DreamRequest]:
+    async def from_start(self, form: FormText, sha256: str, caller: Invocation) -> Prepared[DreamRequest]:
         """Begin with a picture."""
-        built, typed = await self._build(form, caller, unavailable, init_image=sha256)
+        built, typed = await self._build(form, caller, init_image=sha256)
         share, request = SIMILARITIES.get(form.similarity), built.request
         if share is None or "skip_steps" in typed or not hasattr(request.options, "skip_steps"):
             return built
         options = request.options.model_copy(update={"skip_steps": round(request.options.steps * share)})
         return replace(built, request=request.model_copy(update={"options": options}))
 
-    async def towards(
-        self, form: FormText, pictures: Sequence[Prompt], caller: Invocation, unavailable: Collection[str]
-    ) -> Prepared[DreamRequest]:
+    async def towards(self, form: FormText, pictures: Sequence[Prompt], caller: Invocation) -> Prepared[DreamRequest]:
         """Paint the words, if any, towards pictures."""
-        built, _ = await self._build(form, caller, unavailable, pictures=pictures)
+        built, _ = await self._build(form, caller, pictures=pictures)
         return built
 
     async def _build(
         self,
         form: FormText,
         caller: Invocation,
-        unavailable: Collection[str],
         *,
         init_image: str = "",
         pictures: Sequence[Prompt] = (),
@@ -75,7 +70,6 @@ class PictureRequests:
             ),
             caller.user_id,
             caller.location,
-            unavailable,
         )
         request = settled.request(init_image=init_image, pictures=pictures, **numbers)
         return Prepared(request, settled.applied, settled.notes), typed

@@ -94,7 +94,7 @@ REQUEST_VERSION: Literal[1] = 1
 MAX_SEED = 2**32 - 1
 MAX_COUNT = 100
 UNDRAWN = "0" * 64
-"""Stands for the hash of an icon that is not drawn yet."""
+"""Stands for the hash of an icon that is not drawn yet, or of an attachment that is not fetched yet."""
 SAME_SHAPE = 0.02
 """Difference of two aspect ratios that is not worth a word."""
 NEGATIVE_WEIGHT = -0.3

@@ -96,7 +96,7 @@ class BlendCog(BotCog):
         self, form: FormText, hashes: Sequence[str], weights: Sequence[float], caller: Invocation
     ) -> Prepared[DreamRequest]:
         pictures = [Prompt(image=sha256, weight=weight) for sha256, weight in zip(hashes, weights, strict=True)]
-        return await self.services.picture_requests.towards(form, pictures, caller, self.services.jobs.unavailable)
+        return await self.services.picture_requests.towards(form, pictures, caller)
 
     async def _read(
         self, attached: Sequence[discord.Attachment], linked: Sequence[str], caller: Invocation

@@ -29,12 +29,10 @@ from bot.views.community.votes import VoteButton
 from bot.views.community.words import ExplainForm, answer_describe
 from bot.views.result import RemixModal, has_choice, upscale
 from engine.images.opening import stored_size
-from engine.requests.request import DreamRequest
+from engine.requests.request import UNDRAWN, DreamRequest
 
 ANYTHING = FormText("a")
 """The prompt of the admission check before the real one is typed."""
-NOT_YET = "0" * 64
-"""Placeholder for the hash of an attachment that is not fetched yet."""
 Handler = Callable[[AnyInteraction, discord.Message], Awaitable[None]]
 
 
@@ -88,7 +86,7 @@ class MessageCommands(BotCog):
         attachment, actions = attached_picture(message), self.services.job_actions
         check_attachment(attachment)
         upscaled = partial(upscale_attached, upscalers=actions.upscalers, most=self.services.config.limits.max_upscaled)
-        await actions.check(upscaled(NOT_YET, attachment.width or 1, attachment.height or 1), press.caller)
+        await actions.check(upscaled(UNDRAWN, attachment.width or 1, attachment.height or 1), press.caller)
         picture = await self.services.attachments.read(attachment, press.caller.user_id)
         request = upscaled(picture.sha256, *stored_size(picture.png))
         origin, images = press.caller.origin("upscale"), {picture.sha256: picture.png}
@@ -155,7 +153,7 @@ class MessageCommands(BotCog):
         attachment = None if job else attached_picture(message)
         if attachment is not None:
             check_attachment(attachment)
-        built = await self.services.picture_requests.towards(ANYTHING, (), press.caller, self.services.jobs.unavailable)
+        built = await self.services.picture_requests.towards(ANYTHING, (), press.caller)
         await self.services.job_actions.check(built.request, press.caller)
         return attachment
 

@@ -57,6 +57,6 @@ class WordsCog(BotCog):
             return await services.picture_words.of_result(await services.access.named(link, caller))
         assert picture is not None
         check_attachment(picture)
-        built = await services.picture_requests.towards(FormText("a"), (), caller, services.jobs.unavailable)
+        built = await services.picture_requests.towards(FormText("a"), (), caller)
         await services.job_actions.check(built.request, caller)
         return Asked((await services.attachments.read(picture, caller.user_id)).png)

@@ -98,7 +98,7 @@ async def paint_entry(
     services: Services, challenge: Challenge, typed: Typed, caller: Invocation, responder: Responder
 ) -> None:
     """Complete what was typed by the defaults of the place, and paint it outside of the person's quota."""
-    settled = await services.defaults.settle(typed, caller.user_id, caller.location, services.jobs.unavailable)
+    settled = await services.defaults.settle(typed, caller.user_id, caller.location)
     applied = (*settled.applied, Applied("challenge", challenge.theme, ""))
     place = EntryPlace(
         challenge.thread_id or challenge.channel_id,

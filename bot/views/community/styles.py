@@ -100,7 +100,7 @@ async def submit_style(press: Press, style_id: str, index: int | None) -> None:
 
 async def paint_styled(services: Services, typed: Typed, caller: Invocation, responder: Responder) -> None:
     """Complete what was typed by the defaults of the place, and paint it."""
-    settled = await services.defaults.settle(typed, caller.user_id, caller.location, services.jobs.unavailable)
+    settled = await services.defaults.settle(typed, caller.user_id, caller.location)
     await services.job_actions.dream(
         settled.request(), caller, responder, origin=caller.origin(applied=settled.applied), notes=settled.notes
     )

@@ -105,11 +105,11 @@ async def _submit(
 
 
 async def _built(press: Press, use: PictureUse, form: FormText, sha256: str) -> Prepared[DreamRequest]:
-    requests, unavailable = press.services.picture_requests, press.services.jobs.unavailable
+    requests = press.services.picture_requests
     if not use.target:
-        return await requests.from_start(form, sha256, press.caller, unavailable)
+        return await requests.from_start(form, sha256, press.caller)
     target = Prompt(image=sha256, weight=weight_of(form.weight or "1"))
-    return await requests.towards(form, (target,), press.caller, unavailable)
+    return await requests.towards(form, (target,), press.caller)
 
 
 def _settings(request: DreamRequest) -> str:

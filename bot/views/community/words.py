@@ -51,9 +51,7 @@ class SayButton(Item[ui.Button[ui.View]], action="say"):
 
     async def act(self, press: Press) -> None:
         services = press.services
-        built = await services.picture_requests.towards(
-            FormText(self.text), (), press.caller, services.jobs.unavailable
-        )
+        built = await services.picture_requests.towards(FormText(self.text), (), press.caller)
         origin = press.caller.origin(applied=built.applied)
         await services.job_actions.dream(built.request, press.caller, press.responder, origin=origin)
 

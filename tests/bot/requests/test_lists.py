@@ -33,7 +33,10 @@ TYPED = st.text(st.sampled_from("ab |[]{}\\=.,19:-steps"), max_size=40)
 class PlainDefaults:
     """No style, no preference: the model's own defaults."""
 
-    async def settle(self, typed: Typed, user_id: int, location: Location, unavailable: object) -> Settled:
+    def unavailable(self) -> tuple[str, ...]:
+        return ()
+
+    async def settle(self, typed: Typed, user_id: int, location: Location) -> Settled:
         ways = preferred(typed.ways, (), "primer")
         return Settled(typed.prompt, typed.negative, ways, ways.settings | dict(typed.settings))
 
@@ -56,7 +59,7 @@ EXPERIMENTS = Experiments(PlainDefaults(), NoStyles())  # type: ignore[arg-type]
 
 def compared(prompt: str, values: str = "", *ways: str, **wanted: object) -> Comparison:
     asked = ParsedCommand(prompt, **{"seed": 7, **wanted})  # type: ignore[arg-type]
-    made = asyncio.run(EXPERIMENTS.prepare(asked, values, ways, Somebody(), ()))  # type: ignore[arg-type]
+    made = asyncio.run(EXPERIMENTS.prepare(asked, values, ways, Somebody()))  # type: ignore[arg-type]
     assert isinstance(made.request, Comparison)
     return made.request
 
@@ -65,7 +68,7 @@ def dreamt(prompt: str) -> DreamRequest | Comparison:
     def build(settled: Settled) -> DreamRequest:
         return build_request(settled.prompt, seed=7)
 
-    return asyncio.run(EXPERIMENTS.texts(Typed(prompt), Somebody(), (), build)).request  # type: ignore[arg-type]
+    return asyncio.run(EXPERIMENTS.texts(Typed(prompt), Somebody(), build)).request  # type: ignore[arg-type]
 
 
 def words(comparison: Comparison) -> list[str]:
