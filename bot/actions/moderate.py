@@ -21,7 +21,7 @@ from bot.policy.word_filter import fold
 from bot.scheduling.fair_queue import EVERYTHING
 from bot.storage import Store
 from bot.storage.database import Session
-from bot.storage.moderation import EVERYWHERE, Block
+from bot.storage.moderation import EVERYWHERE, Block, Scope
 from bot.text import because
 
 WORDS = 500
@@ -43,18 +43,16 @@ class Moderation:
 
     # Rules
 
-    async def change_rules(self, server_id: int, by: int, changes: Mapping[str, object]) -> ServerRules:
-        """Change some rules (None resets one); returns the new rules."""
+    async def change_rules(self, server_id: int, by: int, changes: Mapping[str, object]) -> None:
+        """Change some rules; None resets one."""
         async with self._store.transaction() as session:
-            await self._put(session, server_id, changes)
+            await self._put(session, "server", server_id, changes)
             await self._note(session, server_id, by, "rules", str(server_id), changes=dict(changes))
-        return await ServerRules.of(self._store, server_id)
 
     async def change_channel(self, server_id: int, channel_id: int, by: int, changes: Mapping[str, object]) -> None:
         """Change some defaults of a channel or thread; None inherits one again."""
         async with self._store.transaction() as session:
-            for key, value in changes.items():
-                await self._store.settings.put("channel", str(channel_id), key, value, session)
+            await self._put(session, "channel", channel_id, changes)
             await self._note(session, server_id, by, "channel", str(channel_id), changes=dict(changes))
 
     async def forget_channel(self, channel_id: int) -> None:
@@ -67,19 +65,18 @@ class Moderation:
         async with self._store.transaction() as session:
             before = Calendar.of(await self._store.settings.all("server", str(server_id), session))
             after = before.changed(zone, now)
-            await self._put(session, server_id, after.settings)
+            await self._put(session, "server", server_id, after.settings)
             await self._note(session, server_id, by, "rules", str(server_id), changes={"timezone": zone})
         return after.since if after.since > now else after.at(now).start
 
-    async def add_member(self, server_id: int, by: int, key: str, member: int, *, present: bool) -> ServerRules:
+    async def add_member(self, server_id: int, by: int, key: str, member: int, *, present: bool) -> None:
         """Add an id to a list (channels, roles) or remove it, in one transaction."""
         async with self._store.transaction() as session:
             rules = await ServerRules.of(self._store, server_id, session)
             others = [one for one in getattr(rules, key) if one != member]
             wanted = [*others, member] if present else others
-            await self._put(session, server_id, {key: wanted or None})
+            await self._put(session, "server", server_id, {key: wanted or None})
             await self._note(session, server_id, by, "rules", str(server_id), changes={key: wanted})
-        return await ServerRules.of(self._store, server_id)
 
     async def add_word(self, server_id: int, by: int, word: Word) -> None:
         """Block a word or phrase, or change its reason. Raises Refused for a text without letters, or at the limit."""
@@ -90,10 +87,9 @@ class Moderation:
             if len(words) >= WORDS:
                 raise Refused(f"There are {WORDS} blocked words already. Remove one first.")
             words.append(word)
-            await self._put(session, server_id, {"words": [one.model_dump() for one in words]})
-            await self._note(
-                session, server_id, by, "block word", str(server_id), phrase=word.phrase, reason=word.reason
-            )
+            await self._put(session, "server", server_id, {"words": [one.model_dump() for one in words]})
+            said = {"phrase": word.phrase, "reason": word.reason}
+            await self._note(session, server_id, by, "block word", str(server_id), **said)
 
     async def remove_word(self, server_id: int, by: int, phrase: str) -> None:
         """Unblock a word. Raises Refused if it is not blocked."""
@@ -102,7 +98,7 @@ class Moderation:
             rest = [one for one in words if fold(one.phrase) != fold(phrase)]
             if len(rest) == len(words):
                 raise Refused("This word is not blocked here.")
-            await self._put(session, server_id, {"words": [one.model_dump() for one in rest] or None})
+            await self._put(session, "server", server_id, {"words": [one.model_dump() for one in rest] or None})
             await self._note(session, server_id, by, "unblock word", str(server_id), phrase=phrase)
 
     # People
@@ -110,8 +106,7 @@ class Moderation:
     async def choose(self, user_id: int, changes: Mapping[str, object]) -> Preferences:
         """Change some preferences; None resets one."""
         async with self._store.transaction() as session:
-            for key, value in changes.items():
-                await self._store.settings.put("person", str(user_id), key, value, session)
+            await self._put(session, "person", user_id, changes)
         return await Preferences.of(self._store, user_id)
 
     def check_may_be_blocked(self, user_id: int) -> None:
@@ -153,22 +148,20 @@ class Moderation:
 
     async def halt(self, server_id: int | None, by: int, halt: QueuePause) -> None:
         """Pause, drain or (with an empty mode) resume a server's queue, or all. Raises Refused for no change."""
-        scope, subject = ("server", str(server_id)) if server_id else ("bot", "")
         async with self._store.transaction() as session:
-            before = QueuePause.read(await self._store.settings.all(scope, subject, session))  # type: ignore[arg-type]
-            if before.halt == halt.halt:
-                all_of_them = await self._everywhere(session) if server_id and not halt.halt else QueuePause()
-                raise Refused(by_host(all_of_them) or _ALREADY[halt.halt])
-            for key, value in halt.model_dump().items():
-                await self._store.settings.put(scope, subject, key, value or None, session)  # type: ignore[arg-type]
+            if (await self.halted(server_id, session)).halt == halt.halt:
+                everywhere = await self.halted(None, session) if server_id and not halt.halt else QueuePause()
+                raise Refused(by_host(everywhere) or _ALREADY[halt.halt])
+            changes = {key: value or None for key, value in halt.model_dump().items()}
+            await self._put(session, "server" if server_id else "bot", server_id or "", changes)
             action = {"": "resume", "paused": "pause", "draining": "drain"}[halt.halt]
             await self._note(session, server_id, by, action, "queue", reason=halt.halt_reason)
         self._jobs.hold(await self._paused())
 
-    async def halted(self, server_id: int | None) -> QueuePause:
+    async def halted(self, server_id: int | None, session: Session | None = None) -> QueuePause:
         """The pause of a server's queue (None: of all servers)."""
-        scope, subject = ("server", str(server_id)) if server_id else ("bot", "")
-        return QueuePause.read(await self._store.settings.all(scope, subject))  # type: ignore[arg-type]
+        scope: Scope = "server" if server_id else "bot"
+        return QueuePause.read(await self._store.settings.all(scope, str(server_id or ""), session))
 
     async def restart_engine(self, by: int) -> int:
         """Restart the engine's workers one at a time; returns their number. Errors: see `JobService.restart_engine`."""
@@ -176,9 +169,6 @@ class Moderation:
         async with self._store.transaction() as session:
             await self._note(session, None, by, "restart", "engine")
         return workers
-
-    async def _everywhere(self, session: Session) -> QueuePause:
-        return QueuePause.read(await self._store.settings.all("bot", session=session))
 
     # The record
 
@@ -199,10 +189,8 @@ class Moderation:
     async def _paused(self) -> dict[int, str]:
         """Server → reason of its pause."""
         settings = self._store.settings
-        servers, reasons = (
-            await settings.everywhere("server", "halt"),
-            await settings.everywhere("server", "halt_reason"),
-        )
+        servers = await settings.everywhere("server", "halt")
+        reasons = await settings.everywhere("server", "halt_reason")
         held = {int(server): str(reasons.get(server, "")) for server, halt in servers.items() if halt == "paused"}
         everywhere = await self.halted(None)
         return held | ({EVERYTHING: everywhere.halt_reason} if everywhere.halt == "paused" else {})
@@ -210,9 +198,9 @@ class Moderation:
     async def _words(self, session: Session, server_id: int) -> Sequence[Word]:
         return (await ServerRules.of(self._store, server_id, session)).words
 
-    async def _put(self, session: Session, server_id: int, changes: Mapping[str, object]) -> None:
+    async def _put(self, session: Session, scope: Scope, subject: object, changes: Mapping[str, object]) -> None:
         for key, value in changes.items():
-            await self._store.settings.put("server", str(server_id), key, value, session)
+            await self._store.settings.put(scope, str(subject), key, value, session)
 
     async def _note(
         self, session: Session, server_id: int | None, by: int, action: str, subject: str, **details: object

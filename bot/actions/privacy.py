@@ -10,7 +10,7 @@ import json
 import logging
 import sqlite3
 import zipfile
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,7 +88,10 @@ class Privacy:
             entries = await self._jobs.quota.history(user_id, _EVERYTHING, store.ledger)
             jobs, pictures, questions = await store.erasure.rows(owner)
             indexed = await store.picture_index.of_owner(user_id)
-            about: dict[str, object] = {
+            of_job: dict[str, list[sqlite3.Row]] = {}
+            for picture in pictures:
+                of_job.setdefault(picture["job_id"], []).append(picture)
+            about = {
                 "person": str(user_id),
                 "copied_at": _time(now),
                 "settings": await store.settings.all("person", str(user_id)),
@@ -108,37 +111,22 @@ class Privacy:
                     {"job": one.job_id, "picture": one.index + 1, "since": _time(one.at)}
                     for one in await store.stars.of_person(user_id)
                 ],
+                "jobs": [_job(job, of_job.get(job["id"], ())) for job in jobs],
+                "asked_about": [
+                    {"at": _time(one["asked_at"]), "request": json.loads(one["request"])} for one in questions
+                ],
+                "ledger": [_entry(entry) for entry in entries],
             }
-        return self._pack(about, jobs, pictures, questions, entries, indexed, most_bytes)
+        text = json.dumps(about, ensure_ascii=False, indent=1)
+        paths = [self._store.folder / one["path"] for job in jobs for one in of_job.get(job["id"], ()) if one["path"]]
+        frames = [self._store.frames.path(job["id"]) for job in jobs]
+        return _zip(text, json.dumps([_vector(row) for row in indexed if row["vector"]]), paths, frames, most_bytes)
 
     def _admit(self, user_id: int, now: float) -> None:
         self._copied = {who: at for who, at in self._copied.items() if at + COPY_SECONDS > now >= at}
         if (last := self._copied.get(user_id)) is not None:
             raise CoolingDown("You have just received a copy of your data. Try again in a minute.", last + COPY_SECONDS)
         self._copied[user_id] = now
-
-    def _pack(
-        self,
-        about: dict[str, object],
-        jobs: Sequence[sqlite3.Row],
-        pictures: Sequence[sqlite3.Row],
-        questions: Sequence[sqlite3.Row],
-        entries: Sequence[LedgerEntry],
-        indexed: Sequence[sqlite3.Row],
-        most_bytes: int,
-    ) -> Copy:
-        of_job: dict[str, list[sqlite3.Row]] = {}
-        for picture in pictures:
-            of_job.setdefault(picture["job_id"], []).append(picture)
-        about["jobs"] = [_job(job, of_job.get(job["id"], ())) for job in jobs]
-        about["asked_about"] = [
-            {"at": _time(one["asked_at"]), "request": json.loads(one["request"])} for one in questions
-        ]
-        about["ledger"] = [_entry(entry) for entry in entries]
-        text = json.dumps(about, ensure_ascii=False, indent=1)
-        paths = [self._store.folder / one["path"] for job in jobs for one in of_job.get(job["id"], ()) if one["path"]]
-        frames = [self._store.frames.path(job["id"]) for job in jobs]
-        return _zip(text, json.dumps([_vector(row) for row in indexed if row["vector"]]), paths, frames, most_bytes)
 
     async def forget(self, user_id: int) -> None:
         """Delete everything of one person. Messages on Discord are queued for deletion.
