@@ -79,7 +79,7 @@ def test_templates_get_one_place_for_the_prompt() -> None:
     for wrong, said in (("{prompt} {prompt}", "once"), ("{prompt}:-1", "positive"), ("x" * 501, "501 characters")):
         with pytest.raises(Refused, match=said):
             check_template(wrong)
-    with pytest.raises(DreamError, match="nothing between these bars"):
+    with pytest.raises(DreamError, match="part of the prompt is empty"):
         check_template("{prompt} | ")
 
 

@@ -166,7 +166,7 @@ REFUSED = [
     ("a fox", "seed=[1..30]", f"This makes 30 pictures; the limit is {MOST}.", "seed=[1..30]"),
     ("a [b|c] [d|e] fox", "steps=[1,2]", "Use at most two lists", "steps=[1,2]"),
     ("a fox", "steps=[1,2] steps=[3,4]", "steps has two lists", "steps=[3,4]"),
-    ("a [red:x|blue] fox | ", "", "nothing between these bars", " "),
+    ("a [red:x|blue] fox | ", "", "part of the prompt is empty", " "),
     ("[castle:9e|fog]", "", "is not a number", "9e|fog]"),
 ]
 
