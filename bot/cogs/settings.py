@@ -16,7 +16,7 @@ from bot.interactions.context import Invocation
 from bot.interactions.responder import AnyInteraction, InteractionResponder, begin
 from bot.models.style import NO_STYLE
 from bot.policy.days import UTC_NAME, check_zone, zones
-from bot.policy.server_rules import NO_PROFILE, ChannelDefaults, PaintChoice, Preferences, ServerRules
+from bot.policy.server_rules import NO_PROFILE, ChannelDefaults, PaintChoice, PaintDefaults, ServerRules
 from bot.policy.word_filter import MAX_ENFORCED, check_enforced
 from bot.requests import autocomplete as completion
 from bot.services import BotCog
@@ -317,7 +317,7 @@ def _usual(model: str | None, method: str | None, size: str | None, profile: str
     return {key: named.get(key) for key in given}
 
 
-def _size_note(usual: Preferences | ChannelDefaults | ServerRules) -> str:
+def _size_note(usual: PaintDefaults) -> str:
     """A note if the default model is unknown, or the default size does not fit it; empty otherwise."""
     model = MODELS.get(usual.model or DEFAULT_MODEL)
     if model is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from bot.community.styles.library import Styles, method_options, styled
 from bot.config.sections import LimitsSection
@@ -20,6 +20,7 @@ from bot.policy.server_rules import (
     ChannelDefaults,
     Location,
     PaintChoice,
+    PaintDefaults,
     Preferences,
     ServerRules,
     preferred,
@@ -32,7 +33,6 @@ from engine.requests.prompts import parse_prompts
 from engine.requests.request import METHODS, DreamRequest, build_request, find_size, option_names, parse_shape
 
 YOURS, CHANNEL, ABOVE, SERVER = "your settings", "this channel", "the channel above", "this server"
-Values: TypeAlias = Preferences | ChannelDefaults | ServerRules
 
 
 NOTHING = PaintChoice()
@@ -43,7 +43,7 @@ class DefaultsLevel(NamedTuple):
     """The defaults of a person or place, and its name in messages."""
 
     whose: str
-    values: Values
+    values: PaintDefaults
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Defaults:
             return style, [Applied("style", style.name, "")], []
         notes: list[str] = []
         for whose, values in levels:
-            if name := getattr(values, "style", ""):
+            if name := values.style:
                 if name == NO_STYLE:
                     break
                 try:
@@ -246,7 +246,7 @@ def _negative(typed: str, style: Style | None, levels: Sequence[DefaultsLevel]) 
     if typed.strip():
         return " | ".join([typed, *added]), []
     for whose, values in levels:
-        if default := getattr(values, "negative", ""):
+        if default := values.negative:
             if default == NO_NEGATIVE:
                 break
             return " | ".join([default, *added]), [Applied("negative", default, whose)]

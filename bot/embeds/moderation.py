@@ -9,7 +9,7 @@ import discord
 from bot.embeds.queue import COLOUR
 from bot.models.audit import LOG_PAGE, AuditEntry, LogPage
 from bot.policy.quota import Balance
-from bot.policy.server_rules import NO_PROFILE, ChannelDefaults, Preferences, ServerRules, Word
+from bot.policy.server_rules import NO_PROFILE, PaintDefaults, Preferences, ServerRules, Word
 from bot.storage.moderation import Block
 from bot.text import clock_date, count, listed, mention, mention_channel, mention_role, number, plain, relative, shorten
 from engine.catalogue.models import MODELS
@@ -68,7 +68,7 @@ def rules_embed(rules: ServerRules) -> discord.Embed:
     return embed
 
 
-def channel_embed(levels: Sequence[tuple[str, ChannelDefaults | ServerRules | Preferences]]) -> discord.Embed:
+def channel_embed(levels: Sequence[tuple[str, PaintDefaults]]) -> discord.Embed:
     """The embed of a channel's defaults; *levels*: (owner, values), highest precedence first."""
     embed = discord.Embed(title="Defaults here", colour=COLOUR)
     for whose, values in levels:
@@ -169,12 +169,12 @@ def _value(value: object) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
-def _words(values: ServerRules | ChannelDefaults | Preferences) -> str:
-    style, negative = getattr(values, "style", ""), getattr(values, "negative", "")
-    return " · ".join(filter(None, (plain(style), f"“{plain(negative)}”" if negative else ""))) or USUAL
+def _words(values: PaintDefaults) -> str:
+    negative = f"“{plain(values.negative)}”" if values.negative else ""
+    return " · ".join(filter(None, (plain(values.style), negative))) or USUAL
 
 
-def _usual(values: ServerRules | ChannelDefaults | Preferences) -> str:
+def _usual(values: PaintDefaults) -> str:
     profile = {"": "", NO_PROFILE: "no profile"}.get(values.profile, values.profile)
     unknown = " (unknown here)" if values.model and values.model not in MODELS else ""
     return " · ".join(one for one in (values.model + unknown, values.method, values.size, profile) if one) or USUAL

@@ -102,12 +102,24 @@ class StoredSettings(BaseModel):
                 log.error("the stored setting %s=%r is unreadable; its default applies", key, known.pop(key, None))
 
 
+class PaintDefaults(StoredSettings):
+    """What people get who type nothing; an empty text is left to the next level."""
+
+    size: str = ""
+    method: str = ""
+    model: str = ""
+    profile: str = ""
+    style: str = ""
+    negative: str = ""
+    """The negative prompt; people have no default of it and of the style."""
+
+
 class Word(StoredSettings):
     phrase: str
     reason: str = ""
 
 
-class ServerRules(StoredSettings):
+class ServerRules(PaintDefaults):
     """The rules of one server. The defaults also apply in direct messages."""
 
     scope = "server"
@@ -115,10 +127,6 @@ class ServerRules(StoredSettings):
     """Channels where the bot paints; empty: all."""
     roles: tuple[int, ...] = ()
     """Roles that may paint; empty: all members."""
-    size: str = ""
-    method: str = ""
-    model: str = ""
-    profile: str = ""
     max_size: int | None = None
     max_steps: int | None = None
     max_count: int | None = None
@@ -132,9 +140,6 @@ class ServerRules(StoredSettings):
     stars: int = Field(default=3, ge=1, le=100)
     """Stars of other people that a picture needs for it."""
     words: tuple[Word, ...] = ()
-    style: str = ""
-    negative: str = ""
-    """The negative prompt of people who type none."""
     enforced: str = ""
     """A negative prompt that is added to every request."""
     timezone: str = ""
@@ -184,16 +189,10 @@ class ServerRules(StoredSettings):
         return self.spoilers == "always" or (self.spoilers == "mature" and bool(is_mature(meant.texts)))
 
 
-class ChannelDefaults(StoredSettings):
-    """The defaults of a channel, thread or category; an empty one is inherited."""
+class ChannelDefaults(PaintDefaults):
+    """The defaults of a channel, thread or category."""
 
     scope = "channel"
-    size: str = ""
-    method: str = ""
-    model: str = ""
-    profile: str = ""
-    style: str = ""
-    negative: str = ""
 
 
 class QueuePause(StoredSettings):
@@ -208,12 +207,8 @@ class QueuePause(StoredSettings):
         return f"New jobs are not accepted right now{because(self.halt_reason)} Queued jobs still finish."
 
 
-class Preferences(StoredSettings):
+class Preferences(PaintDefaults):
     scope = "person"
-    size: str = ""
-    method: str = ""
-    model: str = ""
-    profile: str = ""
     pings: bool = True
     private: bool = False
     """Results come by direct message."""
@@ -231,11 +226,7 @@ def wanted_texts(request: JobRequest) -> tuple[str, ...]:
     return tuple(dict.fromkeys(prompt.text for prompt in prompts if prompt.text and prompt.weight > 0))
 
 
-def preferred(
-    wanted: PaintChoice,
-    choices: Iterable[Preferences | ChannelDefaults | ServerRules],
-    absent: Collection[str] = (),
-) -> PaintChoice:
+def preferred(wanted: PaintChoice, choices: Iterable[PaintDefaults], absent: Collection[str] = ()) -> PaintChoice:
     """What was typed, else the first preference that fits, else the usual model and its own defaults.
 
     A preferred method, size or profile that the model cannot do is ignored.

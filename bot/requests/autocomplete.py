@@ -254,15 +254,13 @@ def _about(style: Style) -> str:
     return " ".join(f"{key}={value}" for key, value in style.options.items())
 
 
-def _fitting(typed: str, shown: Iterator[Suggestion], unavailable: Mapping[str, str]) -> list[Suggestion]:
+def _fitting(typed: str, shown: Iterable[Suggestion], unavailable: Mapping[str, str]) -> list[Suggestion]:
     """What matches *typed*, first what can be used here; the rest says why it cannot."""
     wanted = typed.lower().strip()
     fitting = sorted(((t, name) for t, name in shown if wanted in name.lower()), key=lambda one: one[1] in unavailable)
-    return _cut([(_unless(name, t, unavailable), name) for t, name in fitting])
-
-
-def _unless(name: str, text: str, unavailable: Mapping[str, str]) -> str:
-    return f"{name} – unavailable: {unavailable[name]}" if name in unavailable else text
+    return _cut(
+        [(f"{name} – unavailable: {unavailable[name]}" if name in unavailable else t, name) for t, name in fitting]
+    )
 
 
 def _cut(suggestions: list[Suggestion]) -> list[Suggestion]:
@@ -270,14 +268,10 @@ def _cut(suggestions: list[Suggestion]) -> list[Suggestion]:
     return [(shorten(text, LONGEST), value) for text, value in suggestions if len(value) <= LONGEST][:MOST]
 
 
-def ways(typed: str, unavailable: Mapping[str, str]) -> list[tuple[str, str]]:
-    """(what is shown, what is filled in) of every way that begins to be typed; first what can be used here."""
+def ways(typed: str, unavailable: Mapping[str, str]) -> list[Suggestion]:
+    """Every way that begins to be typed; first what can be used here."""
     shown = [(f"{USUAL} – the defaults of /dream", USUAL)]
     shown += [(f"{profile.name} – {profile.about}", profile.name) for profile in profiles_of("clip_diffusion")]
     shown += [(f"{name} – a method", name) for name in METHODS]
     shown += [(f"{model.name} – {model.title}", model.name) for model in MODELS.values()]
-    shown = [
-        (f"{name} – unavailable: {unavailable[name]}" if name in unavailable else text, name) for text, name in shown
-    ]
-    fitting = [(text, name) for text, name in shown if typed.strip().lower() in name.lower()]
-    return sorted(fitting, key=lambda one: one[1] in unavailable)[:25] or [(typed, typed)] * (len(typed) <= LONGEST)
+    return _fitting(typed, shown, unavailable) or _cut([(typed, typed)])

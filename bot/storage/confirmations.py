@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 from bot.models.job import Applied, JobRequest, Kind, job_request_from_json, job_request_to_json
-from bot.storage.database import Session, Table
+from bot.storage.database import Session, Table, record
 from engine.errors import InvalidRequest
 
 Reply: TypeAlias = Literal["", "yes", "no"]
@@ -88,14 +88,5 @@ def _question(row: sqlite3.Row) -> Confirmation | None:
         request = job_request_from_json(row["request"])
     except InvalidRequest:
         return None
-    return Confirmation(
-        id=row["id"],
-        owner=row["owner"],
-        kind=cast(Kind, row["kind"]),
-        parent_job=row["parent_job"],
-        parent_index=row["parent_index"],
-        request=request,
-        asked_at=row["asked_at"],
-        answer=row["answer"],
-        applied=tuple(Applied(*one) for one in json.loads(row["applied"])),
-    )
+    applied = tuple(Applied(*one) for one in json.loads(row["applied"]))
+    return record(Confirmation, row, request=request, applied=applied)

@@ -11,6 +11,7 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, closing
+from dataclasses import fields
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -252,6 +253,24 @@ class Database(Queries):
                 yield
             finally:
                 self._holder = None
+
+
+def record(kind: Callable[..., T], row: sqlite3.Row, **own: object) -> T:
+    """A dataclass of that *kind*: *own* fields, and the others from the columns of *row* with the same names.
+
+    The field `index` is the column `idx`. Flags, stored as 0 and 1, become bools. Fields without a column keep their
+    defaults.
+    """
+    columns = frozenset(row.keys())
+    read = {name: row[column] for name, column, _ in _columns(kind) if name not in own and column in columns}
+    flags = {name: bool(read[name]) for name, _, is_flag in _columns(kind) if is_flag and name in read}
+    return kind(**read | flags | own)
+
+
+@functools.cache
+def _columns(kind: Any) -> list[tuple[str, str, bool]]:
+    """(name, column, whether it is a flag) of each field of a dataclass."""
+    return [(one.name, "idx" if one.name == "index" else one.name, one.type == "bool") for one in fields(kind)]
 
 
 class Table:

@@ -11,14 +11,12 @@ import logging
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from bot.models.job import (
     Applied,
     JobRequest,
     JobRow,
     JobState,
-    Kind,
     Origin,
     PictureRow,
     Priority,
@@ -26,7 +24,7 @@ from bot.models.job import (
     job_request_to_json,
     parts_of,
 )
-from bot.storage.database import Database, Session, Table
+from bot.storage.database import Database, Session, Table, record
 from bot.storage.pictures import Pictures
 from engine.errors import InvalidRequest
 from engine.requests.request import DreamRequest
@@ -246,37 +244,15 @@ def _request(row: sqlite3.Row) -> JobRequest | None:
 
 
 def _job(row: sqlite3.Row, request: JobRequest, pictures: tuple[PictureRow, ...]) -> JobRow:
-    return JobRow(
-        id=row["id"],
-        attempt=row["attempt"],
+    return record(
+        JobRow,
+        row,
         crash_count=row["deaths"],
-        origin=Origin(
-            channel_id=row["channel_id"],
-            user_id=row["user_id"],
-            user_name=row["user_name"],
-            guild_id=row["guild_id"],
-            interaction_id=row["interaction_id"],
-            kind=cast(Kind, row["kind"]),
-            parent_job=row["parent_job"],
-            parent_index=row["parent_index"],
-            server_id=row["server_id"],
-            spoiler=bool(row["spoiler"]),
-            thread_of=row["thread_of"],
-            guest=bool(row["guest"]),
-            applied=tuple(Applied(*one) for one in json.loads(row["applied"])),
-        ),
-        owner=row["owner"],
+        origin=record(Origin, row, applied=tuple(Applied(*one) for one in json.loads(row["applied"]))),
         request=request,
         priority=Priority(row["priority"]),
-        running_limit=row["running_limit"],
         state=JobState(row["state"]),
-        error_code=row["error_code"],
-        error_text=row["error_text"],
         cost=row["cost"] / STEPS_PER_UNIT,
-        created_at=row["created_at"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        message_id=row["message_id"],
         seconds=json.loads(row["seconds"]),
         pictures=pictures,
     )

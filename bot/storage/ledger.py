@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.storage.database import Session, Table
+from bot.storage.database import Session, Table, record
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class LedgerRows(Table):
             owner,
             since,
         )
-        return [_charge(row) for row in rows]
+        return [record(Charge, row) for row in rows]
 
     async def last_reset(self, session: Session, owner: str) -> float | None:
         row = await session.one("SELECT max(at) FROM credits WHERE owner = ? AND kind = 'reset'", owner)
@@ -119,7 +119,7 @@ class LedgerRows(Table):
 
     async def find(self, session: Session, job_id: str) -> Charge | None:
         row = await session.one("SELECT * FROM charges WHERE job_id = ?", job_id)
-        return None if row is None else _charge(row)
+        return None if row is None else record(Charge, row)
 
     async def reserve(
         self, session: Session, job_id: str, owner: str, guild_id: int | None, amount: int, from_credit: int, now: float
@@ -171,7 +171,3 @@ class LedgerRows(Table):
             owner,
             limit,
         )
-
-
-def _charge(row: sqlite3.Row) -> Charge:
-    return Charge(**{name: row[name] for name in Charge.__slots__})

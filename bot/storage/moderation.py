@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Literal, TypeAlias
 
 from bot.models.audit import AuditEntry, AuditFilter
-from bot.storage.database import Session, Table
+from bot.storage.database import Session, Table, record
 
 EVERYWHERE = 0
 """The server id of a block in all servers."""
@@ -242,7 +241,7 @@ class Audit(Table):
             beside,
             limit,
         )
-        found = [_entry(row) for row in rows]
+        found = [record(AuditEntry, row, details=json.loads(row["details"])) for row in rows]
         return found if order else found[::-1]
 
     async def count(self, wanted: AuditFilter) -> int:
@@ -253,7 +252,3 @@ _AUDIT = """
     SELECT * FROM audit WHERE (?1 IS NULL OR server_id = ?1) AND (?2 = '' OR action = ?2)
     AND (?3 = '' OR ?3 IN (actor, subject, json_extract(details, '$.owner')))
 """
-
-
-def _entry(row: sqlite3.Row) -> AuditEntry:
-    return AuditEntry(row["at"], row["actor"], row["action"], row["subject"], json.loads(row["details"]), row["id"])

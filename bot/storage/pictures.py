@@ -23,7 +23,7 @@ from typing import TypeAlias
 from bot.errors import PictureGone
 from bot.models.job import JobRow, PictureRow
 from bot.storage import files
-from bot.storage.database import Database, Session, Table
+from bot.storage.database import Database, Session, Table, record
 from engine.protocol.messages import Picture
 
 FRAMES_FOLDER = "frames"
@@ -290,16 +290,8 @@ class Pictures(Table):
         )
 
     def parse(self, row: sqlite3.Row) -> PictureRow:
-        return PictureRow(
-            job_id=row["job_id"],
-            index=row["idx"],
-            path=None if row["path"] is None else self._data / row["path"],
-            width=row["width"],
-            height=row["height"],
-            sha256=row["sha256"],
-            size=row["size"],
-            facts=json.loads(row["facts"]),
-        )
+        path = None if row["path"] is None else self._data / row["path"]
+        return record(PictureRow, row, path=path, facts=json.loads(row["facts"]))
 
 
 def _side(facts: Mapping[str, object], name: str) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
 from bot.models.challenge import Challenge, ChallengeEntry, ChallengeState, Rank, Winner
-from bot.storage.database import Session, Table
+from bot.storage.database import Session, Table, record
 from bot.storage.jobs import STEPS_PER_UNIT, pixel_steps
 
 _ALIVE = "state IN ('open', 'voting')"
@@ -105,7 +105,7 @@ class ChallengeRows(Table):
             " ORDER BY at, job_id",
             challenge_id,
         )
-        return [ChallengeEntry(row["job_id"], row["idx"], row["user_id"], bool(row["painted"])) for row in rows]
+        return [record(ChallengeEntry, row) for row in rows]
 
     async def painted_by(self, session: Session, challenge_id: str, user_id: int) -> int:
         """How many pictures were painted for this person: all that the engine began and did not fail at."""
@@ -153,10 +153,7 @@ class ChallengeRows(Table):
 
     async def winners(self, challenge_id: str) -> list[Winner]:
         rows = await self.database.all("SELECT * FROM challenge_winners WHERE challenge_id = ?", challenge_id)
-        return [
-            Winner(row["user_id"], row["job_id"], row["idx"], row["votes"], row["prize"] / STEPS_PER_UNIT)
-            for row in rows
-        ]
+        return [record(Winner, row, units=row["prize"] / STEPS_PER_UNIT) for row in rows]
 
     async def themes_won(self, server_id: int, job_ids: Collection[str]) -> dict[tuple[str, int], str]:
         """(job id, index) → theme of the last challenge of this server that the picture has won, of those jobs."""
@@ -264,13 +261,7 @@ class ChallengeRows(Table):
 
 
 def _challenge(row: sqlite3.Row) -> Challenge:
-    values = {name: row[name] for name in Challenge.__slots__}
-    values |= {
-        "prize": row["prize"] / STEPS_PER_UNIT,
-        "state": ChallengeState(row["state"]),
-        "pinned": bool(row["pinned"]),
-    }
-    return Challenge(**values)
+    return record(Challenge, row, prize=row["prize"] / STEPS_PER_UNIT, state=ChallengeState(row["state"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.storage.database import Table
+from bot.storage.database import Table, record
 
 _VOTES = "SELECT job_id FROM vote_candidates JOIN votes ON votes.id = vote_id WHERE state = 'open' AND NOT others_only"
 _ENTRIES = "SELECT job_id FROM blind_entries"
@@ -29,7 +29,7 @@ class CoveredSheetRows(Table):
     async def due(self, now: float) -> list[SheetChange]:
         """The messages to be edited now: of jobs in a posted open vote, and of rows without an open vote."""
         rows = await self.database.all(
-            "SELECT m.channel_id, m.message_id, m.job_id, 1, coalesce(s.tries, 0) FROM messages m"  # noqa: S608
+            "SELECT m.channel_id, m.message_id, m.job_id, 1 AS cover, coalesce(s.tries, 0) AS tries FROM messages m"  # noqa: S608
             " LEFT JOIN covered_sheets s USING (channel_id, message_id)"
             f" WHERE m.job_id IN ({_VOTES} AND votes.message_id IS NOT NULL UNION ALL {_ENTRIES})"
             " AND coalesce(s.state, 'owed') = 'owed' AND coalesce(s.not_before, 0) <= ?1"
@@ -37,7 +37,7 @@ class CoveredSheetRows(Table):
             f" WHERE not_before <= ?1 AND job_id NOT IN ({OPEN})",
             now,
         )
-        return [SheetChange(row[0], row[1], row[2], bool(row[3]), row[4]) for row in rows]
+        return [record(SheetChange, row) for row in rows]
 
     async def begin(self, change: SheetChange) -> None:
         """Note that the message is about to be covered."""

@@ -20,7 +20,7 @@ from bot.models.gallery import IndexedPicture, Order, Viewer
 from bot.storage.community.challenges import HIDDEN
 from bot.storage.community.searches import Place
 from bot.storage.community.vector_table import VectorRow
-from bot.storage.database import Database, Session, Table
+from bot.storage.database import Database, Session, Table, record
 
 MOST_WORDS = 12
 """Words of a query that count."""
@@ -47,7 +47,7 @@ _STARS = (
 )
 _COLUMNS = (
     "p.id, p.job_id, p.idx, p.owner, p.server_id, p.channel_id, p.mature, p.words, f.path, f.sha256, f.created_at,"
-    f" j.spoiler, {_MESSAGE}, {_STARS}, p.job_id {HIDDEN}"
+    f" j.spoiler, {_MESSAGE} AS message_id, {_STARS} AS stars, p.job_id {HIDDEN} AS hidden"
 )
 _STARRED = "stars s JOIN picture_index p ON p.job_id = s.job_id AND p.idx = s.idx"
 _JOINED = "JOIN pictures f ON f.job_id = p.job_id AND f.idx = p.idx JOIN jobs j ON j.id = p.job_id"
@@ -301,25 +301,7 @@ class PictureIndex(Table):
         return found if reader is None else [picture.seen_by(reader) for picture in found]
 
     def _parse(self, row: sqlite3.Row) -> IndexedPicture:
-        id_, job_id, index, owner, server_id, channel_id, mature, words, path, sha256, at, spoiler, *rest = row
-        message, stars, hidden = rest
-        return IndexedPicture(
-            id=id_,
-            job_id=job_id,
-            index=index,
-            owner=owner,
-            server_id=server_id,
-            channel_id=channel_id,
-            mature=bool(mature),
-            words=words,
-            path=None if path is None else self._data / path,
-            sha256=sha256,
-            created_at=at,
-            spoiler=bool(spoiler),
-            message_id=message,
-            stars=stars,
-            hidden=bool(hidden),
-        )
+        return record(IndexedPicture, row, path=None if row["path"] is None else self._data / row["path"])
 
 
 def _values(viewer: Viewer) -> list[object]:

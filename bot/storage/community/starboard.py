@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 
-from bot.storage.database import Session, Table
+from bot.storage.database import Session, Table, record
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class StarboardRows(Table):
 
     async def entry(self, session: Session, job_id: str, index: int) -> StarboardEntry | None:
         row = await session.one("SELECT * FROM starboard WHERE job_id = ? AND idx = ?", job_id, index)
-        return None if row is None else StarboardEntry(*(*row[:7], bool(row[7]), row[8]))
+        return None if row is None else record(StarboardEntry, row)
 
     async def add(self, session: Session, entry: StarboardEntry) -> None:
         """Reserve the only entry of a picture, before its message is posted."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import astuple, dataclass
 
-from bot.storage.database import Session, Table
+from bot.storage.database import Session, Table, record
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class Stars(Table):
         rows = await (session or self.database).all(
             "SELECT * FROM stars WHERE job_id = ? ORDER BY idx, at, user_id", job_id
         )
-        return [_star(*row) for row in rows]
+        return [record(Star, row) for row in rows]
 
     async def of_person(self, user_id: int) -> list[Star]:
         """All stars of this person, oldest first."""
         rows = await self.database.all("SELECT * FROM stars WHERE user_id = ? ORDER BY at, job_id, idx", user_id)
-        return [_star(*row) for row in rows]
+        return [record(Star, row) for row in rows]
 
     async def among(self, user_id: int, job_ids: Collection[str]) -> Counter[str]:
         """Job id → number of its pictures that this person starred."""
@@ -83,7 +83,3 @@ class Stars(Table):
             "SELECT coalesce(sum(size), 0) FROM pictures WHERE path IS NOT NULL"
             " AND (job_id, idx) IN (SELECT job_id, idx FROM stars)"
         )
-
-
-def _star(job_id: str, index: int, user_id: int, server_id: int | None, by_reaction: int, at: float) -> Star:
-    return Star(job_id, index, user_id, server_id, bool(by_reaction), at)

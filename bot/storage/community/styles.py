@@ -6,7 +6,7 @@ import json
 import sqlite3
 
 from bot.models.style import Style
-from bot.storage.database import Session, Table
+from bot.storage.database import Session, Table, record
 
 _SELECT = """
     SELECT styles.*,
@@ -107,14 +107,4 @@ class StyleRows(Table):
 
 
 def _style(row: sqlite3.Row) -> Style:
-    return Style(
-        id=row["id"],
-        name=row["name"],
-        template=row["template"],
-        negative=row["negative"],
-        options=json.loads(row["options"]),
-        author=row["author"],
-        uses=row["uses"],
-        stars=row["stars"],
-        created_at=row["created_at"],
-    )
+    return record(Style, row, options=json.loads(row["options"]))

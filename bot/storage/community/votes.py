@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from bot.models.vote import Candidate, Vote, VotePlace
-from bot.storage.database import Session, Table
+from bot.storage.database import Session, Table, record
 
 
 class VoteRows(Table):
@@ -186,26 +186,13 @@ async def _complete(session: Session, rows: Sequence[sqlite3.Row]) -> list[Vote]
 
 
 def _vote(row: sqlite3.Row, candidates: Sequence[sqlite3.Row], counts: Mapping[int, int]) -> Vote:
-    return Vote(
-        id=row["id"],
-        where=VotePlace(row["server_id"], row["channel_id"], row["thread_of"]),
-        message_id=row["message_id"],
-        starter_id=row["starter_id"],
-        title=row["title"],
-        others_only=bool(row["others_only"]),
-        spoiler=bool(row["spoiler"]),
-        mature=bool(row["mature"]),
-        is_open=row["state"] == "open",
-        created_at=row["created_at"],
-        ends_at=row["ends_at"],
-        revision=row["revision"],
-        shown=row["shown"],
-        tries=row["tries"],
-        candidates=tuple(map(_candidate, candidates)),
-        counts={} if row["state"] == "open" else counts,
+    is_open = row["state"] == "open"
+    stood = tuple(map(_candidate, candidates))
+    return record(
+        Vote, row, where=record(VotePlace, row), is_open=is_open, candidates=stood, counts={} if is_open else counts
     )
 
 
 def _candidate(row: sqlite3.Row) -> Candidate:
     traits = tuple((str(axis), str(value)) for axis, value in json.loads(row["traits"]))
-    return Candidate(row["job_id"], row["idx"], row["author_id"], row["label"], traits, row["place"])
+    return record(Candidate, row, traits=traits)
