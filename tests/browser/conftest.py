@@ -67,23 +67,36 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    """One for all pages of fake servers. What a page stores is gone with its tab or belongs to its server's port."""
-    async with await browser.new_context(viewport=DESKTOP, color_scheme="light") as opened, serve(FakeServer()) as kept:
-        await (await opened.new_page()).goto(f"{kept}/static/favicon.svg")  # keeps the process that they share
+async def served() -> AsyncIterator[tuple[FakeServer, str]]:
+    """A fake server and its address. All tests share them, so that Chromium keeps the compiled modules of the page."""
+    world = FakeServer()
+    async with serve(world) as address:
+        yield world, address
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def context(browser: Browser, served: tuple[FakeServer, str]) -> AsyncIterator[BrowserContext]:
+    async with await browser.new_context(viewport=DESKTOP, color_scheme="light") as opened:
+        await (await opened.new_page()).goto(f"{served[1]}/static/favicon.svg")  # keeps the process that they share
         yield opened
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def world() -> FakeServer:
-    """The fake server's state, with short steps."""
-    return FakeServer(step=0.06)
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def tab(context: BrowserContext) -> Page:
+    """A tab for all tests that leave its settings alone; starting one costs as much as loading the page."""
+    return await context.new_page()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def address(world: FakeServer) -> AsyncIterator[str]:
-    async with serve(world) as served:
-        yield served
+async def world(served: tuple[FakeServer, str]) -> FakeServer:
+    """The fake server's state, empty and with short steps."""
+    served[0].reset(step=0.06)
+    return served[0]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def address(world: FakeServer, served: tuple[FakeServer, str]) -> str:
+    return served[1]
 
 
 class Watch:
@@ -93,6 +106,7 @@ class Watch:
         self.complaints: list[str] = []
         self.hosts: set[str] = set()
         self.forgiven: list[str] = []
+        self._listeners = {"console": self._console, "pageerror": self._uncaught, "request": self._request}
 
     def forgive(self, part: str) -> None:
         """Allow console errors that contain *part*."""
@@ -100,9 +114,13 @@ class Watch:
 
     def follow(self, page: Page) -> None:
         """Start to record *page*."""
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
-        page.on("request", self._request)
+        for event, listener in self._listeners.items():
+            page.on(event, listener)  # type: ignore[call-overload]
+
+    def leave(self, page: Page) -> None:
+        """Stop to record *page*."""
+        for event, listener in self._listeners.items():
+            page.remove_listener(event, listener)
 
     def check(self) -> None:
         """Raises AssertionError for each recorded error and foreign host."""
@@ -113,6 +131,9 @@ class Watch:
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text}")
+
+    def _uncaught(self, error: Exception) -> None:
+        self.complaints.append(f"uncaught: {error}")
 
     def _request(self, request: Request) -> None:
         parts = urlsplit(request.url)
@@ -127,16 +148,27 @@ async def watch() -> AsyncIterator[Watch]:
     watched.check()
 
 
+@pytest.fixture
+def own_tab() -> None:
+    """Gives `page` a tab that is closed afterwards; for tests that change the settings of a tab."""
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(context: BrowserContext, address: str, watch: Watch) -> AsyncIterator[Page]:
-    """The page in a new tab, opened as the first person."""
-    opened = await context.new_page()
+async def page(
+    context: BrowserContext, tab: Page, address: str, watch: Watch, request: pytest.FixtureRequest
+) -> AsyncIterator[Page]:
+    """The page, opened as the first person; what it stored is gone afterwards."""
+    opened = await context.new_page() if "own_tab" in request.fixturenames else tab
     opened.set_default_timeout(PATIENCE)
     watch.follow(opened)
     await opened.goto(address)
     await opened.wait_for_selector(".person")
     yield opened
-    await opened.close()
+    await opened.evaluate("sessionStorage.clear(); localStorage.clear()")
+    await opened.goto("about:blank")
+    watch.leave(opened)
+    if opened is not tab:
+        await opened.close()
 
 
 async def shot(page: Page, name: str) -> None:

@@ -80,8 +80,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
     response = await handler(request)
     if not response.prepared:
+        kept = "max-age=3600" if request.path.startswith("/static/") else "no-store"
         response.headers.update(
-            {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+            {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff", "Cache-Control": kept}
         )
     return response
 
@@ -125,8 +126,7 @@ async def serve(world: FakeServer, port: int = 0) -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
-        for task in list(world.tasks):
-            task.cancel()
+        world.stop()
         await runner.cleanup()
 
 

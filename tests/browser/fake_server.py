@@ -22,6 +22,12 @@ class FakeServer:
     """The state of the fake server, and the acts of the page."""
 
     def __init__(self, step: float = 0.1) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.reset(step)
+
+    def reset(self, step: float = 0.1) -> None:
+        """Forget everything and stop painting."""
+        self.stop()
         self.step = step
         self.ids = itertools.count(1_000_000)
         self.messages: dict[str, Json] = {}
@@ -38,9 +44,12 @@ class FakeServer:
             {"id": "drop", "label": "Break the connection", "once": True, "on": False},
         ]
         self.happened: list[Json] = []
-        self.tasks: set[asyncio.Task[None]] = set()
         self.cancelled: set[str] = set()
         self.held: dict[str, asyncio.Event] = {}
+
+    def stop(self) -> None:
+        for task in self.tasks:
+            task.cancel()
 
     # -- what everybody hears -------------------------------------------------------------------------------------
 

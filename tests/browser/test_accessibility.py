@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, send
+from tests.browser.conftest import PHONE, send
 from tests.browser.fake_data import BOT
 from tests.browser.fake_images import paint
 from tests.browser.fake_server import FakeServer
@@ -66,6 +66,7 @@ TOO_WIDE = """
 """
 
 
+@pytest.mark.usefixtures("own_tab")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_text_is_readable(page: Page, world: FakeServer, scheme: str) -> None:
     await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
@@ -130,6 +131,7 @@ async def test_a_question_mark_shows_the_shortcuts(page: Page) -> None:
     await page.keyboard.press("Escape")
 
 
+@pytest.mark.usefixtures("own_tab")
 async def test_a_phone_shows_everything_without_horizontal_overflow(page: Page, world: FakeServer) -> None:
     await page.set_viewport_size(PHONE)
     await send(page, "/dream an owl in a forest of very tall and narrow trees count:4")
@@ -144,9 +146,9 @@ async def test_a_phone_shows_everything_without_horizontal_overflow(page: Page, 
     await expect(page.locator("#sidebar")).not_to_be_in_viewport()
     await page.get_by_role("button", name="Bot and engine").click()
     await expect(page.get_by_role("button", name="Restart bot")).to_be_visible()
-    await page.set_viewport_size(DESKTOP)
 
 
+@pytest.mark.usefixtures("own_tab")
 async def test_reduced_motion_disables_the_crossfade(page: Page) -> None:
     await page.emulate_media(reduced_motion="reduce")
     await send(page, "/dream an owl")

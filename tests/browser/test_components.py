@@ -79,6 +79,7 @@ async def test_members_do_not_see_commands_for_moderators(page: Page) -> None:
     await expect(page.locator("#composer-menu [role=option]")).to_have_count(0)
 
 
+@pytest.mark.usefixtures("own_tab")
 async def test_the_command_list_is_updated_for_another_person(page: Page) -> None:
     async def late(route: Route) -> None:
         await asyncio.sleep(0.5)

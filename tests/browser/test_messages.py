@@ -29,6 +29,7 @@ async def test_an_ephemeral_message_is_marked_and_visible_to_one_person(page: Pa
     await expect(page.locator(".message")).to_have_count(0)
 
 
+@pytest.mark.usefixtures("own_tab")
 async def test_a_relative_time_ticks(page: Page) -> None:
     await page.clock.install()
     await send(page, "/queue")
