@@ -11,10 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from engine.catalogue.registry import PUBLISHED, Entry, Kind, Model, biggan_view_share, v_view_share, view_share
-from engine.nets.adm_flags import read_flags
-from engine.nets.biggan_flags import read_biggan_flags
-from engine.nets.v_diffusion.flags import read_v_diffusion_flags
-from engine.nets.vqgan_flags import read_vqgan_flags
+from engine.nets.flags import read_biggan_flags, read_flags, read_v_diffusion_flags, read_vqgan_flags
 
 IMAGENET = tuple((files(__package__) / "imagenet.txt").read_text(encoding="utf-8").splitlines())
 """The names of ImageNet's 1,000 classes in their order, in OpenAI's wording for CLIP: `imagenet.txt`, one a line."""

@@ -12,7 +12,7 @@ from engine.catalogue.registry import Entry, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.checkpoint import blueprint
 from engine.nets.biggan import Biggan, build_biggan
-from engine.nets.biggan_flags import BigganFlags
+from engine.nets.flags import BigganFlags
 from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors, Tensors
 from engine.weights.formats.tensors import fit, read_fitting

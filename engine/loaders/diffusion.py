@@ -19,11 +19,10 @@ from engine.diffusion.schedules import RespacedSchedule, alphas_cumprod, continu
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, fill, read_checkpoint
 from engine.nets.adm import UNetModel, build_adm
-from engine.nets.adm_flags import AdmFlags
+from engine.nets.flags import AdmFlags, VDiffusionFlags
 from engine.nets.kernels import freeze
 from engine.nets.primer.composer import Composer, build_composer
-from engine.nets.v_diffusion.flags import VDiffusionFlags
-from engine.nets.v_diffusion.net import VDiffusionNet, build_v_diffusion
+from engine.nets.v_diffusion import VDiffusionNet, build_v_diffusion
 from engine.requests.options.clip_views import WeightedAdapter
 from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors

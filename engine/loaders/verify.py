@@ -13,7 +13,7 @@ from engine.loaders.upscaler import describe_file
 from engine.loaders.vqgan import fill_vqgan
 from engine.nets.adm import build_adm
 from engine.nets.secondary import SecondaryNet
-from engine.nets.v_diffusion.net import build_v_diffusion
+from engine.nets.v_diffusion import build_v_diffusion
 from engine.nets.vgg_lpips import LpipsHeads
 from engine.weights.formats.state_dict import SelectedTensors
 from engine.weights.store.hashed_file import HashedFile

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from engine.nets.adm_flags import AdmFlags, read_flags
+from engine.nets.flags import AdmFlags, read_flags
 from engine.nets.kernels import PointwiseConv1d, PointwiseConv2d, attend
 
 M = TypeVar("M", bound=nn.Module)

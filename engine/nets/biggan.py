@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.nets.biggan_flags import FIRST_WIDTH, NARROWING, SMALLEST, BigganFlags, read_biggan_flags
+from engine.nets.flags import FIRST_WIDTH, NARROWING, SMALLEST, BigganFlags, read_biggan_flags
 from engine.nets.resampling import doubled, pooled
 
 TruncationIndex: TypeAlias = tuple[Tensor, Tensor]

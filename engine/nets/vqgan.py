@@ -15,7 +15,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.nets.vqgan_flags import VqganFlags, read_vqgan_flags
+from engine.nets.flags import VqganFlags, read_vqgan_flags
 
 
 def build_vqgan(flags: Mapping[str, object]) -> Vqgan:

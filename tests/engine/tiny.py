@@ -13,7 +13,7 @@ from engine.images.tensors import per_sample
 from engine.loaders.diffusion import DiffusionNet
 from engine.methods import Failed, Finished, Method, State, Step
 from engine.nets.adm import build_adm
-from engine.nets.adm_flags import read_flags
+from engine.nets.flags import read_flags
 from engine.nets.primer.small_clip import build_small_clip
 from engine.perceptors.perceptor import Perceptor
 from engine.perceptors.perceptor_loader import primer_tokens

@@ -8,16 +8,16 @@ appendix A), and one that nothing chooses any more begins again somewhere in the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.nets.flags import read_vqgan_flags
 from engine.nets.primer.small_clip import ImageTower
 from engine.nets.vqgan import Vqgan, straight_through
-from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.perceptors.perceptor import perceptual_distance
 from engine.primer.painter.sheet import contact_sheet
 from engine.primer.tasks.dataset import Rendered
@@ -126,7 +126,7 @@ class VqganTask(Task):
 
     def flags(self) -> Mapping[str, object]:
         """Return what `read_vqgan_flags` needs."""
-        return self._vqgan.flags.as_mapping()
+        return asdict(self._vqgan.flags)
 
 
 class Places:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated, get_type_hints
 
 from engine.errors import InvalidRequest
-from engine.nets.adm_flags import SAMPLING_FLAGS, AdmFlags
+from engine.nets.flags import SAMPLING_FLAGS, AdmFlags
 from engine.training.finetune.process import LossOptions
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from engine.diffusion.denoiser import q_sample
 from engine.diffusion.schedules import alphas_cumprod
 from engine.images.tensors import per_sample
-from engine.nets.adm_flags import AdmFlags
+from engine.nets.flags import AdmFlags
 
 Target: TypeAlias = Literal["eps", "x0", "v"]
 Net: TypeAlias = Callable[[Tensor, Tensor], Tensor]

@@ -15,7 +15,7 @@ from engine.catalogue.registry import Kind, find_entry
 from engine.errors import WeightsError
 from engine.loaders.diffusion import fill_diffusion
 from engine.nets.adm import UNetModel
-from engine.nets.adm_flags import AdmFlags, read_flags
+from engine.nets.flags import AdmFlags, read_flags
 from engine.training.checkpoints import replacing, save_tensors, save_weights
 from engine.weights.store.folder import weights_folder
 from engine.weights.store.hashed_file import disk_errors, open_hashed

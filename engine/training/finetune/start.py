@@ -17,7 +17,7 @@ from engine.guidance.embeddings import views
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.diffusion import fill_diffusion
 from engine.nets.adm import UNetModel
-from engine.nets.adm_flags import AdmFlags, read_flags
+from engine.nets.flags import AdmFlags, read_flags
 from engine.perceptors.perceptor import Perceptor
 from engine.perceptors.perceptor_loader import read_perceptor
 from engine.training.finetune.pictures import Collection

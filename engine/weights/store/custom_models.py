@@ -45,7 +45,7 @@ from pydantic import (
 from engine.catalogue.models import DEFAULT_MODEL, PRIMER, add_models, build_model, check_flags, paints
 from engine.catalogue.registry import PUBLISHED, Entry, Kind, Model, add_entries
 from engine.errors import InvalidRequest, WeightsError
-from engine.nets.adm_flags import read_flags
+from engine.nets.flags import read_flags
 from engine.requests.options.clip_views import NONE
 from engine.requests.request import AUTO, SHIPPED, build_options
 from engine.weights.store.toml_file import read_toml

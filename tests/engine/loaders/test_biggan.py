@@ -16,7 +16,7 @@ from engine.loaders.biggan import BigganNet, folded, read_biggan
 from engine.loaders.checkpoint import blueprint
 from engine.methods.biggan_clip import METHOD
 from engine.nets.biggan import Biggan, build_biggan
-from engine.nets.biggan_flags import read_biggan_flags
+from engine.nets.flags import read_biggan_flags
 from engine.requests.request import BigganClipOptions, build_options, build_request
 from engine.runtime.runtime import Runtime
 from engine.weights.store.folder import Folder

@@ -11,8 +11,8 @@ from engine.catalogue.registry import PUBLISHED, Entry, Kind, find_entry
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.checkpoint import blueprint
 from engine.loaders.vqgan import VqganNet, read_vqgan
+from engine.nets.flags import read_vqgan_flags
 from engine.nets.vqgan import Vqgan, build_vqgan
-from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.requests.request import VqganClipOptions, build_options
 from engine.weights.store.folder import Folder
 from engine.weights.store.presence import missing_weights

@@ -17,9 +17,8 @@ from engine.loaders.vqgan import VqganNet
 from engine.methods import Finished, Method, biggan, biggan_clip, clip_diffusion, clipdraw, pixel_art, siren, vqgan_clip
 from engine.methods import pixels as pixels_method
 from engine.nets.biggan import Biggan
-from engine.nets.biggan_flags import read_biggan_flags
+from engine.nets.flags import read_biggan_flags, read_vqgan_flags
 from engine.nets.vqgan import Vqgan
-from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.runtime.runtime import Runtime
 from tests.engine.methods.seen import pixels
 from tests.engine.tiny import fill, job_of, paint, tiny_runtime

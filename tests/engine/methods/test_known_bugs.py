@@ -21,7 +21,7 @@ from engine.guidance.targets import make_targets
 from engine.methods import Finished
 from engine.methods.clip_diffusion import METHOD, Sample
 from engine.nets.adm import build_adm
-from engine.nets.adm_flags import read_flags
+from engine.nets.flags import read_flags
 from engine.primer.vocabulary import tokenise
 from engine.requests.prompts import parse_prompts
 from engine.runtime.runtime import Runtime

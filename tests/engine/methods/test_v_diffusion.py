@@ -22,7 +22,7 @@ from engine.memory_planning.dry_run import dry_run
 from engine.methods import clip_diffusion
 from engine.methods._diffusion.state import Sample
 from engine.nets.kernels import freeze
-from engine.nets.v_diffusion.net import build_v_diffusion
+from engine.nets.v_diffusion import build_v_diffusion
 from engine.requests.request import build_request
 from engine.runtime.runtime import Runtime
 from engine.weights.store.folder import Folder

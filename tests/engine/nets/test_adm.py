@@ -5,7 +5,7 @@ import torch
 
 from engine.errors import WeightsError
 from engine.nets.adm import build_adm
-from engine.nets.adm_flags import read_flags
+from engine.nets.flags import read_flags
 from tests.golden import TOLERANCE, distance, golden, seeded
 
 PRIMER = {

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 import torch
 from torch import Tensor
@@ -8,7 +10,7 @@ from torch.nn import functional as F
 from engine.errors import WeightsError
 from engine.loaders.biggan import folded
 from engine.nets.biggan import Biggan
-from engine.nets.biggan_flags import BigganFlags, read_biggan_flags
+from engine.nets.flags import BigganFlags, read_biggan_flags
 from tests.engine.tiny import fill
 from tests.golden import Golden, distance, golden
 
@@ -124,7 +126,7 @@ def test_attention_precedes_the_block_of_its_flag() -> None:
         ({"channel_width": 10**9}, "channel_width=1000000000 is not a whole number"),
         ({"z_dim": 8}, "must equal z_dim"),
         ({"n_stats": 1}, "n_stats=1 is not a whole number from 2"),
-        ({"eps": 0}, "eps=0 is not a number between 0 and 1"),
+        ({"eps": 0}, "eps=0.0 is not a number between 0 and 1"),
         ({"output_dim": 32}, "produce 16 pixels per side, but output_dim=32"),
         ({"layers": []}, "a list of 1 to 64 blocks"),
         ({"layers": "[[true"}, "is not a list of blocks"),
@@ -145,6 +147,6 @@ def test_invalid_flags_are_refused(flags: dict[str, object], words: str) -> None
 
 def test_flags_survive_a_weights_file() -> None:
     flags = read_biggan_flags(SMALL)
-    assert flags == read_biggan_flags(flags.as_mapping())
+    assert flags == read_biggan_flags(asdict(flags))
     assert BigganFlags() == read_biggan_flags({"layers": "[[false,16,16],[true,16,16],[false,16,16],[true,16,8],"
         "[false,8,8],[true,8,4],[false,4,4],[true,4,2],[false,2,2],[true,2,1]]"})  # fmt: skip

@@ -11,8 +11,8 @@ from torch._dynamo.backends.debugging import aot_eager
 from engine.catalogue.registry import PUBLISHED, Kind
 from engine.errors import WeightsError
 from engine.loaders.checkpoint import blueprint
-from engine.nets.v_diffusion.flags import read_v_diffusion_flags
-from engine.nets.v_diffusion.net import VDiffusionNet, build_v_diffusion
+from engine.nets.flags import read_v_diffusion_flags
+from engine.nets.v_diffusion import VDiffusionNet, build_v_diffusion
 from engine.runtime.tuning import Compiler
 from tests.engine.nets.v_written_out import v_of
 from tests.engine.tiny import fill
@@ -122,10 +122,10 @@ def test_it_compiles_as_one_graph() -> None:
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        ({"num_channels": 128}, "Unknown flag of a v-diffusion net: “num_channels”"),
+        ({"num_channels": 128}, "Unknown v-diffusion flag “num_channels”; did you mean “num_head_channels”"),
         ({"widths": "128"}, "two or more widths"),
-        ({"widths": "128,wide"}, "The flag widths='128,wide'"),
-        ({"ported": "perhaps"}, "The flag ported='perhaps'"),
+        ({"widths": "128,wide"}, "widths='wide' is not a whole number"),
+        ({"ported": "perhaps"}, "ported='perhaps' is not true or false"),
         ({"free_guidance": True}, "needs context_dim"),
         ({"image_size": 100}, "image_size=100 is not a multiple of 64"),
     ],

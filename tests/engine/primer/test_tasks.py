@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from engine.nets.flags import read_vqgan_flags
 from engine.nets.primer.classifier import build_classifier
 from engine.nets.primer.composer import Composer, build_composer
 from engine.nets.primer.small_clip import SmallClip, SmallClipFlags, build_small_clip
 from engine.nets.vqgan import Vqgan
-from engine.nets.vqgan_flags import read_vqgan_flags
 from engine.primer.painter.looks import LOOK_ROWS, rows_of_tokens
 from engine.primer.painter.scenes import COLOURS, KINDS
 from engine.primer.tasks import remake

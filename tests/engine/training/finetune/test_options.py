@@ -3,7 +3,7 @@
 import pytest
 
 from engine.errors import InvalidRequest
-from engine.nets.adm_flags import read_flags
+from engine.nets.flags import read_flags
 from engine.training.finetune.options import TrainOptions, read_words
 
 ARTICLE = (

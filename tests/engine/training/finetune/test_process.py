@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.nets.adm_flags import AdmFlags, read_flags
+from engine.nets.flags import AdmFlags, read_flags
 from engine.training.finetune.process import LossOptions, Process
 
 SIDE, TIMES = 4, torch.tensor([0, 1, 500, 999])

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from engine.nets.flags import MAPPED_FEATURES, TIME_FEATURES, VDiffusionFlags, read_v_diffusion_flags
 from engine.nets.kernels import attend
 from engine.nets.resampling import DoubleBilinear, DoubleNearest
-from engine.nets.v_diffusion.flags import MAPPED_FEATURES, TIME_FEATURES, VDiffusionFlags, read_v_diffusion_flags
 
 
 def build_v_diffusion(flags: Mapping[str, object]) -> VDiffusionNet:
