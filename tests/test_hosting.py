@@ -76,7 +76,7 @@ def test_what_was_never_run_says_so(name: str) -> None:
     assert "Not tested: written on a machine without" in (ROOT / name).read_text(encoding="utf-8")
 
 
-def test_nobody_is_killed_while_draining() -> None:
+def test_draining_kills_no_process() -> None:
     needed = Config().queue.drain_seconds + GONE_AFTER
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
     unit = (ROOT / "docs" / "dreambot.service").read_text(encoding="utf-8")

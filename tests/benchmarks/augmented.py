@@ -1,4 +1,4 @@
-"""What random changes of the views cost: cutting and looking, forwards and backwards, over the same with plain views.
+"""Cost of augmented views: forward and backward pass, over the same with plain views.
 ViT-B/32 has its real shape and random weights.
 """
 

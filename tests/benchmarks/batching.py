@@ -1,5 +1,5 @@
-"""Continuous batching: the same dreams of the small model, each begun when the one before it is over, or joining while
-others are on their way. Pictures per CPU second, through the engine's own worker.
+"""Continuous batching: the same dreams of the small model, each begun when the one before it ends, or joining while
+others run. Pictures per CPU second, through the engine's own worker.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From nothing to the first picture of the small model at its usual settings, phase by phase, in CPU seconds of a fresh
+"""Cold start to the first picture of the small model with its defaults, by phase, in CPU seconds of a fresh
 process: what a machine does before it paints. Medians of five.
 """
 

@@ -1,7 +1,7 @@
-"""What compiling brings nets that guide (`engine.runtime.tuning`), forwards and backwards, on one thread: the same
-pass as
-it is and compiled, timed in turn; and what the first pass of a fresh process costs with nothing kept, and with what
-another process has kept. CPU seconds count the C++ compiler, too. Needs one; takes some twenty CPU minutes.
+"""Gain of compiling guiding nets (`engine.runtime.tuning`): the same forward and backward pass, eager and compiled, in
+turn, on one thread; and what the first pass of a fresh process costs without a cache, and with that of another process.
+
+CPU seconds include the C++ compiler, which it needs. Takes some twenty CPU minutes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How near every family of nets comes to what the machine can do: multiplications and additions per second, over those
+"""Share of the machine's peak that every family of nets reaches: multiplications and additions per second, over those
 of a large matrix product (by torch or by oneDNN, whichever is faster) that is timed in turn with it, in float32 and on
 one thread. Sizes are the real ones, weights are random. What guides is run forwards and backwards, with frozen weights;
 what enlarges, forwards.

@@ -1,4 +1,4 @@
-"""How good the promises are: a server's day, played by a virtual clock through the real board, queue and forecast.
+"""Accuracy of the forecasts: a server's day, simulated with the real queue and forecast.
 
 People come in the evening more than at night, ask for one picture after the other in all sizes, wait for them or not,
 cancel some; the engine's steps scatter, it slows down for a while now and then, and it dies four times. What was said

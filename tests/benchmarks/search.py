@@ -1,4 +1,4 @@
-"""One question to a folder of 100,000 pictures: its CPU time, and what is gained over numpy's conversion of halves and
+"""One query of a folder of 100,000 pictures: its CPU time, and what is gained over numpy's conversion of halves and
 BLAS. The vectors have as many numbers as those of the small grader, ViT-B/32 and ViT-L/14.
 """
 

@@ -185,7 +185,7 @@ def children(pid: int) -> list[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-async def test_a_running_bot_is_small_knows_no_torch_and_ends_at_a_signal(tmp_path: Path) -> None:
+async def test_a_running_bot_is_small_without_torch_and_ends_at_a_signal(tmp_path: Path) -> None:
     async with LocalDiscord() as site, running(tmp_path, site, executed=True) as bot:
         await bot.until("ready as Dreambot")
         status = Path(f"/proc/{bot.process.pid}/status").read_text()

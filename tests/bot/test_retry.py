@@ -1,4 +1,4 @@
-"""Long-lived tasks go on after an exception."""
+"""Long-lived tasks continue after an exception."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ async def test_an_age_restricted_channel_asks_once_and_has_its_own_commands(page
     await expect(page.locator("#gate")).to_be_hidden()
 
 
-async def test_commands_for_everybody_are_listed_first(page: Page) -> None:
+async def test_commands_for_everyone_are_listed_first(page: Page) -> None:
     await become(page, "Olive")
     await page.keyboard.type("/")
     options = page.locator("#composer-menu .menu-name")

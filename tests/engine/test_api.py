@@ -124,7 +124,7 @@ def test_the_examples_run(example: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no named pipes")
-def test_a_pipe_that_nobody_writes_is_not_waited_for(studio: Studio, tmp_path: Path) -> None:
+def test_a_pipe_without_a_writer_is_not_waited_for(studio: Studio, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
 
     with pytest.raises(InvalidRequest, match="cannot be read: it is a device or a pipe"):

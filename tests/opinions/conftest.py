@@ -1,4 +1,4 @@
-"""The second opinion needs nothing but the certificate authority of the first."""
+"""The tests on SimCord need only the certificate authority of the local Discord."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody sees of a message, without what differs between two worlds: ids, times, random seeds."""
+"""What a person sees of a message, without what differs between the two servers: ids, times, random seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage on SimCord: somebody else's idea of Discord, in this process, with a clock of its own."""
+"""The stage on SimCord, an independent Discord simulator in this process, with its own clock."""
 
 from __future__ import annotations
 

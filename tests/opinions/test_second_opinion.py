@@ -1,4 +1,4 @@
-"""The same afternoon on two Discords that were made by different people: what is seen is the same."""
+"""The same scenario on two independent Discord simulators: people see the same."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def on_the_other_one(folder: Path, story: Story) -> list[object]:
 
 
 @pytest.mark.parametrize("story", [afternoon, evening])
-async def test_what_people_see_is_the_same_on_a_discord_that_somebody_else_made(
+async def test_people_see_the_same_on_an_independent_discord(
     authority: Authority,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,

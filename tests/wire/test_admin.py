@@ -1,4 +1,4 @@
-"""`/admin`: what moderators decide holds, is on record, and is said where it belongs."""
+"""`/admin`: decisions of moderators take effect, are logged and announced."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def test_jobs_of_other_places_are_none_of_a_moderators_business(
     assert f"There is no job “{job.id}” in this server." == whispered(await olive.slash("admin cancel", job=job.id))
 
 
-async def test_a_paused_queue_keeps_its_places_over_a_restart_and_goes_on(
+async def test_a_paused_queue_keeps_its_places_over_a_restart_and_continues(
     world: World, olive: Person, max_: Person
 ) -> None:
     running = await begun(max_, "slowly an owl")
@@ -221,7 +221,7 @@ async def test_a_block_and_a_request_at_the_same_moment_leave_nothing_behind(
 
 
 @pytest.mark.bot(quota={"units": 2.0})
-async def test_units_are_granted_and_quotas_reset_for_everybody_to_read(olive: Person, max_: Person) -> None:
+async def test_granted_units_and_reset_quotas_are_announced(olive: Person, max_: Person) -> None:
     await dreamt(max_, "an owl")
 
     granted = await olive.slash("admin grant", user=max_.id, units=10, reason="won the contest")

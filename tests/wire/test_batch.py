@@ -1,4 +1,4 @@
-"""Many pictures of one prompt: one message, one sheet, and a choice of the best; whatever stops, nothing is lost."""
+"""Batches: one message, one sheet, and a choice of the best; no crash loses anything."""
 
 from __future__ import annotations
 
@@ -140,7 +140,9 @@ async def test_one_of_them_whose_message_was_deleted_by_hand_is_shown_again(worl
     await max_.wait_for(again, is_result)
 
 
-async def test_one_of_them_is_enlarged_at_the_cost_of_whoever_chooses(world: World, max_: Person, mo: Person) -> None:
+async def test_upscaling_one_of_them_is_charged_to_the_person_who_chooses(
+    world: World, max_: Person, mo: Person
+) -> None:
     sheet = await batch(max_)
 
     await choose(mo, sheet, ENLARGE, "11")
@@ -182,7 +184,7 @@ async def test_too_many_are_refused_before_anything_is_charged(world: World, max
     assert [] == await world.jobs_of(max_)
 
 
-async def test_words_that_nobody_can_judge_leave_the_order_of_the_guide(max_: Person) -> None:
+async def test_words_without_a_judge_leave_the_order_of_the_guide(max_: Person) -> None:
     message = await batch(max_, "zzzz", 5)
 
     assert "Ranked by the CLIP that guided them" in message.text

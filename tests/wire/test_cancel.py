@@ -41,7 +41,7 @@ async def test_a_waiting_job_is_cancelled_by_its_button(world: World, max_: Pers
     assert 1 == len(world.services.jobs.registry.running())
 
 
-async def test_nobody_else_can_cancel_it(world: World, mo: Person, max_: Person) -> None:
+async def test_no_one_else_can_cancel_it(world: World, mo: Person, max_: Person) -> None:
     message = await begun(mo, "hang an owl")
 
     answer = await max_.click(message, "Cancel")

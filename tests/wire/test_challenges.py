@@ -1,4 +1,4 @@
-"""Challenges: announced, entered outside of the quota, voted on blindly, won once; whatever stops, nothing is lost."""
+"""Challenges: announced, entered outside of the quota, voted on blindly, won once; no crash loses anything."""
 
 from __future__ import annotations
 

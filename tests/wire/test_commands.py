@@ -1,4 +1,4 @@
-"""`/queue`, `/quota` and Info: what can be asked, answered to nobody else."""
+"""`/queue`, `/quota` and Info are answered privately."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def test_the_queue_shows_the_order_and_marks_ones_own_jobs(max_: Person, m
     assert f"{mo.mention} · a fox · ready <t:" in text
 
 
-async def test_the_queue_tells_nobody_what_is_painted_where_they_may_not_look(
+async def test_the_queue_hides_prompts_of_channels_that_the_reader_cannot_see(
     world: World, olive: Person, max_: Person, mo: Person
 ) -> None:
     await max_.slash("settings mine", private=True)

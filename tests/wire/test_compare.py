@@ -62,7 +62,7 @@ async def test_a_way_is_shown_by_itself_and_enlarged_also_after_a_restart(
     assert ["1 · draft", "2 · pixels"] == [line["label"] for line in menu(again, PICK)]
 
 
-async def test_a_bot_stopped_between_two_ways_goes_on_with_the_rest(world: World, max_: Person) -> None:
+async def test_a_bot_stopped_between_two_ways_continues_with_the_rest(world: World, max_: Person) -> None:
     answer = await max_.slash("compare", prompt="slowly owls", first="draft", second="pixels", third="usual")
     await max_.wait_for(answer.message, lambda m: "1 of 3 painted" in m.text, 20)
     [job] = await world.jobs_of(max_)
@@ -254,12 +254,12 @@ async def test_the_host_limits_the_pictures_of_a_comparison(world: World, max_: 
     assert "limit for one comparison is 4" in whispered(await max_.slash("dream", prompt="a {a|b|c|d|e} fox"))
 
 
-async def test_lists_are_offered_while_somebody_types(max_: Person) -> None:
+async def test_lists_are_offered_while_a_person_types(max_: Person) -> None:
     offered = await max_.autocomplete("compare", "values", prompt="a fox", values="st")
     assert ["st", "steps=[10,25,50]", "style=[ink|watercolour|neon]"] == [one["value"] for one in offered]
 
 
-async def test_ways_are_offered_while_somebody_types(max_: Person) -> None:
+async def test_ways_are_offered_while_a_person_types(max_: Person) -> None:
     given = {"prompt": "an owl", "first": "dr"}
     assert "draft" in [choice["value"] for choice in await max_.autocomplete("compare", "first", **given)]
     given = {"prompt": "an owl", "first": "draft", "second": "pixels"}

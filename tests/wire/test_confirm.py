@@ -1,4 +1,4 @@
-"""What costs much is asked about before it is spent: alike for every command, button and form, restarts or not."""
+"""Expensive jobs need confirmation, for every command, button and form, also after a restart."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def test_who_says_no_may_press_again_at_once(world: World, max_: Person) -
 
 
 @pytest.mark.slow
-async def test_a_picture_is_enlarged_once_whoever_was_asked_first(world: World, max_: Person, mo: Person) -> None:
+async def test_a_picture_is_upscaled_once_regardless_of_who_asked_first(world: World, max_: Person, mo: Person) -> None:
     parent = await confirmed(max_)
     first, second = [question_of(await person.click(parent, "Upscale")) for person in (max_, mo)]
     await max_.click(first, "Paint")

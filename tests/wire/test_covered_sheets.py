@@ -111,7 +111,7 @@ async def test_the_covered_sheet_says_which_vote_is_open(world: World, max_: Per
     await world.until(lambda: any("already open here" in one.text for one in answer.messages))
 
 
-async def test_a_sheet_that_is_gone_or_refused_stands_in_nobodys_way(world: World, max_: Person, mo: Person) -> None:
+async def test_a_sheet_that_is_gone_or_refused_delays_no_other(world: World, max_: Person, mo: Person) -> None:
     gone, kept = [await parse_comparison(max_, "draft", "pixels", seed=seed) for seed in (9, 10)]
     votes = [await vote_on(mo, sheet) for sheet in (gone, kept)]
     for sheet in (gone, kept):

@@ -1,4 +1,4 @@
-"""Whatever dies, the picture comes: one job, one charge, one live message."""
+"""After any crash the picture arrives: one job, one charge, one live message."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def stored_states(world: World) -> str:
         return ",".join(row[0] for row in await session.all("SELECT state FROM jobs"))
 
 
-async def test_an_end_that_nobody_was_told_of_is_told_after_the_return(world: World, max_: Person) -> None:
+async def test_an_undelivered_end_is_delivered_after_the_return(world: World, max_: Person) -> None:
     message = await begun(max_, "slowly an owl")
     world.faults.server_error(r"PATCH .*/messages/", 503, times=-1)
     await world.until(lambda: not world.services.jobs.registry.running(), what="the end")

@@ -119,7 +119,7 @@ async def test_what_discord_refuses_to_delete_is_said_and_stays_known(world: Wor
     await none_known(world)
 
 
-async def test_what_somebody_else_has_deleted_meanwhile_is_deleted(world: World, max_: Person) -> None:
+async def test_a_message_that_another_person_has_deleted_counts_as_deleted(world: World, max_: Person) -> None:
     owl = await dreamt(max_, "an owl")
     world.faults.refuse(DELETIONS, 404, 10008, "Unknown Message")
 

@@ -1,4 +1,4 @@
-"""The picture finds its way: whatever Discord says in between, there is one final message, and nobody waits in vain."""
+"""Delivery: whatever Discord answers in between, there is one final message."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_a_short_wait_ends_without_a_ping(world: World, max_: Person) -> N
     assert [] == [message for message in max_.sees() if message.raw["mentions"]]
 
 
-async def test_what_ended_before_anybody_listened_is_told_as_soon_as_somebody_does(world: World, max_: Person) -> None:
+async def test_an_end_before_the_first_subscriber_is_told_to_it(world: World, max_: Person) -> None:
     delivery = world.services.delivery
     [
         unsubscribe() for unsubscribe in delivery._unsubscribe

@@ -69,7 +69,7 @@ async def test_several_pictures_come_as_one_grid_with_buttons_for_each(max_: Per
     assert 256 * 2 < Image.open(io.BytesIO(message.pictures[0])).width < 256 * 2 + 20
 
 
-async def test_a_mention_in_a_prompt_pings_nobody(max_: Person, olive: Person) -> None:
+async def test_a_mention_in_a_prompt_pings_no_one(max_: Person, olive: Person) -> None:
     message = await dreamt(max_, f"{olive.mention} and @everyone")
 
     assert ([], False) == (message.raw["mentions"], message.raw["mention_everyone"])

@@ -29,7 +29,7 @@ async def get(path: str, **headers: str) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
-async def test_everybody_sees_what_can_be_painted(world: World, max_: Person) -> None:
+async def test_everyone_sees_what_can_be_painted(world: World, max_: Person) -> None:
     await world.until(lambda: world.bot.engine.ready, what="the engine")
     text = whispered(await max_.slash("engine"))
 

@@ -1,4 +1,4 @@
-"""How a picture came to be can be watched by whoever asks, also after a restart, as long as the picture is kept."""
+"""Anyone can watch a picture's timelapse, also after a restart, as long as the picture is kept."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def watched(person: Person, result: Shown) -> Any:
     return Image.open(io.BytesIO(data))
 
 
-async def test_anybody_can_watch_how_a_picture_came_to_be(world: World, max_: Person, mo: Person) -> None:
+async def test_anyone_can_watch_the_timelapse_of_a_picture(world: World, max_: Person, mo: Person) -> None:
     result = await dreamt(max_, "an owl")
     job = await kept(world, max_)
 
@@ -111,9 +111,7 @@ async def test_what_was_cancelled_leaves_nothing_behind(world: World, max_: Pers
     assert 1 == len(list((world.bot.store.folder / "frames").iterdir()))
 
 
-async def test_whoever_is_forgotten_leaves_no_way_behind_and_their_copy_holds_it(
-    world: World, max_: Person, mo: Person
-) -> None:
+async def test_a_copy_holds_timelapses_and_forgetting_deletes_them(world: World, max_: Person, mo: Person) -> None:
     await dreamt(max_, "an owl")
     await dreamt(mo, "a fox")
     job, other = await kept(world, max_), await kept(world, mo)

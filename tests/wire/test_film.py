@@ -155,7 +155,7 @@ async def test_a_film_without_a_frame_is_cancelled_at_no_cost(world: World, max_
 
 
 @pytest.mark.parametrize("dies", ["bot", "engine"])
-async def test_a_film_goes_on_at_its_last_frame(world: World, max_: Person, dies: str) -> None:
+async def test_a_film_continues_at_its_last_frame(world: World, max_: Person, dies: str) -> None:
     message = await begun(max_, "slowly an owl", frames=5)
     await max_.wait_for(message, lambda m: "frame 3 of 5" in m.text, 20)
     before = {p.index: Path(str(p.path)).stat().st_mtime_ns for p in (await the_film(world, max_)).pictures}

@@ -20,7 +20,7 @@ async def forged_form(person: Person, message: Shown, custom_id: str, **values: 
     return whispered(await person.submit(opened, **values))
 
 
-async def test_a_form_gives_nobody_the_picture_that_another_person_holds(
+async def test_a_form_gives_no_one_the_picture_that_another_person_holds(
     world: World, max_: Person, mo: Person
 ) -> None:
     mine = await dreamt(mo, "an owl")

@@ -72,9 +72,7 @@ async def test_a_request_on_a_full_disk_is_refused_in_words_and_the_next_one_is_
     assert [] == site.record.findings()
 
 
-async def test_a_disk_that_fills_up_while_a_picture_forms_costs_nobody_anything(
-    authority: Authority, tmp_path: Path
-) -> None:
+async def test_a_disk_that_fills_up_while_a_picture_forms_charges_no_one(authority: Authority, tmp_path: Path) -> None:
     async with LocalDiscord(authority) as site:
         schemas.check(site.record)
         world = World(site, dreambot_maker({}), tmp_path)

@@ -40,7 +40,7 @@ async def test_when_the_token_dies_the_picture_comes_directly(world: World, max_
     assert "I could not post this in the channel where you asked, so here it is." == direct.content
 
 
-async def test_a_message_that_the_bot_could_not_bring_up_to_date_is_when_somebody_presses_its_button(
+async def test_a_press_updates_a_message_that_the_bot_could_not_update(
     world: World, max_: Person, olive: Person, parlour: str
 ) -> None:
     answer = await max_.slash("dream", prompt="slowly an owl", channel=parlour)
@@ -57,7 +57,7 @@ async def test_a_message_that_the_bot_could_not_bring_up_to_date_is_when_somebod
 
 
 @pytest.mark.parametrize("shows", [True, False])
-async def test_where_nobody_may_show_apps_of_their_own_the_picture_is_for_one_pair_of_eyes(
+async def test_without_permission_for_external_apps_the_picture_is_private(
     world: World, max_: Person, mo: Person, shows: bool
 ) -> None:
     place = foreign_server(world)

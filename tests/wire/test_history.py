@@ -42,7 +42,7 @@ async def owed(world: World, job: str) -> bool:
 
 
 @pytest.mark.slow
-async def test_whoever_has_painted_nothing_reads_how_to_begin(max_: Person) -> None:
+async def test_a_person_without_pictures_reads_how_to_begin(max_: Person) -> None:
     assert "You have not painted anything yet. Try /dream." == whispered(await max_.slash("history"))
 
 
@@ -162,7 +162,7 @@ async def test_what_could_not_be_delivered_is_found_here(world: World, max_: Per
     assert "could not post" not in (await opened(max_, channel="gallery")).text
 
 
-async def test_nobody_is_shown_the_history_of_somebody_else(max_: Person, mo: Person) -> None:
+async def test_no_one_sees_the_history_of_another_person(max_: Person, mo: Person) -> None:
     owl = await dreamt(max_, "an owl")
     fox = await dreamt(mo, "a fox")
     page = await opened(max_)

@@ -234,7 +234,7 @@ async def test_buttons_that_were_never_there_are_answered_in_words(world: World,
 
 
 @pytest.mark.bot(queue={"per_user": 9})
-async def test_a_button_of_somebody_elses_job_gives_no_rights(world: World, max_: Person, mo: Person) -> None:
+async def test_a_button_of_another_persons_job_gives_no_rights(world: World, max_: Person, mo: Person) -> None:
     await dreamt(mo, "an owl")
     [theirs] = await world.jobs_of(mo)
     mine = await dreamt(max_, "a fox")

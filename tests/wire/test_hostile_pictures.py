@@ -172,7 +172,7 @@ async def test_hostile_pictures_are_refused_while_others_are_painted(
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.bot(quota={"units": 0.0}, queue={"total": 500})
-async def test_twenty_senders_of_two_hundred_files_disturb_nobody(
+async def test_twenty_senders_of_two_hundred_files_disturb_no_one(
     world: World, max_: Person, many: list[list[bytes]]
 ) -> None:
     """Prints how long honest pictures take, compared with the same senders' jobs from harmless pictures (-s)."""

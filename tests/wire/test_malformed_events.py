@@ -1,4 +1,4 @@
-"""Events that discord.py cannot read: each is logged and left out, and the bot goes on for everybody."""
+"""Events that discord.py cannot read: each is logged and left out, and the bot continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A part of a picture painted anew: attached, kept with all that comes of it, refused in a sentence."""
+"""Inpainting: masks are attached, kept with what is made from them, or refused with a sentence."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_a_mask_is_kept_for_again_variation_and_remix_also_after_a_restart
     assert "that picture and mask (image:, mask:)" in whispered(await max_.click(message, "Info"))
 
 
-async def test_a_mask_of_another_size_is_stretched_and_whoever_asks_is_told(world: World, max_: Person) -> None:
+async def test_a_mask_of_another_size_is_stretched_with_a_note(world: World, max_: Person) -> None:
     answer = await max_.slash("dream", prompt="an owl", image=upload(picture()), mask=upload(mask((30, 30))))
     await max_.wait_for(answer.messages[0], is_result)
 

@@ -1,4 +1,4 @@
-"""Message commands: a picture in anybody's message as a start or a target, enlarged, remixed."""
+"""Message commands: a picture in any message as a start or a target, enlarged, remixed."""
 
 from __future__ import annotations
 

@@ -85,9 +85,7 @@ async def test_forgetting_asks_first_and_deletes_everything(world: World, max_: 
 
 
 @pytest.mark.bot(delivery={"ping_after_seconds": 0.0})
-async def test_the_reply_that_called_somebody_goes_too_also_after_a_restart(
-    world: World, max_: Person, mo: Person
-) -> None:
+async def test_the_ping_is_deleted_too_also_after_a_restart(world: World, max_: Person, mo: Person) -> None:
     owl = await dreamt(max_, "an owl")
     call = await max_.wait_for_message(lambda m: f"{max_.mention} your picture is ready." == m.content)
     fox = await dreamt(mo, "a fox")

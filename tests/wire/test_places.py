@@ -1,4 +1,4 @@
-"""Places go away while somebody waits there: nothing breaks, nobody pays for what was not painted, nothing is lost."""
+"""Channels and servers are deleted while jobs wait there: nothing breaks, is lost or charged."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ async def test_a_proxy_s_page_about_a_channel_ends_nothing(world: World, max_: P
     assert JobState.QUEUED is (await world.jobs_of(max_))[0].state
 
 
-async def test_a_bot_thrown_out_of_the_server_finishes_by_the_token_while_it_lives_and_goes_on_elsewhere(
+async def test_a_bot_removed_from_a_server_delivers_by_the_token_and_works_elsewhere(
     world: World, max_: Person
 ) -> None:
     message = await begun(max_, "slowly an owl")

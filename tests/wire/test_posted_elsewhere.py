@@ -41,7 +41,7 @@ async def test_from_a_direct_message_it_is_covered_where_all_pictures_are_and_ca
     assert copy.gone
 
 
-async def test_from_a_server_into_a_direct_message_it_has_nobody_to_be_reported_to(world: World, max_: Person) -> None:
+async def test_a_picture_of_a_server_cannot_be_reported_in_a_direct_message(world: World, max_: Person) -> None:
     owl = await dreamt(max_, "an owl")
 
     assert "Report" not in (await posted(max_, owl, str(world.dm(max_).id))).buttons

@@ -1,4 +1,4 @@
-"""Which of several pictures is best: asked by anybody, answered to them alone, also after a restart."""
+"""Which is best?: anyone may ask, and the answer is private; also after a restart."""
 
 from __future__ import annotations
 

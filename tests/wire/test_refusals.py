@@ -1,4 +1,4 @@
-"""What cannot be done is said in words, to the one who asked, before anything is queued or charged."""
+"""Refusals: a sentence for the person who asked, before anything is queued or charged."""
 
 from __future__ import annotations
 

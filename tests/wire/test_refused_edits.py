@@ -1,4 +1,4 @@
-"""Discord refuses an edit in every way it knows: the end finds another way, and progress never stands in its way."""
+"""Discord refuses an edit in every way: the final update takes another route, and progress never delays it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the commands stand: in one place only, whatever `[discord] test_guild` has named before."""
+"""Where the commands are registered: in one place only, whatever `[discord] test_guild` has named before."""
 
 from __future__ import annotations
 

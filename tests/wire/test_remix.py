@@ -1,4 +1,4 @@
-"""Again, Variation and Remix: new pictures from old ones, by anybody, with their parents named."""
+"""Again, Variation and Remix: new pictures from old ones, by anyone, with their parents named."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_the_form_opens_with_words_and_settings(max_: Person) -> None:
     } == fields(opened.modal)
 
 
-async def test_anybody_may_remix_and_the_child_names_its_parent(world: World, max_: Person, mo: Person) -> None:
+async def test_anyone_may_remix_and_the_child_names_its_parent(world: World, max_: Person, mo: Person) -> None:
     parent = await dreamt(max_, "an owl", seed=7)
 
     sent = await mo.submit(await mo.click(parent, "Remix"), prompt="an owl in the snow")

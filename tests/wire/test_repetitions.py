@@ -1,4 +1,4 @@
-"""What happens twice, or gets lost half-way, is one job and one message."""
+"""A repeated or half-lost action is one job and one message."""
 
 from __future__ import annotations
 

@@ -215,9 +215,7 @@ async def test_a_dismissed_report_is_closed_for_good(world: World, olive: Person
 
 
 @pytest.mark.slow
-async def test_where_nobody_can_be_told_the_report_is_none(
-    world: World, olive: Person, max_: Person, mo: Person
-) -> None:
+async def test_a_report_that_cannot_be_posted_is_refused(world: World, olive: Person, max_: Person, mo: Person) -> None:
     await take_reports(olive)
     owl = await dreamt(max_, "an owl")
     world.take_permission(Permission.SEND_MESSAGES, "gallery")
@@ -229,7 +227,7 @@ async def test_where_nobody_can_be_told_the_report_is_none(
 
 
 @pytest.mark.slow
-async def test_nobody_floods_the_moderators(world: World, olive: Person, max_: Person, mo: Person) -> None:
+async def test_a_person_cannot_flood_the_moderators(world: World, olive: Person, max_: Person, mo: Person) -> None:
     await take_reports(olive)
     owls = [await dreamt(max_, f"owl {number}") for number in range(11)]
 

@@ -1,4 +1,4 @@
-"""`/settings`: what is usual for a person, what holds in a server, and that it really holds."""
+"""`/settings`: a person's defaults, a server's rules, and their effect."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def test_without_pings_a_long_wait_ends_quietly(world: World, max_: Person
     assert [] == [message for message in max_.sees() if message.raw["mentions"]]
 
 
-async def test_private_results_go_by_direct_message_and_nobody_else_sees_them(
+async def test_private_results_go_by_direct_message_and_no_one_else_sees_them(
     world: World, max_: Person, mo: Person
 ) -> None:
     await max_.slash("settings mine", private=True)
@@ -159,14 +159,14 @@ async def test_a_private_request_that_is_refused_leaves_nothing_behind(max_: Per
 # -- the server's --
 
 
-async def test_anybody_may_read_the_rules_and_managers_alone_may_change_them(max_: Person, mo: Person) -> None:
+async def test_anyone_may_read_the_rules_and_only_managers_may_change_them(max_: Person, mo: Person) -> None:
     assert "Where: everywhere\nWho: everyone" in whispered(await max_.slash("settings server"))
     answer = await max_.slash("settings server", max_steps=5)
     assert "Only people who can manage this server can do this." == whispered(answer)
     assert "max steps: 5." in (await mo.slash("settings server", max_steps=5)).message.content
 
 
-async def test_a_change_is_said_to_everybody_and_kept_in_the_record(world: World, olive: Person) -> None:
+async def test_a_change_is_announced_and_logged(world: World, olive: Person) -> None:
     answer = await olive.slash("settings server", max_steps=20, mature="never")
 
     assert f"{olive.mention} changed the server settings: max steps: 20, mature: never." == answer.message.content

@@ -1,4 +1,4 @@
-"""A bad afternoon: engines are killed, the bot is restarted, Discord stutters, and people go on asking and cancelling.
+"""A bad afternoon: engines are killed, the bot is restarted, Discord stutters, and people keep asking and cancelling.
 
 DREAMBOT_SOAK_SECONDS and DREAMBOT_SOAK_SEED choose another length and another afternoon.
 """

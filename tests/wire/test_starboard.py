@@ -131,7 +131,7 @@ async def test_the_entry_goes_with_its_picture(world: World, olive: Person, max_
     assert 0 == await count(world.bot.store, "starboard")
 
 
-async def test_a_deletion_by_somebody_else_is_noticed_in_time(
+async def test_a_deletion_by_another_person_is_noticed_in_time(
     world: World, olive: Person, max_: Person, mo: Person
 ) -> None:
     world.allow("messages/[0-9]+ → 404")
@@ -149,7 +149,7 @@ async def test_a_deletion_by_somebody_else_is_noticed_in_time(
     assert "a fox" in entries(mo)[0].text
 
 
-async def test_a_picture_that_somebody_else_deleted_gets_no_entry(
+async def test_a_picture_that_another_person_deleted_gets_no_entry(
     world: World, olive: Person, max_: Person, mo: Person
 ) -> None:
     world.allow("messages/[0-9]+ → 404")

@@ -1,4 +1,4 @@
-"""`/style`: saved for a server, used by anybody there, shown with pictures, deleted without breaking old results."""
+"""`/style`: saved for a server, used by anyone there, shown with pictures, deleted without breaking old results."""
 
 from __future__ import annotations
 

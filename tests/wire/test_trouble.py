@@ -1,4 +1,4 @@
-"""Switches for trouble, turned while the bot paints: the picture comes all the same, in the same message."""
+"""Fault switches, turned while the bot paints: the picture still arrives in the same message."""
 
 from __future__ import annotations
 

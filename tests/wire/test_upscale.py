@@ -40,9 +40,7 @@ async def test_the_reaction_does_the_same_as_a_reply(max_: Person) -> None:
     assert 1024 == width(child)
 
 
-async def test_somebody_else_may_too_and_the_child_says_whose_picture_it_was(
-    world: World, max_: Person, mo: Person
-) -> None:
+async def test_another_person_may_too_and_the_child_names_the_author(world: World, max_: Person, mo: Person) -> None:
     parent = await dreamt(max_, "an owl")
 
     answer = await mo.click(parent, "Upscale")
@@ -106,7 +104,7 @@ async def test_an_enlargement_that_was_deleted_by_hand_is_shown_once_more_and_co
     assert f"This picture is already upscaled: {link(world, second)}" == whispered(third)
 
 
-async def test_nobody_is_sent_to_somebody_elses_direct_messages(world: World, max_: Person, mo: Person) -> None:
+async def test_no_link_leads_to_another_persons_direct_messages(world: World, max_: Person, mo: Person) -> None:
     parent = await dreamt(max_, "an owl")
     await max_.slash("settings mine", private=True)
     told = await max_.click(parent, "Upscale")
@@ -249,7 +247,7 @@ async def test_two_nets_of_a_blend_offer_strengths_of_noise_removal_and_half_siz
 
 @pytest.mark.bot(environ={"DREAMBOT_FAKE_UPSCALERS": "lanczos,realesr-general"})
 @pytest.mark.parametrize("name", ["realesr-general@0.5", "realesr-general@7", "lanczos@0.5"])
-async def test_a_blend_that_lacks_a_net_or_is_none_is_refused(world: World, max_: Person, name: str) -> None:
+async def test_a_blend_needs_two_files_of_the_same_net(world: World, max_: Person, name: str) -> None:
     parent = await dreamt(max_, "an owl")
     opened = await max_.click(parent, "Upscale")
     assert ["auto", "lanczos", "realesr-general"] == choices(opened.modal)["upscaler"]

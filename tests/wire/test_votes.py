@@ -1,4 +1,4 @@
-"""Blind votes: letters instead of labels, one ballot each, counts at the end; whatever stops, nothing is lost."""
+"""Blind votes: letters instead of labels, one ballot each, counts at the end; no crash loses anything."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_a_vote_hides_labels_and_counts_until_its_end(
     assert (1, 1) == (len(vote.pictures), len([m for m in mo.sees() if "Winner" in m.text]))
 
 
-async def test_a_vote_goes_on_after_a_restart_and_ends_while_the_bot_is_away(
+async def test_a_vote_continues_after_a_restart_and_ends_while_the_bot_is_away(
     world: World, max_: Person, mo: Person
 ) -> None:
     sheet = await dreamt(max_, "an owl", count=4, seed=5)
@@ -219,7 +219,7 @@ async def test_a_picture_that_is_deleted_leaves_its_vote(world: World, max_: Per
     assert 0 == await count(world.bot.store, "votes")
 
 
-async def test_nobody_votes_for_themselves_where_several_people_stand(
+async def test_no_one_votes_for_themselves_among_several_authors(
     world: World, max_: Person, mo: Person, olive: Person
 ) -> None:
     candidates = []

@@ -1,4 +1,4 @@
-"""What costs nothing has a limit that neither deleting one's data nor further challenges lift."""
+"""Free entries have a limit, which neither `/forget` nor further challenges reset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defaults in their order: typed, style, mine, the channel's, the server's; what cannot be used is said."""
+"""Defaults in their order: typed, style, person, channel, server; a sentence names those that cannot be used."""
 
 from __future__ import annotations
 

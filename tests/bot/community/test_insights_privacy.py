@@ -1,4 +1,4 @@
-"""What hidden channels, private pictures or other servers voted never reaches the insights of a person."""
+"""Votes in hidden channels, on private pictures or in other servers never reach a person's insights."""
 
 from __future__ import annotations
 

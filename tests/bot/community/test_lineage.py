@@ -131,7 +131,7 @@ async def test_an_ancestor_of_another_place_is_a_grey_box(store: Store, place: s
     assert "grand" in looks(await family_of(store).of(root, viewer(OTHER)))  # its owner sees it all
 
 
-async def test_a_deleted_ancestor_is_a_grey_box_and_a_failed_one_is_none(store: Store) -> None:
+async def test_a_deleted_ancestor_is_a_grey_box_and_a_failed_one_is_left_out(store: Store) -> None:
     await stored(store, "parent")
     root = await stored(store, "root", parent="parent")
     async with store.transaction() as session:
@@ -179,7 +179,7 @@ JOBS = st.lists(
 
 @given(JOBS)
 @settings(max_examples=25)
-async def test_nobody_sees_words_names_or_pictures_of_what_they_may_not_see(
+async def test_hidden_ancestors_show_no_words_names_or_pictures(
     jobs: list[tuple[str, int, int, bool, bool]],
 ) -> None:
     """Every job descends from an earlier one; some are deleted, and some have no message any more."""

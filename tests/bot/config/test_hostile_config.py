@@ -1,4 +1,4 @@
-"""A config.toml in which anything stands: the bot starts with it, or says where it is wrong."""
+"""Any config.toml: the bot starts with it, or says where it is wrong."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ async def test_without_access_and_token_the_picture_comes_directly() -> None:
     assert ["direct"] == ways(post)
 
 
-async def test_nobody_is_written_to_directly_about_a_picture_that_does_not_exist() -> None:
+async def test_no_direct_message_is_sent_about_a_picture_that_does_not_exist() -> None:
     post = FakePost(edit_errors=[NO_ACCESS])
 
     ending = await deliver(post, update=Update(job(state=JobState.FAILED)))

@@ -36,7 +36,7 @@ def test_the_commands_of_a_picture_that_started_from_another_say_what_else_they_
     assert "more:skip_steps=7" in fields(info_embed(started))["Discord command"]
 
 
-def test_a_file_that_had_to_be_made_smaller_is_told_of_and_a_png_is_not() -> None:
+def test_a_file_that_had_to_be_made_smaller_is_explained_and_a_png_is_not() -> None:
     grid = done(pictures=2, request=build_request("an owl", seed=7, count=2))
 
     assert "" == about_file(done(), "abc123def4.png")
@@ -51,7 +51,7 @@ def test_long_times_are_told_by_phase() -> None:
     assert "load 1.0 s, start 0.1 s, steps 28 s, total 8.0 s" == told.replace("\u00a0", " ")
 
 
-def test_one_picture_is_not_told_of_as_several() -> None:
+def test_one_picture_is_not_called_pictures() -> None:
     several = done(pictures=2, request=build_request("an owl", seed=7, count=2))
     assert {"Picture"} == fields(info_embed(done())).keys() & {"Picture", "Pictures"}
     assert {"Pictures"} == fields(info_embed(several)).keys() & {"Picture", "Pictures"}

@@ -81,7 +81,7 @@ def test_a_grid_names_all_seeds_and_scores() -> None:
     assert "seeds 7–9 · 256×256 · 15 steps · clip_diffusion · primer · 8.0\u00a0s" == footer(done(pictures=3))
 
 
-def test_a_score_that_nobody_measured_is_left_out() -> None:
+def test_a_missing_score_is_left_out() -> None:
     row = replace(done(), pictures=(picture(0, clip_score=None),))
 
     assert "CLIP" not in footer(row)
@@ -177,7 +177,7 @@ def test_words_that_a_server_always_avoids_are_not_told_to_be_unknown(state: Job
     assert (state is JobState.DONE) == ("Steps were left out." in notes)
 
 
-def test_an_unknown_word_that_somebody_wrote_is_told_even_if_the_server_avoids_it() -> None:
+def test_an_unknown_word_of_a_person_is_named_even_if_the_server_avoids_it() -> None:
     [note] = all_notes(enforced(job("a gorefest"), "gorefest"))
 
     assert note.startswith("I don’t know “gorefest”")

@@ -1,4 +1,4 @@
-"""Who asks, where, and what the bot may do there."""
+"""The caller of an action, its place, and the bot's permissions there."""
 
 from __future__ import annotations
 

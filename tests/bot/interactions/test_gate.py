@@ -91,7 +91,7 @@ async def test_a_refused_request_does_not_prolong_the_cooldown(store: Store) -> 
     await gate.admit(caller(), Access.COSTLY)
 
 
-async def test_a_clock_that_was_set_back_delays_nobody_for_long(store: Store) -> None:
+async def test_a_clock_that_was_set_back_delays_no_one_for_long(store: Store) -> None:
     clock = Clock()
     gate = Gate(store, 2.0, (), clock)
     for _ in range(BURST):

@@ -1,4 +1,4 @@
-"""Errors become words."""
+"""Errors become sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Discord's refusals mean for the next try."""
+"""What each refusal of Discord means for the next attempt."""
 
 from __future__ import annotations
 

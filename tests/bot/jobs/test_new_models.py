@@ -1,4 +1,4 @@
-"""The engine tells the bot what was trained; the bot takes it for what it is."""
+"""The engine reports trained models; the bot checks and registers them."""
 
 from __future__ import annotations
 

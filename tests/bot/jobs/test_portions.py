@@ -1,4 +1,4 @@
-"""Many pictures of one prompt: painted in parts behind everybody else, each kept for good, whatever dies."""
+"""Batches: painted in parts after all other jobs; finished pictures survive every crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random lives: people ask, say yes or no, cancel; a moderator grants; the engine paints, fails, dies; the bot crashes.
+"""Random histories: people ask, confirm, cancel; a moderator grants; the engine paints, fails, dies; the bot crashes.
 
 Whatever happens, every unit is where it belongs: held for a job that lives, spent on pictures that are there, or back.
 """

@@ -1,4 +1,4 @@
-"""Random lives among moderators: people are blocked, granted units, forgotten; queues pause; the bot crashes."""
+"""Random histories with moderators: people are blocked, granted units, forgotten; queues pause; the bot crashes."""
 
 from __future__ import annotations
 

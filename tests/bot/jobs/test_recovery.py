@@ -1,4 +1,4 @@
-"""Whatever dies between any two steps of the journey: one job, one charge, one thing to deliver."""
+"""After a crash between any two steps: one job, one charge, one delivery."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ async def test_what_killed_the_engine_once_is_still_known_after_a_restart(tmp_pa
         assert 0 == (await core.jobs.quota.balance(ANN)).used
 
 
-async def test_a_job_of_another_version_stops_nobody_and_costs_nothing(tmp_path: Path) -> None:
+async def test_a_job_of_another_version_delays_no_one_and_costs_nothing(tmp_path: Path) -> None:
     async with running_core(tmp_path, engine_up=False) as core:
         foreign, other = await core.ask(ANN), await core.ask(BOB)
         async with core.store.transaction() as session:

@@ -1,4 +1,4 @@
-"""What somebody starred stays when older pictures go; how much one person, and all, may keep; what goes first."""
+"""Retention: starred pictures stay, limits of stars, and the order of deletion."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def here(core: Core, *jobs: JobRow) -> list[bool]:
 # Keeping
 
 
-async def test_what_somebody_keeps_does_not_go_for_its_age_until_it_is_kept_no_longer(core: Core) -> None:
+async def test_a_starred_picture_does_not_expire_until_it_is_unstarred(core: Core) -> None:
     kept, other = await painted(core), await painted(core)
     await sky(core).star(kept, BOB)
 
@@ -84,7 +84,7 @@ async def test_what_somebody_keeps_does_not_go_for_its_age_until_it_is_kept_no_l
     assert [False] == await here(core, kept)
 
 
-async def test_a_picture_goes_only_when_nobody_keeps_it_any_longer(core: Core) -> None:
+async def test_a_picture_is_deleted_only_when_no_one_keeps_it(core: Core) -> None:
     job = await painted(core)
     for person in (ANN, BOB):
         await sky(core).star(job, person)
@@ -142,7 +142,7 @@ async def test_one_star_keeps_one_picture_of_a_grid(core: Core) -> None:
     assert [False, True, False] == [picture.path is not None for picture in (await core.row(grid.id)).pictures]
 
 
-async def test_where_nobody_may_keep_anything_that_is_said(core: Core) -> None:
+async def test_a_bot_without_stars_says_so(core: Core) -> None:
     with pytest.raises(Refused, match="Stars are turned off"):
         await sky(core, keep_pictures=0).star(await painted(core), ANN)
 
@@ -168,7 +168,7 @@ async def test_what_has_gone_cannot_be_kept(core: Core) -> None:
         await sky(core).star(job, ANN)
 
 
-async def test_what_was_deleted_on_purpose_is_kept_by_nobody(core: Core) -> None:
+async def test_a_deleted_picture_loses_all_stars(core: Core) -> None:
     job = await painted(core)
     for person in (ANN, BOB):
         await sky(core).star(job, person)
@@ -235,5 +235,5 @@ async def test_a_host_reads_in_the_log_that_something_kept_had_to_go(
     assert f"starred pictures exceed pictures_megabytes: deleting a starred picture of job {job.id}" in caplog.text
 
 
-def test_everybody_may_star_a_thousand_pictures_where_nothing_else_is_said() -> None:
+def test_by_default_a_person_may_star_a_thousand_pictures() -> None:
     assert 1000 == Config().retention.keep_pictures

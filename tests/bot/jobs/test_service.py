@@ -1,4 +1,4 @@
-"""A job's way through the core, while nothing dies."""
+"""A job's way through the core without crashes."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ async def test_a_move_is_announced_to_a_job_whose_first_position_was_only_asked_
         await core.until(lambda: jobs[2].id in moved)
 
 
-async def test_a_subscriber_that_breaks_harms_nobody(tmp_path: Path) -> None:
+async def test_a_subscriber_that_breaks_harms_no_other(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         broken: list[str] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: broken.append(str(context["exception"])))
@@ -162,7 +162,7 @@ async def test_a_subscriber_that_breaks_harms_nobody(tmp_path: Path) -> None:
         assert "no" in broken
 
 
-async def test_nobody_hears_anything_after_unsubscribing(tmp_path: Path) -> None:
+async def test_a_subscriber_gets_nothing_after_unsubscribing(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         heard: list[Update] = []
         core.jobs.registry.subscribe(heard.append)()
@@ -295,7 +295,7 @@ async def test_what_the_engine_has_not_got_is_refused_with_the_reason(tmp_path: 
             await core.jobs.submit(Submission(request, origin(), {SHA: b"attached"}))
 
 
-async def test_an_engine_that_cannot_start_says_so_to_whoever_asks(tmp_path: Path) -> None:
+async def test_an_engine_that_cannot_start_says_so_to_each_request(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         core.engine.tell_ready({"engine": "The engine cannot start: no torch."})
         await core.until(lambda: core.jobs._engine_loop._last is not None)
@@ -502,7 +502,7 @@ async def test_when_the_engine_dies_the_job_is_tried_again(tmp_path: Path) -> No
         assert pytest.approx(job.cost) == (await core.jobs.quota.balance(ANN)).used
 
 
-async def test_a_job_under_which_the_engine_dies_twice_is_set_aside_and_the_queue_goes_on(tmp_path: Path) -> None:
+async def test_a_job_that_kills_the_engine_twice_is_set_aside_and_the_queue_continues(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         job, following = await core.ask(), await core.ask(BOB)
         for _ in range(2):
@@ -553,7 +553,7 @@ async def test_neighbours_of_a_killer_are_not_blamed_for_it(tmp_path: Path, deat
             await core.until_state(job.id, JobState.DONE)
 
 
-async def test_an_engine_that_goes_down_with_the_bot_is_nobodys_fault(tmp_path: Path) -> None:
+async def test_an_engine_that_ends_with_the_bot_blames_no_job(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         job = await core.ask()
         await core.handed(job.id)
@@ -636,7 +636,7 @@ async def test_a_stored_picture_is_enlarged(tmp_path: Path) -> None:
         assert (512, job.id, "upscale") == (row.pictures[0].width, row.origin.parent_job, row.origin.kind)
 
 
-async def test_a_picture_that_nobody_has_is_asked_for_again(tmp_path: Path) -> None:
+async def test_a_missing_picture_is_asked_for_again(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         with pytest.raises(PictureGone, match="Attach it again"):
             await core.jobs.submit(Submission(dream(init_image=SHA), origin()))
@@ -727,7 +727,7 @@ async def test_closing_lets_running_jobs_finish_and_takes_nothing_new(tmp_path: 
         await core.jobs.wait()
 
 
-async def test_closing_hands_back_what_does_not_finish_and_blames_nobody(tmp_path: Path) -> None:
+async def test_closing_returns_unfinished_jobs_and_blames_none(tmp_path: Path) -> None:
     async with running_core(tmp_path) as core:
         job = await core.ask()
         await core.handed(job.id)
@@ -740,7 +740,7 @@ async def test_closing_hands_back_what_does_not_finish_and_blames_nobody(tmp_pat
         assert JobState.QUEUED is core.updates[-1].job.state
 
 
-async def test_an_event_that_breaks_the_loop_fails_its_job_and_the_loop_goes_on(
+async def test_an_event_that_breaks_the_loop_fails_its_job_and_the_loop_continues(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.retry.FIRST_WAIT", 0.0)

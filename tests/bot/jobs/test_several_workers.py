@@ -33,7 +33,7 @@ async def test_only_the_jobs_of_the_crashed_worker_are_suspects(tmp_path: Path) 
         assert {job.id: int(job.id in mine) for job in jobs} == crashes
 
 
-async def test_a_suspect_runs_alone_while_the_other_worker_takes_everybody_else(tmp_path: Path) -> None:
+async def test_a_suspect_runs_alone_while_the_other_worker_takes_all_others(tmp_path: Path) -> None:
     async with running_core(tmp_path, slots=4, workers=2) as core:
         bad = await core.ask(ANN)
         await core.handed(bad.id)

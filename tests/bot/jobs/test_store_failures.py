@@ -114,7 +114,7 @@ async def test_on_a_full_disk_a_request_is_refused_in_words_and_leaves_nothing_b
         assert taken + 1 == len(core.jobs.registry.waiting())
 
 
-async def test_a_full_disk_in_the_middle_costs_a_picture_its_job_and_nobody_anything(
+async def test_a_disk_that_fills_up_fails_the_job_and_charges_no_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_space(_: int) -> None:
@@ -170,7 +170,7 @@ async def test_a_folder_on_which_nothing_can_be_written_is_said_at_the_start(tmp
 
 
 @pytest.mark.parametrize("jump", [-400 * DAY, -HOUR, HOUR, 400 * DAY])
-async def test_a_clock_that_is_set_holds_nobody_up_and_loses_nothing(tmp_path: Path, jump: float) -> None:
+async def test_a_clock_that_is_set_delays_no_job_and_loses_nothing(tmp_path: Path, jump: float) -> None:
     settings = config(queue={"cooldown_seconds": 60.0, "running_per_user": 2}, retention={"pictures_days": 30.0})
     async with running_core(tmp_path, settings, slots=2) as core:
         first = await core.ask()

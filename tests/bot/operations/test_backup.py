@@ -314,7 +314,7 @@ def test_from_the_shell_a_backup_is_made_and_put_back(tmp_path: Path) -> None:
     assert (1, True) == ((result := run("restore", str(tmp_path / "no.tar"), data="x"))[0], "No such file" in result[1])
 
 
-def test_a_place_that_is_none_is_said_before_anything_is_copied(tmp_path: Path) -> None:
+def test_an_unusable_target_is_reported_before_anything_is_copied(tmp_path: Path) -> None:
     folder = old_folder(tmp_path / "data")
     (tmp_path / "backups").mkdir()
 

@@ -1,4 +1,4 @@
-"""From [engine] to processes: one engine as ever, or a router with workers."""
+"""From [engine] to processes: one engine, or a router with workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured is what happened, and Prometheus and `/engine` say the same."""
+"""Metrics count what happened; Prometheus and `/engine` show the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the critic asks, what it makes of the answers, and how it is said."""
+"""The ranker's questions to the engine, its ranking, and its sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What costs much is asked about: when, in which words, and that a question is answered once."""
+"""Confirmation of expensive jobs: when, in which words, and answered once."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ async def test_the_attachment_waits_for_the_answer_restart_and_upkeep_or_not(tmp
         await core.until_state(job.id, JobState.DONE)
 
 
-async def test_what_nobody_answers_goes_with_its_attachment(tmp_path: Path) -> None:
+async def test_an_unanswered_question_is_deleted_with_its_attachment(tmp_path: Path) -> None:
     pictures = {hashlib.sha256(data).hexdigest(): data for data in (b"one",)}
     settings = config(quota=ASKS)
     async with running_core(tmp_path, settings) as core:
@@ -157,7 +157,7 @@ async def test_what_nobody_answers_goes_with_its_attachment(tmp_path: Path) -> N
             await core.jobs.confirmation.question(question.id, ANN)
 
 
-async def test_nobody_fills_the_disk_with_questions(tmp_path: Path) -> None:
+async def test_questions_cannot_fill_the_disk(tmp_path: Path) -> None:
     async with running_core(tmp_path, config(quota=ASKS)) as core:
         for number in range(MOST_OPEN + 3):
             data = bytes([number])

@@ -1,4 +1,4 @@
-"""The quota's day in a server's time zone: never gaps, never an allowance that comes back twice."""
+"""The quota's day in a server's time zone: no gaps, and no allowance twice."""
 
 from __future__ import annotations
 

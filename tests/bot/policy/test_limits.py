@@ -1,4 +1,4 @@
-"""A picture for which the engine would never find memory is refused before it waits, with a size that would fit."""
+"""A picture that never fits into memory is refused before it is queued, with a size that fits."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ async def test_a_day_starts_at_midnight_utc(books: Books) -> None:
     assert (0, 0, 0, 10) == await books.sums()
 
 
-async def test_a_refund_after_midnight_gives_nobody_a_longer_day(books: Books) -> None:
+async def test_a_refund_after_midnight_does_not_extend_the_day(books: Books) -> None:
     await books.reserve("a", 10)
     books.now += DAY
     await books.reserve("b", 10)

@@ -42,7 +42,7 @@ def test_what_a_model_cannot_do_is_passed_over() -> None:
     assert (DEFAULT_MODEL, "", "256x320", "none") == preferred(PaintChoice(), (mine, here))
 
 
-def test_whoever_names_a_method_alone_means_a_model_that_can_paint_by_it_and_is_here() -> None:
+def test_a_method_alone_chooses_an_installed_model_that_supports_it() -> None:
     mine, by = Preferences(model="imagenet-256"), PaintChoice(method="biggan_clip")
 
     assert "biggan-deep-512" == preferred(by, (mine,)).model

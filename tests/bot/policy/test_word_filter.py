@@ -1,4 +1,4 @@
-"""Words are found in whatever letters they come, and nothing else is."""
+"""Blocked words are found in any letters, and no other word is."""
 
 from __future__ import annotations
 

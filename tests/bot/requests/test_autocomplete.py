@@ -1,4 +1,4 @@
-"""What `/dream` offers while somebody types."""
+"""What `/dream` suggests while a person types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Command lines to copy: they ask for the same, whatever is usual for whoever uses them, and where."""
+"""Command lines to copy: they ask for the same picture, independent of defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests → text → requests: whatever can be asked for can be typed again."""
+"""Requests → text → requests: every request can be typed again."""
 
 from __future__ import annotations
 

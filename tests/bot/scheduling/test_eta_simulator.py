@@ -47,7 +47,7 @@ def test_the_first_starts_when_the_running_one_ends() -> None:
     assert (1015, 1028, 1035, 1053) == (second.starts, second.earliest, second.ready, second.latest)
 
 
-def test_free_slots_are_filled_at_once_and_everybody_takes_longer() -> None:
+def test_free_slots_are_filled_at_once_and_all_take_longer() -> None:
     places = forecast([ticket("A1"), ticket("B1")], [], ten_seconds_a_unit, 3, now=0, together=1.0)
 
     assert [0, 0] == [places["A1"].starts, places["B1"].starts]
@@ -70,7 +70,7 @@ def test_who_has_few_rounds_is_finished_first_and_the_others_go_on_faster() -> N
     assert pytest.approx(5) == places["B1"].ready
 
 
-def test_a_job_of_many_pictures_waits_for_many_slots_and_nobody_passes_it() -> None:
+def test_a_job_of_many_pictures_waits_for_many_slots_and_is_not_passed_over() -> None:
     places = forecast([ticket("A1", pictures=2), ticket("B1")], [RUNNING], ten_seconds_a_unit, 2, now=0)
 
     assert 5 == places["A1"].starts

@@ -1,4 +1,4 @@
-"""The fair order."""
+"""The order of the fair queue."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_host_goes_first_and_a_batch_last() -> None:
     assert ["C1", "B1", "A1", "D1"] == served(queue)
 
 
-def test_even_an_endless_host_starves_nobody() -> None:
+def test_an_endless_host_starves_no_one() -> None:
     queue = queue_of("A1")
     for number in range(1000):
         queue.add(ticket(f"H{number}", priority=Priority.HOST))
@@ -101,7 +101,7 @@ def test_even_an_endless_host_starves_nobody() -> None:
     assert "A1" in served(queue)[:250]
 
 
-def test_nobody_overtakes_a_job_that_waits_for_room() -> None:
+def test_no_job_overtakes_one_that_waits_for_room() -> None:
     queue = queue_of("A1", ticket("B1", pictures=4), "C1")
     assert "A1" == queue.next(room=4).job_id  # type: ignore[union-attr]
 
@@ -114,7 +114,7 @@ def test_a_job_larger_than_the_engine_goes_when_nothing_else_runs() -> None:
     assert "A1" == queue_of(ticket("A1", pictures=8)).next(room=4).job_id  # type: ignore[union-attr]
 
 
-def test_what_is_held_waits_and_holds_nobody_up() -> None:
+def test_a_job_on_hold_waits_and_delays_no_other() -> None:
     queue = queue_of(ticket("A1", server=7), ticket("A2"), ticket("B1", server=7), ticket("C1", server=8))
     queue.hold({7})
 
@@ -181,7 +181,7 @@ def test_after_a_restart_who_has_had_much_still_waits_for_who_has_had_little() -
     assert ["B1", "B2", "A1"] == served(queue)
 
 
-def test_when_nobody_waits_all_is_forgiven() -> None:
+def test_an_empty_queue_resets_virtual_times() -> None:
     queue = queue_of(ticket("A1", 100))
     served(queue)
     queue.add(ticket("A2"))
@@ -233,7 +233,7 @@ def test_the_order_after_each_change_is_that_of_a_queue_sorted_anew(
 
 
 @given(jobs)
-def test_nobody_who_waits_gets_further_behind_than_one_job_of_each(wanted: list[tuple[str, float, Priority]]) -> None:
+def test_a_waiting_person_falls_behind_by_at_most_one_job_of_each(wanted: list[tuple[str, float, Priority]]) -> None:
     """While two people wait, what they have had differs by at most one of their largest jobs (Goyal et al. 1996)."""
     queue = queue_of(*(ticket(f"{o}{n}", cost) for n, (o, cost, _) in enumerate(wanted)))
     waiting = {o: sum(1 for other, _, _ in wanted if other == o) for o, _, _ in wanted}
@@ -250,7 +250,7 @@ def test_nobody_who_waits_gets_further_behind_than_one_job_of_each(wanted: list[
                 assert had[one] - had[other] <= largest[one] + 1e-9
 
 
-def test_newcomers_without_end_starve_nobody() -> None:
+def test_endless_newcomers_starve_no_one() -> None:
     """Each of them goes before who has had something, but the time at which they come in moves on."""
     queue = queue_of(ticket("A1", 20.0), ticket("A2", 1.0))
     served_after = None
@@ -276,7 +276,7 @@ def test_newcomers_without_end_starve_nobody() -> None:
     ),
     st.floats(0, 30),
 )
-def test_whatever_comes_everybody_gets_their_turn(crowd: list[tuple[int, float, Priority]], had: float) -> None:
+def test_every_person_gets_a_turn(crowd: list[tuple[int, float, Priority]], had: float) -> None:
     """Whoever had much waits while others come for ever, always eight of them; but not for ever."""
     queue = FairQueue()
     queue.remember({"patient": had})

@@ -1,4 +1,4 @@
-"""Transactions that are whole or nothing, and migrations by number."""
+"""Atomic transactions, and numbered migrations."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_wherever_a_task_is_cancelled_its_transaction_is_whole_or_nothing(
         assert 0 == len(await values(database)) % 2
 
 
-async def test_nobody_reads_what_another_has_not_committed(database: Database) -> None:
+async def test_no_reader_sees_what_another_has_not_committed(database: Database) -> None:
     release = asyncio.Event()
     writer = asyncio.create_task(insert(database, 1, then=release))
     await asyncio.sleep(0.05)
@@ -187,7 +187,7 @@ async def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path) ->
         await Database.open(path)
 
 
-async def test_a_database_that_somebody_else_holds_is_refused_in_words(
+async def test_a_database_that_another_program_holds_is_refused_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.storage.database.BUSY_SECONDS", 0.05)

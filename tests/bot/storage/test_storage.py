@@ -165,7 +165,7 @@ async def test_the_oldest_go_first_when_the_disk_budget_is_used_up(core: Core) -
     assert [False, True, True] == [(await core.row(job)).pictures[0].path is not None for job in jobs]
 
 
-async def test_what_somebody_has_made_something_of_goes_last(core: Core) -> None:
+async def test_pictures_that_others_were_made_from_are_deleted_last(core: Core) -> None:
     jobs = []
     for _ in range(3):
         jobs.append(await painted(core))
@@ -198,7 +198,7 @@ async def test_files_that_no_row_names_are_swept_up_once_their_job_is_over(tmp_p
         assert await core.store.pictures.png(done, 0)
 
 
-async def test_what_somebody_waits_for_is_kept(core: Core) -> None:
+async def test_what_a_job_waits_for_is_kept(core: Core) -> None:
     undelivered, source = await painted(core, ANN), await painted(core, BOB)
     await core.store.deliveries.close(source, "result", core.clock())
     core.engine.ready = None

@@ -1,4 +1,4 @@
-"""How pictures came to be: kept in order, forgotten from the oldest, damaged is as good as gone."""
+"""Stored timelapses: in order, the oldest deleted first, damaged ones count as missing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_the_oldest_of_too_many_are_forgotten(tmp_path: Path, monkeypatch:
     assert ["job2.zip", "job3.zip", "job4.zip"] == sorted(path.name for path in (tmp_path / "frames").iterdir())
 
 
-async def test_ways_of_jobs_that_nobody_knows_are_swept_up(tmp_path: Path) -> None:
+async def test_timelapses_of_unknown_jobs_are_swept_up(tmp_path: Path) -> None:
     frames = Frames(tmp_path)
     for job in ("job1", "job2"):
         await frames.keep(job, WAY)

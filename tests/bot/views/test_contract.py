@@ -1,4 +1,4 @@
-"""What holds for every command, button, menu and modal."""
+"""The contract of every command, button, menu and modal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shell: what it prints, what it writes, and how it says no."""
+"""The shell: what it prints, what it writes, what it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many pictures of one prompt: each durable as it finishes, resumed, ranked, and shown as it came to be."""
+"""Many pictures of one prompt: written as they finish, resumed, ranked, with timelapses."""
 
 from __future__ import annotations
 
@@ -68,9 +68,7 @@ def seed_of(name: str) -> int:
     return int(record["request"]["seed"] + record["index"])
 
 
-def test_an_interrupted_run_keeps_its_pictures_and_goes_on_where_it_was(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_run_keeps_its_pictures_and_resumes(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = shell(*MANY[:-1], "whole.png")
     with monkeypatch.context() as patch:
         patch.setattr("engine.methods.clip_diffusion.METHOD", Interrupted())

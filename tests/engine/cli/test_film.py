@@ -25,7 +25,7 @@ def test_a_film_has_all_its_frames_at_full_size(shell: Shell) -> None:
     assert ["0000.png", "0001.png", "0002.png", "0003.png"] == sorted(path.name for path in Path("x-frames").iterdir())
 
 
-def test_an_interrupted_film_goes_on_with_the_seed_of_its_frames(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_film_resumes_with_the_seed_of_its_frames(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[int] = []
 
     class Interrupted(TinyMethod):

@@ -1,4 +1,4 @@
-"""How far a picture is off, in figures, and why that may be."""
+"""Differences of a replayed picture in figures, and their likely reasons."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_step_that_could_not_be_run_as_the_first_time_is_told() -> None:
     ] == reasons(png(GREY), then, now)
 
 
-def test_a_record_that_knows_no_more_than_one_bucket_says_so() -> None:
+def test_a_record_without_the_steps_says_so() -> None:
     (sentence,) = reasons(png(GREY), record(bucket=4, course=None), record(bucket=4))
 
     assert sentence.startswith("Its record does not say how each step was run")

@@ -1,4 +1,4 @@
-"""Looking through a folder: by words, by pictures, again and again."""
+"""Searches of a folder by words and by pictures, repeated."""
 
 from __future__ import annotations
 

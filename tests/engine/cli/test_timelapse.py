@@ -1,4 +1,4 @@
-"""Kept snapshots become a moving picture."""
+"""Saved snapshots become a film."""
 
 from __future__ import annotations
 

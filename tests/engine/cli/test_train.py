@@ -54,7 +54,7 @@ def test_an_unfinished_net_is_not_installed(shell: Shell, toy: list[Doubling], t
     assert (0, "classifier: continuing at step 40") == (again.status, again.out.splitlines()[0])
 
 
-def test_who_stops_a_run_begun_anew_goes_on_without_beginning_anew(shell: Shell, toy: list[Doubling]) -> None:
+def test_a_stopped_run_begun_anew_resumes_without_anew(shell: Shell, toy: list[Doubling]) -> None:
     toy.append(Doubling(pressed_in=40))
     assert "the same command without --anew continues" in shell(*TRAIN, "--anew").err
 
@@ -100,7 +100,7 @@ def test_anew_begins_again_beside_a_state_that_is_damaged(shell: Shell, tmp_path
     assert 0 == shell(*TRAIN, "--anew").status
 
 
-def test_whoever_installs_from_python_is_refused_an_unfinished_net_too() -> None:
+def test_installing_an_unfinished_net_from_python_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="not finished"):
         remake.install(remake.trainer("classifier"), "classifier")
 

@@ -204,5 +204,5 @@ def test_what_cannot_be_deleted_is_named(folder: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("address", ["http://[x", "http://x:port/", "ftp://x", "x"])
-def test_an_address_that_is_none_is_a_reason(folder: Path, address: str) -> None:
+def test_an_invalid_address_is_a_reason(folder: Path, address: str) -> None:
     assert refused("download", "good", "--from", address).startswith("“good” could not be downloaded. ")

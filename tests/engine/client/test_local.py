@@ -1,4 +1,4 @@
-"""The client: one end for every attempt, whatever becomes of the child."""
+"""The client: every attempt ends exactly once, also when the child dies."""
 
 from __future__ import annotations
 

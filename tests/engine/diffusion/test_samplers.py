@@ -124,7 +124,7 @@ def test_noise_and_picture_are_found_again_in_their_mixture() -> None:
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
-def test_whoever_knows_the_picture_arrives_at_it(eta: float) -> None:
+def test_an_exact_denoiser_arrives_at_the_picture(eta: float) -> None:
     schedule, x = short_walk(), X_T
     for stop in reversed(range(len(schedule))):
         coefficients = everywhere(schedule, stop, 2)

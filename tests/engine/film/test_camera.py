@@ -68,7 +68,7 @@ def test_a_camera_that_stands_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("edges", ["wrap", "mirror", "stretch", "black"])
-def test_whole_pixels_are_shifted_right_and_down_and_the_edge_goes_on(edges: Edges) -> None:
+def test_whole_pixels_are_shifted_right_and_down_and_the_edge_continues(edges: Edges) -> None:
     found = array(moved(NOISE, 1, 0, (5, 3), edges))
     mode = {"wrap": "wrap", "mirror": "symmetric", "stretch": "edge", "black": "constant"}[edges]
     expected = np.pad(array(NOISE), ((3, 0), (5, 0), (0, 0)), mode=mode)[:32, :48]  # type: ignore[call-overload]

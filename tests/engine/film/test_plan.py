@@ -81,7 +81,7 @@ def written(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def test_a_film_goes_on_where_it_was_stopped_and_is_the_same(tmp_path: Path) -> None:
+def test_a_film_continues_where_it_was_stopped_and_is_the_same(tmp_path: Path) -> None:
     whole, parts, painted = tmp_path / "whole", tmp_path / "parts", list[int]()
     expected = [path.read_bytes() for path in paint_film(film(), whole, recording([]), written)]
     paint_film(film(), parts, recording([]), written)

@@ -1,4 +1,4 @@
-"""A folder is looked at once; what changes is looked at again; what breaks is made anew."""
+"""A folder is indexed once; changed files are indexed again; a broken index is rebuilt."""
 
 from __future__ import annotations
 

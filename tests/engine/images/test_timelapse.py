@@ -1,4 +1,4 @@
-"""How a picture came to be, as a file that plays."""
+"""Timelapses as playable files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is rehearsed without numbers is what a real step takes; and it grows with all that makes a step larger."""
+"""A dry run counts what a real step takes, and grows with all that makes a step larger."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def test_more_that_is_seen_counts_and_less_does_not(method: Method) -> None:
     assert 0 == found.known(1), "nobody has asked yet, and the loop must not wait for a rehearsal"
 
 
-def test_nets_that_nobody_uses_leave_before_a_picture_is_made_lighter(method: Method) -> None:
+def test_unused_nets_are_unloaded_before_a_picture_is_made_lighter(method: Method) -> None:
     card = card_with(megabytes_for(0))
     card.net("other", lambda: torch.nn.Linear(4096, 4096))
     card.cache._entries["other"].used -= 1000
@@ -159,7 +159,7 @@ def test_nets_that_nobody_uses_leave_before_a_picture_is_made_lighter(method: Me
     assert {} == card.cache.sizes
 
 
-def test_nobody_asks_about_small_pictures_where_there_is_plenty(method: Method) -> None:
+def test_small_pictures_need_no_confirmation_with_enough_units(method: Method) -> None:
     assert MemoryPlan() == plan_memory(method, request_for("256x256", "primer"), card_with(16000))
     assert [] == method.asked
 

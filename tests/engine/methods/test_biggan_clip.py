@@ -243,7 +243,7 @@ def test_it_paints_one_size_alone_and_takes_no_mask() -> None:
         build_request(PROMPT, model="biggan-deep-256", init_image=INIT, mask_image=INIT)
 
 
-def test_an_init_picture_is_held_on_to_unless_somebody_says_otherwise() -> None:
+def test_an_init_picture_is_held_by_default() -> None:
     def weight(**request: object) -> object:
         options = build_request(PROMPT, model="biggan-deep-256", **request).options  # type: ignore[arg-type]
         assert isinstance(options, BigganClipOptions)

@@ -1,4 +1,4 @@
-"""Nobody judges what he has guided, if there is anybody else."""
+"""A CLIP that guided judges only if there is no other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_small_models_pictures_go_to_their_grader_whatever_else_is_here(weig
     assert ("primer-grader", "") == choose_grader(guides_of(build_request("an owl")), weights)
 
 
-def test_whoever_was_asked_to_guide_besides_does_not_judge(weights: dict[str, str]) -> None:
+def test_an_additional_guide_does_not_judge(weights: dict[str, str]) -> None:
     both = guides_of(build_request("an owl", settings={"perceptors": "usual+primer-grader"}))
     turned = guides_of(build_request("an owl", settings={"perceptors": "primer-grader"}))
 

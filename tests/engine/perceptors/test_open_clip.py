@@ -86,7 +86,7 @@ def test_openais_clips_read_75_tokens_and_say_what_they_leave_out() -> None:
     assert "" == perceptor.unread("")
 
 
-def test_a_name_that_nobody_knows_is_answered_with_names() -> None:
+def test_an_unknown_name_is_answered_with_known_names() -> None:
     with pytest.raises(ModelUnavailable, match="There is no CLIP “ViT-Z”; available: primer, ViT-B/32"):
         load_open_clip("ViT-Z", CPU)
 

@@ -1,4 +1,4 @@
-"""The shipped primer, for real: what it paints is what was asked for, by colour and place."""
+"""The shipped primer paints what was asked for, by colour and place."""
 
 from __future__ import annotations
 

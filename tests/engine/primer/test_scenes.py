@@ -1,4 +1,4 @@
-"""What may be drawn by lot."""
+"""Randomly sampled scenes."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def test_what_a_model_usually_does_costs_its_megapixel_steps(model: str) -> None
     assert width * height * 25 / 1e6 == pytest.approx(cost(model=model))
 
 
-def test_nobody_gets_a_thousand_views_for_the_price_of_four() -> None:
+def test_a_thousand_views_are_not_priced_as_four() -> None:
     most = cost("cutouts=256 cut_batches=16 perceptors=primer+primer-grader")
     assert most > 200 * cost()
     assert cost("cutouts=256", method="pixels") > 20 * cost(method="pixels")

@@ -26,7 +26,7 @@ def options(**request: object) -> ClipDiffusionOptions:
     return built.options
 
 
-def test_with_an_init_picture_half_of_the_steps_are_left_out_unless_somebody_says_otherwise() -> None:
+def test_with_an_init_picture_half_of_the_steps_are_skipped_by_default() -> None:
     assert 20 == options(steps=40, init_image=INIT).skip_steps
     assert 5 == options(steps=40, init_image=INIT, settings={"skip_steps": "5"}).skip_steps
     assert 0 == options(steps=40).skip_steps

@@ -112,7 +112,7 @@ def test_guiding_every_other_step_halves_what_guiding_costs() -> None:
     assert always - unguided == pytest.approx(2 * (half - unguided))
 
 
-def test_a_profile_that_is_none_is_guessed_at() -> None:
+def test_an_unknown_profile_gets_a_guess() -> None:
     with pytest.raises(InvalidRequest, match="no profile “disko”; did you mean “disco”"):
         options("profile=disko")
 

@@ -1,4 +1,4 @@
-"""The number of threads is found by trying, and given up again when it collapses."""
+"""The number of threads is found by measurement, and dropped when it becomes slow."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_replay_gets_as_many_threads_as_the_first_time_and_nothing_is_conclude
     assert [1, 1, 8] == machine.steps(3)
 
 
-def test_more_threads_than_there_are_cores_or_than_somebody_has_chosen_are_not_given() -> None:
+def test_threads_do_not_exceed_the_cores_or_the_chosen_number() -> None:
     for machine in (Machine("auto", cores=8), Machine("2", cores=8)):
         before = machine.threads.count
         with machine.threads.step("lane", 64):

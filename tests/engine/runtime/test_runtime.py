@@ -66,7 +66,7 @@ def test_a_load_that_failed_is_tried_again() -> None:
     assert isinstance(runtime.net("a", lambda: nn.Linear(1, 1)), nn.Module)
 
 
-def test_nets_leave_that_nobody_has_asked_for_since_a_step_began() -> None:
+def test_nets_not_used_since_a_step_began_are_unloaded() -> None:
     runtime = Runtime.open("cpu")
     for name in ("a", "b", "c"):
         runtime.net(name, lambda: nn.Linear(1, 1))

@@ -1,4 +1,4 @@
-"""A run learns, is interrupted, goes on as if nothing had been, and leaves weights that say how they were made."""
+"""A run learns, is interrupted, resumes unchanged, and leaves weights with their recipe."""
 
 import io
 import json

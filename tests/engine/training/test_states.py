@@ -1,4 +1,4 @@
-"""A state that is no good is refused in words, with the way out, and before anything of it is used."""
+"""An unusable state is refused before anything of it is used; the message names the remedy."""
 
 import copy
 import io
@@ -122,7 +122,7 @@ STARTS = [
 
 
 @pytest.mark.parametrize(("began", "begins", "words"), STARTS)
-def test_an_unfinished_run_is_not_gone_on_with_from_another_start(
+def test_an_unfinished_run_does_not_resume_from_another_start(
     began: str, begins: str, words: str, tmp_path: Path
 ) -> None:
     run = run_of(tmp_path)
@@ -134,7 +134,7 @@ def test_an_unfinished_run_is_not_gone_on_with_from_another_start(
         other.resume()
 
 
-def test_an_unfinished_run_goes_on_from_the_same_start(tmp_path: Path) -> None:
+def test_an_unfinished_run_resumes_from_the_same_start(tmp_path: Path) -> None:
     first, second = run_of(tmp_path), run_of(tmp_path)
     first.start_from(WEIGHTS, "a" * 64)
     first._timed_step()

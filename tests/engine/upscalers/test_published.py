@@ -133,7 +133,7 @@ def test_a_file_of_that_kind_is_hashed_loaded_and_enlarges(
         ("swinir-l", 4, 1),
     ],
 )
-def test_nobody_sees_where_the_tiles_met(nets: dict[str, UpscalerNet], name: str, scale: int, most: int) -> None:
+def test_seams_between_tiles_are_invisible(nets: dict[str, UpscalerNet], name: str, scale: int, most: int) -> None:
     net, image = nets[name], photo(101, 60)
     whole = enlarged(net, image, scale, Cutting(1024, 0, 0, net.grain))
     planned = dataclasses.replace(plan(net, scale, Runtime.open("cpu")), core=24)

@@ -1,4 +1,4 @@
-"""Tiles cover a picture once, and nobody sees where they met."""
+"""Tiles cover a picture once, without visible seams."""
 
 from __future__ import annotations
 

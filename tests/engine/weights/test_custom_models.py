@@ -66,7 +66,7 @@ def test_a_home_folder_that_does_not_exist_is_said() -> None:
         read_custom_models({"mine": {"kind": "upscaler", "file": "~nobody-of-this-name/x.pth"}})
 
 
-def test_without_a_configuration_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_configuration_there_are_no_own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert {} == find_custom_models({})

@@ -60,14 +60,14 @@ def test_a_file_gets_its_name_when_its_hash_is_right(folder: Folder, shelf: Shel
     assert (len(CONTENT), len(CONTENT)) == reports[-1]
 
 
-def test_an_interrupted_download_goes_on_where_it_ended(folder: Folder, shelf: Shelf) -> None:
+def test_an_interrupted_download_resumes_where_it_ended(folder: Folder, shelf: Shelf) -> None:
     shelf.break_after = [100_000, 50_000]
     Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f"))
     assert ["", "bytes=100000-", "bytes=150000-"] == [wanted for _, wanted in shelf.requests]
     assert CONTENT == folder.file(entry()).read_bytes()
 
 
-def test_the_next_run_goes_on_too(folder: Folder, shelf: Shelf) -> None:
+def test_the_next_run_resumes_too(folder: Folder, shelf: Shelf) -> None:
     url = shelf.address + "/f"
     start_part(folder, url, CONTENT[:7])
     Download(folder, limits=HASTY).fetch(entry(url))
@@ -121,7 +121,7 @@ def test_a_server_that_ignores_ranges_sends_it_all_again(folder: Folder, shelf: 
     assert CONTENT == folder.file(entry()).read_bytes()
 
 
-def test_another_source_goes_on_with_the_bytes_of_the_first(folder: Folder, shelf: Shelf) -> None:
+def test_another_source_continues_the_bytes_of_the_first(folder: Folder, shelf: Shelf) -> None:
     with serving(Shelf(CONTENT, break_after=[200_000, 0, 0, 0])) as dying:
         Download(folder, limits=HASTY).fetch(entry(dying.address + "/f", shelf.address + "/f"))
     assert [("/f", "bytes=200000-")] == shelf.requests
@@ -244,7 +244,7 @@ def test_inner_addresses_are_recognised(address: str, inner: bool) -> None:
     assert inner == http.is_inner(address)
 
 
-def test_what_nobody_vouches_for_needs_trust_and_is_pinned_from_then_on(folder: Folder, shelf: Shelf) -> None:
+def test_a_file_without_a_published_hash_needs_trust_and_is_pinned(folder: Folder, shelf: Shelf) -> None:
     unknown = entry(shelf.address + "/f", sha256="")
     with pytest.raises(WeightsError, match=r"No hash is published for “net”.*download --trust net"):
         Download(folder, limits=HASTY).fetch(unknown)

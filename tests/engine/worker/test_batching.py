@@ -1,4 +1,4 @@
-"""The real methods in the real worker, with a primer of random weights: nobody's picture depends on who else paints."""
+"""The real methods in the real worker, with a primer of random weights: no picture depends on its batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real child: torch, the worker, the wire, and nobody left behind."""
+"""The real child process: torch, the worker, the protocol, and no process left behind."""
 
 from __future__ import annotations
 

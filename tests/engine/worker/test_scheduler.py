@@ -199,7 +199,7 @@ def test_first_fewer_at_once_then_idle_nets_leave_then_the_step_becomes_lighter_
     assert "not enough memory for this, whatever was tried" in str(steps[0].error)
 
 
-def test_a_lighter_step_goes_on_and_stays_light() -> None:
+def test_a_lighter_step_continues_and_stays_light() -> None:
     card = Card(90)
     painter = Painter(card, lightest=10)
     (picture,) = paintings(painter, 1, weight=160)
@@ -353,7 +353,7 @@ def test_where_memory_does_not_hold_them_each_takes_so_many_steps_that_loading_p
     assert {"unet a": 2, "clip a": 2, "unet b": 2, "clip b": 2} == card.loads
 
 
-def test_whoever_needs_nothing_loaded_does_not_wait_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_with_loaded_weights_does_not_wait_for_loading(monkeypatch: pytest.MonkeyPatch) -> None:
     card = Narrow(399)
     assert "a-b" + "a-" * 15 == turns(card, monkeypatch, "a-b", 33)
     assert {"unet a": 2, "clip a": 2, "unet b": 1, "clip b": 1} == card.loads

@@ -185,7 +185,7 @@ def test_a_job_whose_every_picture_is_nan_fails_with_that_sentence() -> None:
     assert Failure("a", 1, "NotFinite", "The numbers of this picture became infinite.") == shop.ends["a"]
 
 
-def test_an_unknown_error_gets_a_number_and_harms_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_error_gets_a_number_and_harms_no_other_job(caplog: pytest.LogCaptureFixture) -> None:
     shop = Workshop()
 
     with caplog.at_level(logging.ERROR):
