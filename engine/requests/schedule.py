@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, NoReturn, TypeAlias
@@ -24,6 +25,8 @@ def number_text(value: float) -> str:
     >>> [number_text(value) for value in (25, 2.0, 0.1234567, 1e-7, 1234567)]
     ['25', '2', '0.1234567', '0.0000001', '1234567']
     """
+    if isinstance(value, int):  # of any length
+        return str(int(value))
     short = f"{value:g}"
     if not math.isfinite(value) or ("e" not in short and float(short) == value):
         return short
@@ -150,7 +153,7 @@ def _validated(value: object, name: str) -> Schedule:
         return value
     if isinstance(value, str):
         return parse_schedule(value, name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise ValueError("neither a number nor a schedule")
     return constant(value)
 

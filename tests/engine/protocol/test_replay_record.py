@@ -92,3 +92,13 @@ def test_a_request_that_no_edge_would_let_in_is_not_painted_again(changed: dict[
 
     with pytest.raises(DreamError):
         check_model(replay_request(read_record(png_with(json.dumps(record)))))
+
+
+@pytest.mark.parametrize("name", ["steps", "clip_guidance_scale", "eta"])
+def test_a_number_beyond_every_float_is_refused(name: str) -> None:
+    """JSON has whole numbers of any length: an option, or a schedule of one entry."""
+    record = record_of()
+    record["request"]["options"][name] = 10**400
+
+    with pytest.raises(InvalidRequest, match=name):
+        replay_request(read_record(png_with(json.dumps(record))))
