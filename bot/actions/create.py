@@ -354,7 +354,6 @@ def picture_of(job: JobRow, index: int | None) -> PictureRow:
         raise PictureGone("This job has no picture.")
     if index is None:
         return best(job.pictures)
-    for picture in job.pictures:
-        if picture.index == index:
-            return picture
-    raise Refused(f"This result has {len(job.pictures)} pictures; there is no picture {index + 1}.")
+    if (picture := job.picture(index)) is None:
+        raise Refused(f"This result has {len(job.pictures)} pictures; there is no picture {index + 1}.")
+    return picture

@@ -13,10 +13,10 @@ from bot.interactions.context import Invocation
 from bot.interactions.message_api import FAILURES, DeletionResult, removal_of
 from bot.jobs.takedown import Takedowns
 from bot.models.history import HistoryLine, HistoryPage
-from bot.models.job import JobRow, JobState, PictureRow, owner_of
+from bot.models.job import JobRow, JobState, owner_of
 from bot.pictures.ranking import best
 from bot.policy.server_rules import check_revealed
-from bot.storage import Store, files
+from bot.storage import Store
 from bot.text import message_link
 from engine.requests.request import UpscaleRequest
 
@@ -39,8 +39,9 @@ class HistoryActions:
         stars, most = await self._store.stars.pictures_of(user_id), self._retention.keep_pictures
         if not rows:
             return HistoryPage(stars=stars, most_stars=most)
+        starred = await self._store.stars.among(user_id, [job.id for job in rows])
         return HistoryPage(
-            await self._lines(user_id, rows),
+            tuple([await self._line(job, starred[job.id]) for job in rows]),
             await jobs.count_of(owner),
             newer=bool(await jobs.page(owner, 1, rows[0].id, older=False)),
             older=bool(await jobs.page(owner, 1, rows[-1].id)),
@@ -83,22 +84,11 @@ class HistoryActions:
         """Note that the owner has seen an undeliverable result."""
         await self._store.deliveries.shown(job.id, self._clock())
 
-    async def png(self, picture: PictureRow) -> bytes | None:
-        """The picture's bytes, or None if its file is deleted."""
-        return await files.read(picture.path) if picture.path else None
-
-    async def _lines(self, user_id: int, jobs: list[JobRow]) -> tuple[HistoryLine, ...]:
-        starred = await self._store.stars.among(user_id, [job.id for job in jobs])
-        return tuple([await self._line(job, starred[job.id]) for job in jobs])
-
     async def _line(self, job: JobRow, stars: int) -> HistoryLine:
-        on_disk = [picture for picture in job.pictures if picture.path is not None]
-        kept = best(on_disk) if on_disk and job.state is JobState.DONE else None
-        return HistoryLine(job, await self._undelivered(job), stars, kept)
-
-    async def _undelivered(self, job: JobRow) -> str:
+        kept = best(job.stored) if job.on_disk else None
         delivery = await self._store.deliveries.find(job.id) if job.state.over else None
-        return delivery.error if delivery and delivery.state == "undeliverable" else ""
+        undelivered = delivery.error if delivery and delivery.state == "undeliverable" else ""
+        return HistoryLine(job, undelivered, stars, kept)
 
 
 log = logging.getLogger(__name__)

@@ -138,8 +138,8 @@ class Admission:
         """Copy one picture of *batch* into a finished job without cost. Raises Refused or PictureGone."""
         covered = await self.check_showing(batch, submission.origin.user_id, submission.location)
         origin, now = replace(submission.origin, spoiler=covered), self._clock()
-        picture = next((one for one in batch.pictures if one.index == index), None)
-        png = await files.read(picture.path) if picture and picture.path else None
+        picture = batch.picture(index)
+        png = await files.read(picture.path) if picture else None
         if picture is None or png is None:
             raise PictureGone(f"Picture {index + 1} has expired.")
         request: JobRequest = submission.request

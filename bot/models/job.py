@@ -251,9 +251,17 @@ class JobRow:
     pictures: tuple[PictureRow, ...] = ()
 
     @property
+    def stored(self) -> tuple[PictureRow, ...]:
+        """Its pictures whose files are kept."""
+        return tuple(picture for picture in self.pictures if picture.path is not None)
+
+    @property
     def on_disk(self) -> int:
         """Number of its stored pictures; 0 for a job that is not done."""
-        return sum(picture.path is not None for picture in self.pictures) if self.state is JobState.DONE else 0
+        return len(self.stored) if self.state is JobState.DONE else 0
+
+    def picture(self, index: int) -> PictureRow | None:
+        return next((picture for picture in self.pictures if picture.index == index), None)
 
     @property
     def in_background(self) -> bool:

@@ -110,7 +110,7 @@ def reads(perceptor: str, text: str) -> bool:
 
 async def _view(picture: PictureRow) -> bytes | None:
     """The picture at the size that the perceptor sees; None if its file is gone."""
-    png = await files.read(picture.path) if picture.path else None
+    png = await files.read(picture.path)
     return await clip_view(png) if png else None
 
 

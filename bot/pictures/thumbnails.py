@@ -23,7 +23,7 @@ class Thumbnails:
         if (known := self._known.get(sha256)) is not None:
             self._known.move_to_end(sha256)
             return known
-        png = await files.read(path) if path else None
+        png = await files.read(path)
         if png is None:
             return None
         try:

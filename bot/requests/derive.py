@@ -52,15 +52,10 @@ def again(job: JobRow) -> JobRequest:
 
 def variation(job: JobRow, index: int) -> DreamRequest:
     """The same prompt with a new seed, starting from that picture."""
-    request = dream_of(job)
-    return request.starting_from(_picture(job, index)).model_copy(update={"seed": new_seed(), "count": 1})
-
-
-def _picture(job: JobRow, index: int) -> str:
-    for picture in job.pictures:
-        if picture.index == index:
-            return picture.sha256
-    raise Refused(f"This result has no image {index + 1}.")
+    request, picture = dream_of(job), job.picture(index)
+    if picture is None:
+        raise Refused(f"This result has no image {index + 1}.")
+    return request.starting_from(picture.sha256).model_copy(update={"seed": new_seed(), "count": 1})
 
 
 def upscale(picture: PictureRow, upscalers: Collection[str], upscaler: str = "", scale: float = 0) -> UpscaleRequest:

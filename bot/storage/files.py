@@ -92,8 +92,13 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 @in_thread
-def read(path: Path) -> bytes | None:
-    """The file's bytes, or None if it does not exist. Raises StoreError."""
+def read(path: Path | None) -> bytes | None:
+    """The file's bytes, or None if it does not exist; of a picture whose file was deleted, *path* is None.
+
+    Raises StoreError.
+    """
+    if path is None:
+        return None
     with disk_errors(path, "read"):
         try:
             return path.read_bytes()

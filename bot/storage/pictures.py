@@ -198,7 +198,7 @@ class Pictures(Table):
     async def png(self, job_id: str, index: int) -> bytes:
         """The PNG file of one picture. Raises PictureGone if its row or file is missing, or StoreError."""
         picture = await self.find(job_id, index)
-        data = await files.read(picture.path) if picture is not None and picture.path is not None else None
+        data = await files.read(picture.path) if picture else None
         if data is None:
             raise PictureGone(f"Picture {index + 1} of job {job_id} has expired.")
         return data

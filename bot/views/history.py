@@ -18,6 +18,7 @@ from bot.models.history import HistoryLine
 from bot.models.job import JobRow, Update
 from bot.pictures.uploads import ImageUpload, thumbnail
 from bot.services import Services
+from bot.storage import files
 from bot.views.base import IdButton, JobButton, PageMenu, Press, view_of
 from bot.views.community.gallery import gallery_payload
 from engine.errors import UnreadablePicture
@@ -59,7 +60,7 @@ class HistoryMenu(PageMenu, action="history", placeholder="Open a result …", a
         return cls(discord.SelectOption(value=value, label=label, description=text) for value, label, text in options)
 
     async def act(self, press: Press) -> None:
-        await open_private(press, await press.job(press.value))
+        await show_private(press, await press.job(press.value))
 
 
 class PostButton(JobButton, action="post", label="Post here", style=ButtonStyle.success):
@@ -74,8 +75,8 @@ async def history_payload(
 ) -> EphemeralPayload:
     page = await services.history.page(user_id, beside, older=older)
     uploads = [upload for line in page.lines if (upload := await _thumbnail(services, line))]
-    files = tuple((upload.name, upload.data) for upload in uploads)
-    embeds = tuple(embed_of(line, {name for name, _ in files}) for line in page.lines)
+    shown = tuple((upload.name, upload.data) for upload in uploads)
+    embeds = tuple(embed_of(line, {name for name, _ in shown}) for line in page.lines)
 
     def buttons() -> ui.View:
         return view_of(
@@ -84,20 +85,26 @@ async def history_payload(
             OlderButton(page.lines[-1].job.id, row=1) if page.older else None,
         )
 
-    return EphemeralPayload(title(page), embeds, files, buttons)
+    return EphemeralPayload(title(page), embeds, shown, buttons)
 
 
-async def open_private(press: Press, job: JobRow) -> None:
-    """Send a job to its owner or to a person who has starred it. Raises NotAllowed."""
-    await press.responder.send_private_payload(await _payload(press, job))
-    await _mark_seen(press, job)
+async def show_private(press: Press, job: JobRow, *, replace: bool = False) -> None:
+    """Show a job to its owner or to a person who has starred it; *replace*: in place of the pressed message.
 
-
-async def refresh_private(press: Press, job: JobRow) -> None:
-    """Update the ephemeral message whose button was pressed. Raises NotAllowed."""
-    payload = await _payload(press, job)
-    await press.responder.replace(payload)
-    await _mark_seen(press, job)
+    Raises NotAllowed.
+    """
+    services, user_id = press.services, press.caller.user_id
+    stars = await services.store.stars.of_job(job.id)
+    starred = frozenset(star.index for star in stars if star.user_id == user_id)
+    own = job.owned_by(user_id)
+    if not (starred or own):
+        raise NotAllowed("This picture is in another person's history.")
+    message = await services.renderer.render(_now(services, job), press.responder.upload_limit, in_full=own)
+    buttons = partial(services.buttons.private, job, own, starred)
+    send = press.responder.replace if replace else press.responder.send_private_payload
+    await send(EphemeralPayload("", (message.embed,), message.files, buttons))
+    if own:
+        await services.history.shown(job)
 
 
 async def refresh_public(press: Press, job: JobRow) -> None:
@@ -111,25 +118,8 @@ def _now(services: Services, job: JobRow) -> Update:
     return Update(job, services.jobs.registry.progress(job.id), services.jobs.registry.place(job.id))
 
 
-async def _payload(press: Press, job: JobRow) -> EphemeralPayload:
-    services, user_id = press.services, press.caller.user_id
-    stars = await services.store.stars.of_job(job.id)
-    starred = frozenset(star.index for star in stars if star.user_id == user_id)
-    own = job.owned_by(user_id)
-    if not (starred or own):
-        raise NotAllowed("This picture is in another person's history.")
-    message = await services.renderer.render(_now(services, job), press.responder.upload_limit, in_full=own)
-    buttons = partial(services.buttons.private, job, own, starred)
-    return EphemeralPayload("", (message.embed,), message.files, buttons)
-
-
-async def _mark_seen(press: Press, job: JobRow) -> None:
-    if job.owned_by(press.caller.user_id):
-        await press.services.history.shown(job)
-
-
 async def _thumbnail(services: Services, line: HistoryLine) -> ImageUpload | None:
-    png = await services.history.png(line.kept) if line.kept and not line.job.origin.spoiler else None
+    png = await files.read(line.kept.path) if line.kept and not line.job.origin.spoiler else None
     try:
         return await thumbnail(line.job.id, png) if png else None
     except UnreadablePicture:  # damaged on disk: the line appears without a thumbnail

@@ -83,7 +83,7 @@ async def info_payload(press: Press, job: JobRow) -> EphemeralPayload:
 
 async def _svg(picture: PictureRow) -> str:
     """The drawing in a stored PNG; empty without one."""
-    png = await files.read(picture.path) if picture.path else None
+    png = await files.read(picture.path)
     try:
         return (await asyncio.to_thread(read_text, png)).get(SVG, "") if png else ""
     except UnreadablePicture:  # damaged on disk

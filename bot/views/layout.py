@@ -26,12 +26,7 @@ from bot.views.community.stars import (
     star_menu,
 )
 from bot.views.community.votes import VoteButton
-from bot.views.history import (
-    PostButton,
-    open_private,
-    refresh_private,
-    refresh_public,
-)
+from bot.views.history import PostButton, refresh_public, show_private
 from bot.views.info import InfoButton
 from bot.views.menus import more_menu, sheet_menus
 from bot.views.report import ReportButton
@@ -66,7 +61,7 @@ class CancelButton(
             if not job.state.over:
                 await press.services.jobs.cancel(job.id, press.caller.user_id, press.caller.moderator)
                 job = await press.job(job.id, blind=True)
-            await refresh_private(press, job)
+            await show_private(press, job, replace=True)
             return
         shown, messages = press.message, press.services.store.messages
         if job.state.over and shown and await messages.job_id(shown.channel.id, shown.id) == job.id:
@@ -79,8 +74,7 @@ class RefreshButton(JobButton, action="refresh", label="Refresh", private=True, 
     """Updates an ephemeral copy of a job."""
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        show = refresh_private if await press.shows_copy(job) else open_private
-        await show(press, job)
+        await show_private(press, job, replace=await press.shows_copy(job))
 
 
 PER_ROW = 5

@@ -196,7 +196,7 @@ class PictureEmbedder:
         rows = await self._store.picture_index.vectors([picture.id])
         if rows and self._table is not None and len(rows[0].vector) == self._table.dim * 2:
             return self._perceptor, np.frombuffer(rows[0].vector, "<f2").astype(np.float32)
-        png = await files.read(picture.path) if picture.path else None
+        png = await files.read(picture.path)
         if png is None:
             raise Refused("This picture has expired, so it cannot be compared.")
         return await self.of_image(png)
@@ -238,7 +238,7 @@ class PictureEmbedder:
 
     async def _view(self, picture: IndexedPicture) -> tuple[IndexedPicture, bytes] | None:
         """The picture as CLIP sees it; one that is gone or damaged is not tried again."""
-        png = await files.read(picture.path) if picture.path else None
+        png = await files.read(picture.path)
         try:
             if png is not None:
                 return picture, await clip_view(png)

@@ -247,7 +247,7 @@ class Starboard:
         return None
 
     async def _payload(self, picture: IndexedPicture, limit: int) -> MessagePayload | None:
-        png = await files.read(picture.path) if picture.path else None
+        png = await files.read(picture.path)
         if png is None:
             return None
         upload = await result_upload(_name(picture), [png], limit)

@@ -119,7 +119,7 @@ class Families:
     @staticmethod
     def _member(job: JobRow, generation: int, caller: Invocation, index: int, relation: str = "") -> Relative:
         covered = job.origin.spoiler and not job.owned_by(caller.user_id)
-        kept = index if any(picture.index == index for picture in job.pictures) else 0
+        kept = index if job.picture(index) else 0
         kind = relation or (job.origin.kind if job.origin.parent_job else "")
         return Relative(job.id, generation, "covered" if covered else "shown", job, kept, kind)
 

@@ -42,7 +42,7 @@ class PictureWords:
         """A picture of a result, by default the best. Raises PictureGone."""
         if not job.on_disk:
             raise PictureGone("This picture is not finished, or it has expired.")
-        picture = next((one for one in job.pictures if one.index == index), best(job.pictures))
+        picture = (None if index is None else job.picture(index)) or best(job.pictures)
         png = await self._store.pictures.png(job.id, picture.index)
         request = job.part(picture.index).request
         return Asked(png, picture_of(request, 0) if isinstance(request, DreamRequest) else None)

@@ -90,5 +90,5 @@ async def _thumbnail(press: Press, member: Relative) -> bytes | None:
     """The small picture of a member that is shown, if its file is left."""
     if member.job is None or member.look != "shown":
         return None
-    picture = next((one for one in member.job.pictures if one.index == member.index), None)
+    picture = member.job.picture(member.index)
     return await press.services.thumbnails.of(picture.path, picture.sha256) if picture else None

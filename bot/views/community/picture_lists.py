@@ -89,7 +89,7 @@ async def list_payload(
 
 async def opened_payload(press: Press, picture: IndexedPicture) -> EphemeralPayload:
     """One picture, with buttons about it. Raises PictureGone."""
-    png = await files.read(picture.path) if picture.path else None
+    png = await files.read(picture.path)
     if png is None:
         raise PictureGone("This picture has expired.")
     upload = await result_upload(f"{picture.job_id}-{picture.index + 1}", [png], press.responder.upload_limit)
@@ -117,10 +117,9 @@ async def opened_payload(press: Press, picture: IndexedPicture) -> EphemeralPayl
 
 async def similar_payload(press: Press, job: JobRow, index: int | None) -> EphemeralPayload:
     """The pictures that resemble one of *job*. Raises PictureGone or Refused."""
-    here = [picture for picture in job.pictures if picture.path is not None]
-    if not here:
+    if not job.stored:
         raise PictureGone("This picture has expired, so it cannot be compared.")
-    chosen = best(here).index if index is None else index
+    chosen = best(job.stored).index if index is None else index
     picture = await press.services.gallery.picture(job.id, chosen, press.caller)
     return await found_payload(press.services, await press.services.finder.like(picture, press.caller))
 

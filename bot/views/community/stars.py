@@ -34,7 +34,7 @@ class SaveButton(StarButton, action="keep", label="Save"):
     """The former Save: stars all pictures of the job."""
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        await star(press, job, [picture.index for picture in job.pictures if picture.path is not None])
+        await star(press, job, [picture.index for picture in job.stored])
 
 
 class UnsaveButton(UnstarButton, action="letgo", label="Unsave"):
@@ -63,7 +63,7 @@ def star_buttons(job_id: str, index: int) -> ui.View:
 
 def star_menu(job: JobRow, row: int | None = None) -> StarMenu:
     """A menu of the pictures that are still on disk."""
-    return StarMenu(job.id, picture_options(one for one in job.pictures if one.path is not None), row)
+    return StarMenu(job.id, picture_options(job.stored), row)
 
 
 async def star(press: Press, job: JobRow, indices: Collection[int]) -> None:
