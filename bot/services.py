@@ -149,7 +149,7 @@ class Services:
         store, jobs, rounds, clock = self.store, self.jobs, self.rounds, self.clock
         shown, erase = self.buttons, self.deletion_queue.wake
         self.styles = Styles(store, clock)
-        self.defaults = Defaults(store, self.styles, self.config.limits, lambda: jobs.unavailable)
+        self.defaults = Defaults(store, self.styles, self.config.limits, jobs.unavailable)
         self.experiments = Experiments(self.defaults, self.styles)
         self.films = Films(self.defaults)
         self.picture_requests = PictureRequests(self.defaults)

@@ -62,5 +62,5 @@ class CompareCog(BotCog):
     @compare.autocomplete("third")
     @compare.autocomplete("fourth")
     async def _ways(self, interaction: AnyInteraction, typed: str) -> Choices:
-        shown = completion.ways(typed, self.services.jobs.unavailable)
+        shown = completion.ways(typed, self.services.jobs.unavailable())
         return [app_commands.Choice(name=text[:100], value=value) for text, value in shown if value]

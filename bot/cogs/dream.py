@@ -139,15 +139,15 @@ class DreamCog(BotCog):
 
     @dream.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return choices(completion.methods(typed, typed_option(interaction, "model"), self.services.jobs.unavailable))
+        return choices(completion.methods(typed, typed_option(interaction, "model"), self.services.jobs.unavailable()))
 
     @dream.autocomplete("model")
     async def _models(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return choices(completion.models(typed, typed_option(interaction, "method"), self.services.jobs.unavailable))
+        return choices(completion.models(typed, typed_option(interaction, "method"), self.services.jobs.unavailable()))
 
     @dream.autocomplete("adapter")
     async def _adapters(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return choices(completion.adapters(typed, typed_option(interaction, "model"), self.services.jobs.unavailable))
+        return choices(completion.adapters(typed, typed_option(interaction, "model"), self.services.jobs.unavailable()))
 
     @dream.autocomplete("profile")
     async def _profiles(self, interaction: AnyInteraction, typed: str) -> Choices:
@@ -174,7 +174,7 @@ class DreamCog(BotCog):
         levels = await self.services.defaults.levels(
             interaction.user.id, Invocation.of_interaction(interaction).location
         )
-        return preferred(typed, [level.values for level in levels], self.services.jobs.unavailable)
+        return preferred(typed, [level.values for level in levels], self.services.jobs.unavailable())
 
     @dream.autocomplete("style")
     async def _styles(self, interaction: AnyInteraction, typed: str) -> Choices:

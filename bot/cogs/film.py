@@ -123,7 +123,7 @@ class FilmCog(BotCog):
     @film.autocomplete("model")
     async def _models(self, interaction: AnyInteraction, typed: str) -> Choices:
         method = str(getattr(interaction.namespace, "method", "") or METHODS[0])
-        return choices(completion.models(typed, method, self.services.jobs.unavailable))
+        return choices(completion.models(typed, method, self.services.jobs.unavailable()))
 
     @film.autocomplete("more")
     async def _more(self, interaction: AnyInteraction, typed: str) -> Choices:

@@ -254,13 +254,13 @@ class SettingsCog(BotCog):
     @server.autocomplete("method")
     async def _methods(self, interaction: AnyInteraction, typed: str) -> Choices:
         model = typed_option(interaction, "model")
-        return _choices(completion.methods(typed, model, self.services.jobs.unavailable))
+        return _choices(completion.methods(typed, model, self.services.jobs.unavailable()))
 
     @mine.autocomplete("model")
     @channel.autocomplete("model")
     @server.autocomplete("model")
     async def _models(self, interaction: AnyInteraction, typed: str) -> Choices:
-        return _choices(completion.models(typed, "", self.services.jobs.unavailable))
+        return _choices(completion.models(typed, "", self.services.jobs.unavailable()))
 
     @mine.autocomplete("profile")
     @channel.autocomplete("profile")

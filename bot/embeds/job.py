@@ -66,7 +66,7 @@ def all_notes(job: JobRow) -> list[str]:
     said = dict.fromkeys(note for picture in job.pictures for note in _notes(picture))
     if job.state in (JobState.FAILED, JobState.CANCELLED):
         return list(said)
-    engines = [plain(shorten(note, NOTE)) for note in words_notes(job.request)]
+    engines = [plain(shorten(note, NOTE)) for note in words_notes(job.request)] if said else ()
     return [*words_notes(job.request, added_texts(job.origin.applied)), *(note for note in said if note not in engines)]
 
 

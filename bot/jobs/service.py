@@ -86,7 +86,6 @@ class JobService:
         """What the engine can do, or why it cannot start; None while it restarts."""
         return self._engine_loop.ready
 
-    @property
     def unavailable(self) -> Mapping[str, str]:
         """Methods, models and upscalers that this engine cannot use, with the reason."""
         return self.ready.unavailable if self.ready else {}
