@@ -26,7 +26,7 @@ async def expected(world: World, grid: Shown, person: Person, text: str) -> list
 async def test_a_grid_is_ranked_for_the_one_who_asks_and_the_best_can_be_enlarged(
     world: World, max_: Person, mo: Person
 ) -> None:
-    grid = await dreamt(max_, "an owl", count=3)
+    grid = await dreamt(max_, "an owl", count=3, seed=7)  # some seeds paint two equally good ones
     order = await expected(world, grid, max_, "an owl")
 
     answer = await mo.click(grid, BUTTON)
