@@ -15,7 +15,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import discord
@@ -59,34 +59,25 @@ MOST_OPEN = 5
 """Open votes that one person may have started."""
 
 
+@dataclass(eq=False, repr=False)
 class Votes:
-    """One per bot. *buttons*: a fresh view of an open vote. *deletes*: a message was queued for deletion.
+    """One per bot."""
 
-    *changed*: a vote has begun or ended. *clock*: unix seconds.
-    """
-
-    def __init__(
-        self,
-        client: discord.Client,
-        store: Store,
-        jobs: JobService,
-        buttons: Callable[[Vote], discord.ui.View],
-        deletes: Callable[[], None],
-        changed: Callable[[], None],
-        winner_pings: WinnerPings,
-        clock: Callable[[], float],
-    ) -> None:
-        self._client = client
-        self._store = store
-        self._jobs = jobs
-        self._buttons = buttons
-        self._deletes = deletes
-        self._changed = changed
-        self._winner_pings = winner_pings
-        self._clock = clock
-        self._check_at = time.monotonic() + CHECK_SECONDS
-        self._showing = asyncio.Lock()
-        self._checked = ""
+    _client: discord.Client
+    _store: Store
+    _jobs: JobService
+    _buttons: Callable[[Vote], discord.ui.View]
+    """A fresh view of an open vote."""
+    _deletes: Callable[[], None]
+    """A message was queued for deletion."""
+    _changed: Callable[[], None]
+    """A vote has begun or ended."""
+    _winner_pings: WinnerPings
+    _clock: Callable[[], float]
+    """Unix seconds."""
+    _check_at: float = field(default_factory=lambda: time.monotonic() + CHECK_SECONDS)
+    _showing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _checked: str = ""
 
     async def start_over(self, job: JobRow, caller: Invocation, seconds: float) -> Vote:
         """Start a vote over the pictures of one job in the channel where they are shown. Raises Refused."""

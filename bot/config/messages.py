@@ -114,15 +114,10 @@ def _render_field(name: str, field: FieldInfo) -> str:
 
 def _render_section(name: str, section: type[BaseModel]) -> str:
     fields = {key: field for key, field in section.model_fields.items() if not field.exclude}
-    inner = {key: model for key, field in fields.items() if (model := _section_of(field.annotation)) is not None}
+    inner = {key: model for key, field in fields.items() if (model := _model_in(field.annotation)) is not None}
     keys = "".join(_render_key(key, field) for key, field in fields.items() if key not in inner)
     below = "".join("\n" + _render_section(f"{name}.{key}", model) for key, model in inner.items())
     return f"[{name}]\n{_comment(section.__doc__ or '')}\n{keys}{below}"
-
-
-def _section_of(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field of a section is; None for plain values."""
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
 def _render_key(key: str, field: FieldInfo) -> str:

@@ -38,26 +38,6 @@ from engine.errors import WeightsError
 from engine.weights.store.custom_models import CustomModel, ModelName
 from engine.weights.store.toml_file import read_toml
 
-
-def usual_places(app: str) -> tuple[Path, Path]:
-    """Paths that are tried, in order, when neither --config nor DREAMBOT_CONFIG names a file."""
-    return Path("config.toml"), platformdirs.user_config_path(app, False) / "config.toml"
-
-
-def read_tables(path: Path) -> dict[str, object]:
-    """The parsed file. Raises ConfigError."""
-    try:
-        return read_toml(path)
-    except WeightsError as error:
-        raise ConfigError(str(error)) from error
-
-
-def as_json(tables: dict[str, object]) -> str:
-    """*tables* as JSON, for pydantic."""
-    # Pydantic's strict mode takes lists for tuples only when it reads JSON; dates become text, which no key accepts.
-    return json.dumps(tables, default=str)
-
-
 APP = "dreambot"
 TOKEN_VARIABLE = "DISCORD_TOKEN"  # noqa: S105 - the variable's name, not a token
 DATA_VARIABLE = "DREAMBOT_DATA"
@@ -98,15 +78,20 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     Raises ConfigError, which lists all mistakes of the file, one per line.
     """
     named = environ.get(CONFIG_VARIABLE, "").strip()
-    found = path or (Path(named) if named else next((place for place in usual_places(APP) if place.is_file()), None))
-    tables = read_tables(found) if found else {}
+    usual = (Path("config.toml"), platformdirs.user_config_path(APP, False) / "config.toml")
+    found = path or (Path(named) if named else next((place for place in usual if place.is_file()), None))
+    try:
+        tables = read_toml(found) if found else {}
+    except WeightsError as error:
+        raise ConfigError(str(error)) from error
     discord = tables.get("discord")
     if isinstance(discord, dict) and "token" in discord:
         raise ConfigError(
             f"{found}, [discord] token: a token is a secret; put it into the environment as DISCORD_TOKEN."
         )
     try:
-        config = Config.model_validate_json(as_json(tables))
+        # Strict mode takes lists for tuples only from JSON. Dates become text, which no key accepts.
+        config = Config.model_validate_json(json.dumps(tables, default=str))
     except ValidationError as error:
         raise ConfigError(explain_all(error, Config, str(found))) from error
     return _with_environment(config, environ)

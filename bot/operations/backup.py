@@ -22,6 +22,7 @@ from typing import IO
 from bot.errors import StoreError
 from bot.operations.backup_format import FORMAT, MANIFEST, Manifest, check_archive, check_database, in_words
 from bot.storage import DATABASE
+from bot.storage.database import open_read_only
 from bot.storage.files import create_file, sync_folder
 from bot.text import count
 
@@ -77,11 +78,7 @@ def _check_replaceable(target: Path) -> None:
 
 def copy_database(source: Path, target: Path) -> None:
     """Copy one moment of *source* into a single file, without interaction tokens."""
-    address = f"{source.resolve().as_uri()}?mode=ro"
-    with (
-        closing(sqlite3.connect(address, uri=True)) as original,
-        closing(sqlite3.connect(target, isolation_level=None)) as copy,
-    ):
+    with closing(open_read_only(source)) as original, closing(sqlite3.connect(target, isolation_level=None)) as copy:
         original.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
         copy.execute("DELETE FROM interactions")

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot.errors import StoreError
 from bot.storage import DATABASE
-from bot.storage.database import newest_schema
+from bot.storage.database import newest_schema, open_read_only
 from bot.storage.files import create_file, make_folder
 
 FORMAT = 1
@@ -79,7 +79,7 @@ def check_archive(path: Path, into: Path | None = None) -> Manifest:
 
 def check_database(path: Path, schema: int | None = None) -> int:
     """The schema number of a database. Raises StoreError if it is damaged, too new, or not *schema*."""
-    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+    with closing(open_read_only(path)) as connection:
         number = int(connection.execute("PRAGMA user_version").fetchone()[0])
         verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         strays = connection.execute("PRAGMA foreign_key_check").fetchone()
@@ -97,7 +97,7 @@ def check_database(path: Path, schema: int | None = None) -> int:
 
 def _check_paths(database: Path, manifest: Manifest) -> None:
     """Refuse paths outside the archive, because the bot would read and show those files."""
-    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+    with closing(open_read_only(database)) as connection:
         for (name,) in connection.execute("SELECT path FROM pictures WHERE path IS NOT NULL"):
             if name not in manifest.files:
                 raise StoreError(f"The backup's database names “{name}”, which is not in the backup.")

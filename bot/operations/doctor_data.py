@@ -14,7 +14,7 @@ from bot.config.sections import RetentionSection
 from bot.errors import FolderInUse
 from bot.operations.doctor_report import Finding, bad, good, note
 from bot.storage import DATABASE
-from bot.storage.database import newest_schema
+from bot.storage.database import newest_schema, open_read_only
 from bot.storage.lock import FILE, FolderLock
 from bot.text import count
 
@@ -89,7 +89,7 @@ def check_database(path: Path) -> list[Finding]:
     if not path.exists():
         return [good("database", "none; the first start creates it")]
     try:
-        with closing(_opened(path)) as connection:
+        with closing(open_read_only(path)) as connection:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
             jobs = connection.execute("SELECT count(*) FROM jobs").fetchone()[0]
@@ -122,7 +122,7 @@ def _schema(number: int) -> Iterator[Finding]:
 def check_pictures(folder: Path, retention: RetentionSection) -> list[Finding]:
     """Number and size of the pictures, and whether files are missing that the database names."""
     try:
-        with closing(_opened(folder / DATABASE)) as connection:
+        with closing(open_read_only(folder / DATABASE)) as connection:
             rows = connection.execute("SELECT path, size FROM pictures WHERE path IS NOT NULL").fetchall()
     except sqlite3.Error:
         return []  # there is no database, or `check_database` reports it
@@ -137,10 +137,6 @@ def check_pictures(folder: Path, retention: RetentionSection) -> list[Finding]:
         gone = f"{count(missing, 'file is', 'files are')} missing in {folder / 'pictures'}."
         found.append(note("pictures", gone, "Members read that these were deleted. A backup may have them."))
     return found
-
-
-def _opened(database: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
 
 
 def _inside(folder: Path) -> Iterator[Path]:

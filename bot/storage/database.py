@@ -58,7 +58,7 @@ class DatabaseFile:
     def _corrupt(self) -> str:
         """Opens a separate connection, so that the bot is not blocked."""
         try:
-            with closing(sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            with closing(open_read_only(self._path)) as connection:
                 [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()
         except sqlite3.OperationalError:  # busy or unreadable for the moment: the next check will tell
             return ""
@@ -68,6 +68,11 @@ class DatabaseFile:
             return ""
         self._damaged_inside = True
         return f"The database {self._path} is damaged: {verdict}. {_RESTORE}"
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """A separate connection to a database that exists, for code outside of the bot's event loop. Blocks."""
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
 
 
 T = TypeVar("T")

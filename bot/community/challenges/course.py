@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 
 import discord
@@ -44,29 +45,19 @@ BOARD = 20
 """People that a leaderboard shows."""
 
 
+@dataclass(eq=False, repr=False)
 class Challenges:
-    """One per bot. *changed*: it has begun or ended, or what messages of entries hide has changed.
+    """One per bot."""
 
-    *clock*: unix seconds.
-    """
-
-    def __init__(
-        self,
-        client: discord.Client,
-        store: Store,
-        jobs: JobService,
-        votes: Votes,
-        poster: ChallengePoster,
-        changed: Callable[[], None],
-        clock: Callable[[], float],
-    ) -> None:
-        self._client = client
-        self._store = store
-        self._jobs = jobs
-        self._votes = votes
-        self._poster = poster
-        self._changed = changed
-        self._clock = clock
+    _client: discord.Client
+    _store: Store
+    _jobs: JobService
+    _votes: Votes
+    _poster: ChallengePoster
+    _changed: Callable[[], None]
+    """A challenge has begun or ended, or what messages of entries hide has changed."""
+    _clock: Callable[[], float]
+    """Unix seconds."""
 
     # People
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import discord
@@ -33,30 +34,22 @@ log = logging.getLogger(__name__)
 _THREAD_NAME = 90
 
 
+@dataclass(eq=False, repr=False)
 class ChallengePoster:
-    """*entering*: the buttons of an open challenge; *after*: those of a result. *clock*: unix seconds.
+    """One per bot."""
 
-    *deletes*: a message was queued for deletion.
-    """
-
-    def __init__(
-        self,
-        client: discord.Client,
-        store: Store,
-        entering: Callable[[str], discord.ui.View],
-        after: Callable[[str], discord.ui.View],
-        deletes: Callable[[], None],
-        winner_pings: WinnerPings,
-        clock: Callable[[], float],
-    ) -> None:
-        self._client = client
-        self._store = store
-        self._entering = entering
-        self._after = after
-        self._deletes = deletes
-        self._winner_pings = winner_pings
-        self._clock = clock
-        self._showing = asyncio.Lock()
+    _client: discord.Client
+    _store: Store
+    _entering: Callable[[str], discord.ui.View]
+    """The buttons of an open challenge."""
+    _after: Callable[[str], discord.ui.View]
+    """The buttons of a result."""
+    _deletes: Callable[[], None]
+    """A message was queued for deletion."""
+    _winner_pings: WinnerPings
+    _clock: Callable[[], float]
+    """Unix seconds."""
+    _showing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def show(self, challenge_id: str, *, fresh: bool = False) -> None:
         """Bring the messages of a challenge up to date. *fresh*: no message can exist yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from bot.config.sections import RetentionSection
 from bot.errors import PictureGone, Refused
@@ -19,20 +20,16 @@ SHARE = 0.5
 """Share of the disk budget that starred pictures of all people may use; the rest is for new pictures."""
 
 
+@dataclass(eq=False, repr=False)
 class Favorites:
-    """Gives and removes stars. *clock* is unix seconds; *changed* is called after each change."""
+    """Gives and removes stars."""
 
-    def __init__(
-        self,
-        store: Store,
-        retention: RetentionSection,
-        clock: Callable[[], float],
-        changed: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._store = store
-        self._retention = retention
-        self._clock = clock
-        self._changed = changed
+    _store: Store
+    _retention: RetentionSection
+    _clock: Callable[[], float]
+    """Unix seconds."""
+    _changed: Callable[[], None] = lambda: None
+    """Called after each change."""
 
     async def star(
         self, job: JobRow, indices: Collection[int], caller: Invocation, *, by_reaction: bool = False

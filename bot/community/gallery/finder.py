@@ -48,24 +48,17 @@ class FoundPage:
     hint: str = ""
 
 
+@dataclass(eq=False, repr=False)
 class Finder:
-    """*clock* is unix seconds."""
+    """One per bot."""
 
-    def __init__(
-        self,
-        store: Store,
-        indexer: PictureIndexer,
-        embedder: PictureEmbedder,
-        visibility: Visibility,
-        message_check: MessageCheck,
-        clock: Callable[[], float],
-    ) -> None:
-        self._store = store
-        self._indexer = indexer
-        self._embedder = embedder
-        self._visibility = visibility
-        self._message_check = message_check
-        self._clock = clock
+    _store: Store
+    _indexer: PictureIndexer
+    _embedder: PictureEmbedder
+    _visibility: Visibility
+    _message_check: MessageCheck
+    _clock: Callable[[], float]
+    """Unix seconds."""
 
     async def by_words(self, words: str, place: Place, caller: Invocation, png: bytes | None = None) -> FoundPage:
         """Search for words, for pictures that resemble *png*, or both. Without the engine only words count."""

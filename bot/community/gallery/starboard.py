@@ -15,7 +15,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import PurePosixPath
@@ -59,35 +59,25 @@ log = logging.getLogger(__name__)
 _BATCH = 20
 
 
+@dataclass(eq=False, repr=False)
 class Starboard:
-    """Keeps the entries in step with the stars; *clock* is unix seconds.
+    """Keeps the entries in step with the stars."""
 
-    *buttons*: the view of an entry, from job id and index. *removed*: called when a message is to be deleted.
-    """
-
-    def __init__(
-        self,
-        client: discord.Client,
-        store: Store,
-        delivery: Delivery,
-        indexer: PictureIndexer,
-        takedowns: Takedowns,
-        buttons: Callable[[str, int], discord.ui.View],
-        removed: Callable[[], None],
-        clock: Callable[[], float],
-    ) -> None:
-        self._client = client
-        self._store = store
-        self._delivery = delivery
-        self._indexer = indexer
-        self._takedowns = takedowns
-        self._buttons = buttons
-        self._removed = removed
-        self._clock = clock
-        self._resumed = False
-        self._check_at = time.monotonic() + CHECK_SECONDS
-        self._tries = 0
-        self._checked: tuple[str, int] = ("", 0)
+    _client: discord.Client
+    _store: Store
+    _delivery: Delivery
+    _indexer: PictureIndexer
+    _takedowns: Takedowns
+    _buttons: Callable[[str, int], discord.ui.View]
+    """The view of an entry, from job id and index."""
+    _removed: Callable[[], None]
+    """Called when a message is to be deleted."""
+    _clock: Callable[[], float]
+    """Unix seconds."""
+    _resumed: bool = False
+    _check_at: float = field(default_factory=lambda: time.monotonic() + CHECK_SECONDS)
+    _tries: int = 0
+    _checked: tuple[str, int] = ("", 0)
 
     async def work(self) -> None:
         """Settle changes, and check one entry. Raises StoreError."""
