@@ -9,9 +9,18 @@ import typer
 
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.cli._dream.best_of import BestOf, check_wanted, choose, prepare
-from engine.cli._dream.order import DreamOrder, check_beside, find_place, painted_before
+from engine.cli._dream.order import (
+    DreamOrder,
+    attach,
+    check_beside,
+    choose_subject,
+    find_place,
+    icon_of,
+    init_notes,
+    painted_before,
+    settings_of,
+)
 from engine.cli._dream.output import tell
-from engine.cli._dream.request import attach, choose_subject, icon_of, init_notes, settings_of
 from engine.cli._dream.run import Means, paint, start_studio
 from engine.cli.console import INTERRUPTED, WRONG, Bar, Compiled, Device, PhaseTimer, Threads, print_note
 from engine.images.timelapse import check_kind

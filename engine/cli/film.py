@@ -1,15 +1,18 @@
-"""`python -m engine film "an owl ^ a castle" --zoom 1.03`: frames that are each painted from the one before, moved."""
+"""`python -m engine film "an owl ^ a castle" --zoom 1.03`: frames that are each painted from the one before, moved.
+
+`python -m engine evolution FOLDER --out film.mp4` makes a timelapse of saved snapshots. Imports no torch.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
-from engine.cli._dream.order import unused
-from engine.cli._dream.request import attach, icon_of, init_notes, settings_of
+from engine.cli._dream.order import attach, icon_of, init_notes, settings_of, unused
 from engine.cli._dream.run import Means, start_studio
 from engine.cli.console import (
     INTERRUPTED,
@@ -26,8 +29,8 @@ from engine.cli.dream import SET
 from engine.errors import InvalidRequest
 from engine.film.camera import EDGES
 from engine.film.plan import Film, FilmSettings, frame_path, paint_film
-from engine.images.opening import open_own, read_file
-from engine.images.timelapse import FILM_FPS, MOST_FPS, check_kind, film_of
+from engine.images.opening import open_own, open_reduced, read_file
+from engine.images.timelapse import FILM_FPS, LARGEST_SIDE, MOST_FPS, animate, check_kind, film_of
 from engine.protocol.replay_record import read_record, replay_request
 from engine.requests.icons import draw_icons
 from engine.requests.request import DreamRequest, build_request
@@ -155,3 +158,58 @@ def _painted(wanted: Film, images: dict[str, bytes], folder: Path, resume: bool,
     for note in notes:
         print_note(note)
     return paths
+
+
+STEP = re.compile(r"(?P<name>.+)-(?P<index>\d+)-step-(?P<step>\d+)\.webp")
+"""File names of `dream --snapshots`."""
+MOST = 5000
+LARGEST = max(LARGEST_SIDE.values())
+
+
+def evolution(
+    folder: Annotated[Path, typer.Argument(help="The folder of dream --snapshots.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="A .gif, .webp or .mp4 file.", show_default="evolution.webp")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="The finished picture, as the last frame.", show_default=False)
+    ] = None,
+    of: Annotated[
+        str,
+        typer.Option(
+            help="Which picture, if there are several: NAME-INDEX, the start of its file names.", show_default=False
+        ),
+    ] = "",
+) -> None:
+    """Make a timelapse of one picture from the snapshots in FOLDER."""
+    place = out or Path("evolution.webp")
+    check_kind(place.suffix)
+    check_writable(place)
+    snapshots = _snapshots(folder)
+    if of and of not in snapshots:
+        raise InvalidRequest(f"{folder} has no snapshots of {of}. Available: {_listed(snapshots)}.")
+    if not of and len(snapshots) > 1:
+        raise InvalidRequest(f"{folder} has snapshots of several pictures. Choose one with --of: {_listed(snapshots)}.")
+    paths = [path for _, path in sorted(snapshots[of or next(iter(snapshots))])]
+    frames = [open_reduced(read_file(path), LARGEST) for path in [*paths, *([picture] if picture else [])]]
+    place = out or unused(place)
+    write_file(place, animate(frames, place.suffix))
+    typer.echo(f"{printable(place)}  {len(frames)} pictures")
+
+
+def _snapshots(folder: Path) -> dict[str, list[tuple[int, Path]]]:
+    """Picture → (step, file) of its snapshots. Raises InvalidRequest if there are none."""
+    if not folder.is_dir():
+        raise InvalidRequest(f"{folder} is not a folder of snapshots.")
+    snapshots: dict[str, list[tuple[int, Path]]] = {}
+    for path in sorted(folder.iterdir()):
+        if match := STEP.fullmatch(path.name):
+            snapshots.setdefault(f"{match['name']}-{match['index']}", []).append((int(match["step"]), path))
+    if not snapshots:
+        raise InvalidRequest(f"{folder} has no snapshots. `dream --snapshots FOLDER` saves them.")
+    if max(map(len, snapshots.values())) > MOST:
+        raise InvalidRequest(f"{folder} has more than {MOST} snapshots of one picture.")
+    return snapshots
+
+
+def _listed(snapshots: dict[str, list[tuple[int, Path]]]) -> str:
+    names = [printable(name) for name in snapshots]
+    return ", ".join(names[:8]) + (" …" if len(names) > 8 else "")

@@ -15,12 +15,11 @@ from engine.cli.console import speaking
 from engine.cli.drawing.gallery import gallery
 from engine.cli.drawing.icon import icon
 from engine.cli.dream import dream
-from engine.cli.film import film
+from engine.cli.film import evolution, film
 from engine.cli.listing import methods, models, options_help, profiles
 from engine.cli.memory import memory
 from engine.cli.score import score
 from engine.cli.search import search
-from engine.cli.timelapse import evolution
 from engine.cli.training.finetune import finetune
 from engine.cli.training.primer import primer
 from engine.cli.upscale import upscale

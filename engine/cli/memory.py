@@ -40,8 +40,7 @@ def memory(
     for name in names or ():
         find_model(name)
     calm_torch()
-    from engine.memory_planning.plan import amount
-    from engine.memory_planning.virtual_device import VirtualDevice, report_memory
+    from engine.memory_planning.plan import VirtualDevice, amount, report_memory
     from engine.runtime.runtime import Runtime
     from engine.worker.capabilities import look_around
 

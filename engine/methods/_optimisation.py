@@ -21,8 +21,7 @@ from engine.guidance.objective import ClipTarget, Scales, objective_gradient
 from engine.guidance.targets import named
 from engine.images.tensors import to_image, to_unit
 from engine.methods import Finished, Running, Step, not_finite
-from engine.methods._guided import GuidedImage, make_phases, recipe_at, value_at
-from engine.methods._shared import filled, score_fewer_cutouts
+from engine.methods._shared import GuidedImage, filled, make_phases, recipe_at, score_fewer_cutouts, value_at
 from engine.perceptors.perceptor_loader import load_perceptor, readable
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions

@@ -20,7 +20,7 @@ from engine.methods import Finished, Running, Step, not_finite
 from engine.methods._shared import filled
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions, StepLog
-from engine.requests.options.biggan import BigganOptions
+from engine.requests.options.biggan_clip import BigganOptions
 from engine.requests.prompts import Prompt
 from engine.requests.request import DreamRequest
 from engine.runtime.runtime import NetProvider

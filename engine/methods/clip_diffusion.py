@@ -22,8 +22,7 @@ from engine.loaders.guidance_nets import HEADS, VGG, check_sides, has_lpips, loa
 from engine.methods import Finished, Running, Step, not_finite
 from engine.methods._diffusion.state import Sample, TextCondition, initial_latents
 from engine.methods._diffusion.step import sketched, step_together, text_condition, without_nouns
-from engine.methods._guided import make_phases, recipe_at
-from engine.methods._shared import filled
+from engine.methods._shared import filled, make_phases, recipe_at
 from engine.perceptors.perceptor_loader import load_perceptor, readable
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions

@@ -20,21 +20,20 @@ from engine.requests.options.base import (
     Options,
     ended,
     first_problem,
+    guess_option,
     guessed,
     option_names,
     option_span,
     option_text,
     refuse,
 )
-from engine.requests.options.biggan import BigganOptions
-from engine.requests.options.biggan_clip import BigganClipOptions
+from engine.requests.options.biggan_clip import BigganClipOptions, BigganOptions
 from engine.requests.options.classes import numbered
 from engine.requests.options.clip_diffusion import ClipDiffusionOptions
 from engine.requests.options.clip_views import adapted_model, guiding_clips, known_adapters
 from engine.requests.options.clipdraw import ClipdrawOptions
 from engine.requests.options.optimiser_methods import PixelsOptions, SirenOptions
 from engine.requests.options.pixel_art import PixelArtOptions
-from engine.requests.options.synonyms import guess_option
 from engine.requests.options.vqgan_clip import VqganClipOptions
 from engine.requests.profiles import PROFILES, Profile, find_profile, profiles_of
 from engine.requests.prompts import (

@@ -21,7 +21,7 @@ from engine.errors import InvalidRequest, ModelUnavailable
 from engine.images.opening import MAX_SIDE, OWN_PIXELS
 from engine.methods import State, Step
 from engine.requests.upscaling import BLEND, MILDER
-from engine.weights.store.presence import missing_files
+from engine.weights.store.folder import missing_files
 
 if TYPE_CHECKING:
     from engine.protocol.messages import Job

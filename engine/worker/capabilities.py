@@ -14,7 +14,7 @@ from engine.protocol.messages import Ready
 from engine.requests.request import METHODS, SECONDARY_NET, adapter_key, clip_key, known_adapters
 from engine.runtime.runtime import catch
 from engine.upscalers import find_upscaler, upscaler_names
-from engine.weights.store.presence import missing_files, missing_weights
+from engine.weights.store.folder import missing_files, missing_weights
 from engine.weights.store.trained_models import refresh_trained_models
 
 P = ParamSpec("P")

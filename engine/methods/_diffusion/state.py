@@ -15,8 +15,7 @@ from engine.diffusion.schedules import RespacedSchedule, stack
 from engine.guidance.objective import Scales
 from engine.images.opening import open_mask
 from engine.images.tensors import noise, uniform
-from engine.methods._guided import GuidedImage
-from engine.methods._shared import signed_image
+from engine.methods._shared import GuidedImage, signed_image
 from engine.requests.options.clip_diffusion import USUAL_ORDER, ClipDiffusionOptions
 from engine.requests.request import DreamRequest
 

@@ -12,7 +12,7 @@ from engine.catalogue.registry import Model
 from engine.errors import InvalidRequest
 from engine.requests.options.base import check_terms
 from engine.requests.options.clip_views import Flip
-from engine.requests.options.generator_methods import GeneratedOptions
+from engine.requests.options.optimiser_methods import GeneratedOptions
 from engine.requests.prompts import MAX_WEIGHT
 from engine.requests.schedule import Schedule, constant
 

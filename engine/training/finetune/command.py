@@ -27,7 +27,7 @@ from engine.training.finetune.saves import writing
 from engine.training.finetune.start import PRIMER, Reader, TrainingStart, load_start
 from engine.training.progress import Reporter
 from engine.weights.store.custom_models import add_custom_models, check_name, read_custom_models
-from engine.weights.store.presence import missing_files
+from engine.weights.store.folder import missing_files
 
 XSTART_GAMMA = 5.0
 """min-SNR γ for a net that predicts x_0; without weights it learns grain instead of structure (Hang et al. 2023)."""

@@ -21,7 +21,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from engine.weights.store.trusted_hashes import acquire_where_possible
+from engine.weights.store.hashed_file import acquire_where_possible
 
 ROWS, SIGNATURES, INDEX = "rows.bin", "signatures.npy", "index.json"
 SIGNATURE = np.dtype([("hash", "<u8"), ("colours", "u1", (8, 8, 3))])

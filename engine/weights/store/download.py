@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from engine.catalogue.registry import Entry
 from engine.errors import WeightsError
 from engine.weights.store.folder import COMMAND, Check, Folder
+from engine.weights.store.hashed_file import TrustedHash
 from engine.weights.store.http import SourceFailed, host
 from engine.weights.store.resume import DownloadLimits, PartialFile, Report, transfer
-from engine.weights.store.trusted_hashes import TrustedHash
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
-from engine.catalogue.registry import Entry, Kind
+from engine.catalogue.registry import Entry, Kind, Model, clip_named, entries
 from engine.errors import ModelUnavailable, WeightsError
-from engine.weights.store.hashed_file import HashedFile, disk_errors, open_hashed
-from engine.weights.store.trusted_hashes import TrustedHash, TrustedHashes
+from engine.weights.store.hashed_file import HashedFile, TrustedHash, TrustedHashes, disk_errors, open_hashed
 
 VARIABLE = "DREAMBOT_WEIGHTS"
 COMMAND = "python -m engine weights"
@@ -176,3 +175,26 @@ def _advice(entry: Entry) -> str:
         f"run {COMMAND} remove {entry.name} and download it again. A file of your own belongs elsewhere, "
         "with a table [models.NAME] in config.toml"
     )
+
+
+def missing_weights(model: Model) -> str:
+    """Why *model* cannot paint, as a clause; empty if it can."""
+    return missing_files(needs(model))
+
+
+def missing_files(needed: Sequence[Entry]) -> str:
+    """Why not all of *needed* can be loaded, as a clause; empty if they can."""
+    try:
+        folder = weights_folder()
+        if absent := [entry for entry in needed if folder.find(entry) is None]:
+            return folder.absent(*absent)
+        return next((why for entry in needed if (why := folder.missing(entry))), "")
+    except WeightsError as error:  # what remembers hashes is damaged: a problem of those who need it, and of no others
+        return str(error).removesuffix(".")
+
+
+def needs(model: Model) -> tuple[Entry, ...]:
+    """The files that *model* needs: its network, and its CLIP if that is one of OpenAI's."""
+    own = entries().get(model.name)
+    clip = clip_named(model.perceptor)
+    return tuple(entry for entry in (own, clip) if entry)

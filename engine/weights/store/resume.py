@@ -17,9 +17,8 @@ from typing import BinaryIO
 from filelock import FileLock, Timeout
 
 from engine.errors import WeightsError
-from engine.weights.store.hashed_file import disk_errors, hash_file
+from engine.weights.store.hashed_file import acquire_where_possible, disk_errors, hash_file, write_whole
 from engine.weights.store.http import Interrupted, Response, SourceFailed, request_from
-from engine.weights.store.trusted_hashes import acquire_where_possible, write_whole
 
 Report = Callable[[int, int | None], None]
 """Called with the bytes so far, and the size of the file if it is known."""

@@ -162,7 +162,7 @@ def child(kind: Kind) -> JobRow:
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.DONE])
 @pytest.mark.parametrize("prompt", ["a dragn owl", "an owl"])
 def test_words_that_a_server_always_avoids_are_not_told_to_be_unknown(state: JobState, prompt: str) -> None:
-    from engine.perceptors.perceptor_loader import readable  # imports torch
+    from engine.perceptors.perceptor_loader import readable
 
     row = enforced(replace(done(prompt) if state is JobState.DONE else job(prompt)), "gorefest | splatter")
     heard = readable(row.request, MODELS[row.request.model])[1]  # type: ignore[union-attr, arg-type]

@@ -18,8 +18,7 @@ from engine.perceptors.open_clip import from_open_clip, open_clip
 from engine.requests.request import ClipDiffusionOptions, build_options, build_request
 from engine.runtime.runtime import Runtime
 from engine.weights.store.custom_models import add_custom_models, read_custom_models
-from engine.weights.store.folder import weights_folder
-from engine.weights.store.presence import missing_weights
+from engine.weights.store.folder import missing_weights, weights_folder
 from engine.worker import capabilities as readiness
 from engine.worker.capabilities import look_around
 from tests.engine.loaders import test_biggan, test_vqgan

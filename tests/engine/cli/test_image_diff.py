@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from engine.cli._image_diff import compare, reasons
+from engine.cli._dream.output import compare, reasons
 from engine.images.pictures import pixels_sha256, to_png
 
 GREY = np.full((8, 10, 3), 100, dtype=np.uint8)

@@ -19,8 +19,7 @@ from engine.nets.biggan import Biggan, build_biggan
 from engine.nets.flags import read_biggan_flags
 from engine.requests.request import BigganClipOptions, build_options, build_request
 from engine.runtime.runtime import Runtime
-from engine.weights.store.folder import Folder
-from engine.weights.store.presence import missing_weights
+from engine.weights.store.folder import Folder, missing_weights
 from engine.worker.capabilities import look_around
 from tests.engine.weights.made import Harm, put, saved
 from tests.golden import golden

@@ -14,8 +14,7 @@ from engine.loaders.vqgan import VqganNet, read_vqgan
 from engine.nets.flags import read_vqgan_flags
 from engine.nets.vqgan import Vqgan, build_vqgan
 from engine.requests.request import VqganClipOptions, build_options
-from engine.weights.store.folder import Folder
-from engine.weights.store.presence import missing_weights
+from engine.weights.store.folder import Folder, missing_weights
 from tests.engine.weights.made import Harm, lightning, put, saved
 from tests.golden import golden
 

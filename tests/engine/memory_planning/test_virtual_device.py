@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InvalidRequest
-from engine.memory_planning.virtual_device import MemoryReport, VirtualDevice, report_memory
+from engine.memory_planning.plan import MemoryReport, VirtualDevice, report_memory
 from engine.requests.request import DreamRequest, build_request
 from engine.runtime.runtime import Runtime
 from tests.engine.shell import Shell

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import InvalidRequest
-from engine.requests.options.synonyms import BESIDE, SYNONYMS, guess_option
+from engine.requests.options.base import BESIDE, SYNONYMS, guess_option
 from engine.requests.request import METHODS, build_request, option_names
 
 

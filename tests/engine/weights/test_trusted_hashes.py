@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from engine.weights.store import trusted_hashes as pins
-from engine.weights.store.trusted_hashes import TrustedHash, TrustedHashes, write_whole
+from engine.weights.store.hashed_file import TrustedHash, TrustedHashes, write_whole
 
 PIN = TrustedHash("0" * 64, 1)
 PROCESS = """
 import sys
 from pathlib import Path
-from engine.weights.store.trusted_hashes import TrustedHash, TrustedHashes
+from engine.weights.store.hashed_file import TrustedHash, TrustedHashes
 print("here", flush=True)
 sys.stdin.readline()
 for number in range(40):
