@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.weights.store import trusted_hashes as pins
+from engine.weights.store import hashed_file as pins
 from engine.weights.store.hashed_file import TrustedHash, TrustedHashes, write_whole
 
 PIN = TrustedHash("0" * 64, 1)
