@@ -96,7 +96,7 @@ class CustomModel(BaseModel):
     )
     kind: Literal["diffusion", "v-diffusion", "vqgan", "biggan", "upscaler", "adapter"] = Field(
         default="diffusion",
-        description="What it is: for clip_diffusion, vqgan_clip or biggan_clip, for enlarging, or a change to a model.",
+        description="Its kind: a model of clip_diffusion, vqgan_clip or biggan_clip, an upscaler, or an adapter.",
     )
     flags: Mapping[str, Flags] = Field(
         default_factory=dict,
@@ -104,12 +104,12 @@ class CustomModel(BaseModel):
         "taming-transformers' ddconfig (and n_embed, embed_dim), or of pytorch-pretrained-biggan's configuration.",
         examples=[{"image_size": 256, "num_channels": 128, "learn_sigma": True}],
     )
-    title: str = Field(default="", max_length=60, description="What people are shown; empty = its name.")
+    title: str = Field(default="", max_length=60, description="The title that people see; empty = its name.")
     sha256: Sha256 = Field(
         default="", description="Hash of the file; empty = `python -m engine weights verify --trust NAME` remembers it."
     )
     sources: tuple[str, ...] = Field(default=(), description="Addresses to download it from, tried in turn.")
-    licence: str = Field(default=OWN_LICENCE, description="What may be done with it.")
+    licence: str = Field(default=OWN_LICENCE, description="Its licence.")
     size: tuple[int, int] | None = Field(
         default=None,
         description="Default width and height; left out = those of its training.",
