@@ -24,26 +24,30 @@ from engine.upscalers import upscaler_names
 
 
 def models() -> None:
-    """List models, adapters and upscalers with their sizes and methods, and whether they are installed."""
+    """List models, adapters and upscalers with their sizes and methods; installed ones first, then your own."""
     calm_torch()
     from engine.worker.capabilities import look_around
 
     ready = look_around("shell", 0, "", 0)
     table = Table("", "", "size", "methods", box=None, header_style="dim", pad_edge=False)
     table.add_column("installed", overflow="fold")
+    rows: list[tuple[str, str, str, str, str]] = []
     for model in MODELS.values():
         others = f"{model.smallest}–{model.largest} by {model.multiple}"
         sizes = f"{model.size[0]}×{model.size[1]}\n[dim]{others if model.smallest < model.largest else 'only'}[/dim]"
         here = "yes" if model.name in ready.models else ready.unavailable[model.name].partition("; run ")[0]
-        table.add_row(f"[bold]{model.name}[/bold]", escape(model.title), sizes, "\n".join(model.methods), escape(here))
+        rows.append((model.name, model.title, sizes, "\n".join(model.methods), here))
     for name, entry in known_adapters().items():
         here = ready.unavailable.get(adapter_key(name), "yes").partition("; run ")[0]
-        table.add_row(f"[bold]{name}[/bold]", escape(entry.title), "", f"adapter of {entry.adapts}", escape(here))
+        rows.append((name, entry.title, "", f"adapter of {entry.adapts}", here))
     for name in upscaler_names():
         reason = ready.unavailable.get(f"upscaler {name}", "yes").partition("; run ")[0]
-        own = entries().get(name)
-        title, size = (own.title, f"{own.size / 1e6:,.0f} MB" if own.size else "") if own else ("", "")
-        table.add_row(f"[bold]{name}[/bold]", escape(title or SHIPPED[name]), size, "upscale", escape(reason))
+        weights = entries().get(name)
+        title, size = (weights.title, f"{weights.size / 1e6:,.0f} MB" if weights.size else "") if weights else ("", "")
+        rows.append((name, title or SHIPPED[name], size, "upscale", reason))
+    own = {name for name, entry in entries().items() if entry.is_own}
+    for name, title, size, use, here in sorted(rows, key=lambda row: (row[-1] != "yes", row[0] not in own)):
+        table.add_row(f"[bold]{name}[/bold]", escape(title), size, use, escape(here))
     console = Console(highlight=False)
     console.print(table)
     console.print("[dim]python -m engine weights list NAME[/dim] shows where to get a model.")

@@ -20,7 +20,7 @@ class TrainOptions:
     lr: Annotated[float, "Learning rate of AdamW."] = 5e-6
     warmup: Annotated[int, "Steps over which the learning rate rises from 0."] = 100
     lr_anneal_steps: Annotated[int, "Step at which the learning rate has fallen to 0; 0 = never."] = 0
-    weight_decay: Annotated[float, "Of weight matrices."] = 0.0
+    weight_decay: Annotated[float, "Weight decay of matrices."] = 0.0
     clip: Annotated[float, "Largest norm of the gradient; 0 = no limit."] = 1.0
     ema_rate: Annotated[str, "Decay of the averaged weights; several with commas, the first is the result."] = "0.9999"
     schedule_sampler: Annotated[str, "uniform or loss-second-moment."] = "uniform"
@@ -30,12 +30,12 @@ class TrainOptions:
     use_fp16: Annotated[bool, "float16 with loss scaling."] = False
     fp16_scale_growth: Annotated[float, "The loss scale doubles every 1 / growth steps."] = 1e-3
     use_bf16: Annotated[bool, "bfloat16; needs no loss scaling."] = False
-    use_checkpoint: Annotated[bool, "Compute blocks again on the way back: less memory, more time."] = False
+    use_checkpoint: Annotated[bool, "Recompute blocks in the backward pass: less memory, more time."] = False
     compile: Annotated[bool, "Compile the net: minutes at first, then faster steps on a GPU."] = False
     random_flip: Annotated[bool, "Mirror half of the images."] = True
     text_dropout: Annotated[float, "Share of images without their caption, for a net that reads."] = 0.1
     lora: Annotated[int, "Rank of LoRA adapters on attention and convolutions; 0 = train all weights."] = 0
-    seed: Annotated[int, "Of data order, timesteps and noise."] = 0
+    seed: Annotated[int, "Seed of data order, timesteps and noise."] = 0
     log_interval: Annotated[int, "Steps between entries of the log."] = 10
     save_interval: Annotated[int, "Steps between saves."] = 500
     sample_interval: Annotated[int, "Steps between sample grids; 0 = save_interval."] = 0

@@ -85,7 +85,8 @@ def test_a_trained_model_is_an_own_model_at_once(shell: Shell, trained: Said, tm
     listed = shell("weights", "list", "mine").out
     assert "mine, trained from scratch" in listed
     assert "num_channels=16" in listed
-    assert "mine" in shell("models").out
+    names = [line.split()[0] for line in shell("models").out.splitlines()[1:] if not line.startswith(" ")]
+    assert ["primer", "lanczos", "primer", "mine"] == names[:4], "installed ones first, then your own"
     assert 0 == shell("weights", "verify", "mine").status
     assert "trained from scratch on 5 pictures" in (folder / "README.md").read_text()
     report = tmp_path / "training" / "finetune" / "mine" / "report.html"
