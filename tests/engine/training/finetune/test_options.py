@@ -38,7 +38,7 @@ def test_hyphens_equals_signs_and_bare_names_count() -> None:
         (["--batchsize", "2"], "no option --batchsize; did you mean --batch_size?"),
         (["--lr", "fast"], "--lr is a number, not “fast”"),
         (["--use_fp16", "maybe"], "--use_fp16 is True or False, not “maybe”"),
-        (["--steps", "0"], "steps is 0; it is at least 1"),
+        (["--steps", "0"], "steps is 0; the minimum is 1"),
         (["--ema_rate", "0.9,2"], "ema_rate is “0.9,2”"),
         (["--use_fp16", "--use_bf16"], "Only one of use_fp16 and use_bf16"),
         (["pictures"], "“pictures” belongs to no option"),
