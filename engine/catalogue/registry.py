@@ -266,7 +266,10 @@ class Model:
 
     def check_size(self, width: int, height: int) -> None:
         """Raises InvalidRequest, with the nearest possible size, unless the model can paint *width* × *height*."""
-        nearest = tuple(self._nearest(side) for side in (width, height))
+        nearest = tuple(
+            min(max(round(side / self.multiple) * self.multiple, self.smallest), self.largest)
+            for side in (width, height)
+        )
         if nearest != (width, height) and self.smallest == self.largest:
             raise InvalidRequest(
                 f"{self.subject} cannot paint {width}×{height}; all its pictures are {self.largest}×{self.largest}."
@@ -282,9 +285,6 @@ class Model:
         part = min((pixels / (width * height)) ** 0.5, 1.0)
         wide, high = (max(int(side * part) // self.multiple * self.multiple, self.smallest) for side in (width, height))
         return (wide, high) if wide * high <= pixels else None
-
-    def _nearest(self, side: int) -> int:
-        return min(max(round(side / self.multiple) * self.multiple, self.smallest), self.largest)
 
 
 NET = 2.24

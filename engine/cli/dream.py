@@ -110,7 +110,9 @@ def dream(
         "settings": settings_of(profile, settings, adapter),
     }
     wanted = BestOf(best, grader, upscale_best)
-    _check(wanted, count, evolution)
+    check_wanted(wanted, count)
+    if evolution:
+        check_kind(evolution.suffix)
     subject = choose_subject(replay, resume, out, asked, images)
     beside = tuple(kind for kind, chosen in (("svg", svg), ("sprite", sprite)) if chosen)
     check_beside(beside, subject.request)
@@ -125,13 +127,6 @@ def dream(
     )
     if not _fulfil(order, resume, wanted, Means(device, threads, compiled)):
         raise typer.Exit(WRONG)
-
-
-def _check(wanted: BestOf, count: int, evolution: Path | None) -> None:
-    """Raises InvalidRequest for impossible --best or --evolution, before anything is painted."""
-    check_wanted(wanted, count)
-    if evolution:
-        check_kind(evolution.suffix)
 
 
 def _fulfil(order: DreamOrder, resume: bool, wanted: BestOf, means: Means) -> bool:

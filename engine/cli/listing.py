@@ -88,16 +88,5 @@ def options_help() -> str:
 
 def option_rows(options: type[Options]) -> list[tuple[str, str, str, str]]:
     """(name, range, default, description) of every option."""
-    return [
-        (
-            name,
-            option_span(options.model_fields[name]),
-            option_text(options.model_fields[name].default),
-            _about(options, name),
-        )
-        for name in option_names(options)
-    ]
-
-
-def _about(options: type[Options], name: str) -> str:
-    return options.model_fields[name].description or ""
+    fields = {name: options.model_fields[name] for name in option_names(options)}
+    return [(name, option_span(f), option_text(f.default), f.description or "") for name, f in fields.items()]

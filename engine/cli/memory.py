@@ -11,7 +11,7 @@ from rich.table import Table
 
 from engine.catalogue.models import MODELS
 from engine.cli.console import Device, calm_torch
-from engine.requests.request import PROFILES, DreamRequest, build_request, find_model, parse_settings
+from engine.requests.request import PROFILES, build_request, find_model, parse_settings
 
 PROMPT = "red"
 """The prompt does not change the estimate."""
@@ -46,8 +46,8 @@ def memory(
 
     runtime = Runtime.on(VirtualDevice(card)) if card else Runtime.open(device)
     table = Table("", "picture", "models", "step", "form", box=None, header_style="dim", pad_edge=False)
-    requests = [_request(name, size, method, given) for name in names or look_around("shell", 0, "", 0).models]
-    for request in requests:
+    for name in names or look_around("shell", 0, "", 0).models:
+        request = build_request(PROMPT, model=MODELS[name].name, size=size, method=method, seed=0, settings=given)
         found = report_memory(request, runtime)
         lighter = "full" if found.begins == found.step else f"lighter, {amount(found.begins)}"
         begins = escape(found.refusal) or lighter
@@ -61,7 +61,3 @@ def memory(
     console.print(
         f"[dim]{amount(runtime.hardware.reach())} available for models and one step. Estimated, not measured.[/dim]"
     )
-
-
-def _request(model: str, size: str, method: str, given: dict[str, str]) -> DreamRequest:
-    return build_request(PROMPT, model=MODELS[model].name, size=size, method=method, seed=0, settings=given)

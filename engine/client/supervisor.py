@@ -333,7 +333,8 @@ class Supervisor:
             return
         try:
             if pid is None:
-                _forget(self._pid_file)
+                self._pid_file.unlink(missing_ok=True)
+                self._pid_file.with_suffix(".ready").unlink(missing_ok=True)
             else:
                 _write(self._pid_file.with_suffix(suffix), pid)
         except OSError as error:
@@ -345,11 +346,6 @@ def _write(path: Path, pid: int) -> None:
     fresh = path.with_suffix(f"{path.suffix}.new")
     fresh.write_text(f"{pid}\n", encoding="ascii")
     fresh.replace(path)
-
-
-def _forget(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    path.with_suffix(".ready").unlink(missing_ok=True)
 
 
 async def _uninterrupted(ending: Coroutine[None, None, int]) -> int:

@@ -30,27 +30,15 @@ def _is_single(scene: Scene) -> bool:
     return len(scene.things) == 1 and scene.things[0].count == 1
 
 
-def _is_small(scene: Scene) -> bool:
-    return _is_single(scene) and scene.things[0].size == "small"
-
-
-def _is_placed(scene: Scene) -> bool:
-    return _is_single(scene) and scene.things[0].position != "middle"
-
-
-def _is_counted(scene: Scene) -> bool:
-    return len(scene.things) == 1 and scene.things[0].count in (2, 3)
-
-
 def _is_coloured_pair(scene: Scene) -> bool:
     sideways = scene.relation in (*_PAIRED, "beside")
     return len(scene.things) == 2 and sideways and all(t.colour and t.size == "medium" for t in scene.things)
 
 
 RESPECTS: Mapping[str, Callable[[Scene], bool]] = {
-    "small": _is_small,
-    "position": _is_placed,
-    "count": _is_counted,
+    "small": lambda scene: _is_single(scene) and scene.things[0].size == "small",
+    "position": lambda scene: _is_single(scene) and scene.things[0].position != "middle",
+    "count": lambda scene: len(scene.things) == 1 and scene.things[0].count in (2, 3),
     "pair": _is_coloured_pair,
 }
 
@@ -83,13 +71,11 @@ def _positions(asked: Sequence[Question], images: Sequence[Image.Image], judges:
     """Right where the half that was told names the kind with more certainty than the other half."""
     right = []
     for question, image in zip(asked, images, strict=True):
-        here, there = (_certainty(judges, image, part, question.kind) for part in _SIDES[_position(question)])
+        here, there = (
+            _certainty(judges, image, part, question.kind) for part in _SIDES[question.scene.things[0].position]
+        )
         right.append(here > there)
     return right
-
-
-def _position(question: Question) -> str:
-    return question.scene.things[0].position
 
 
 def _certainty(judges: Judges, image: Image.Image, part: int, kind: str) -> float:

@@ -74,7 +74,9 @@ class Guidance:
             return GuidedPrediction(plain, plain)
         prediction, leaf = self._forward(x, coefficients)
         shift = self._shift(prediction, leaf, coefficients)
-        x, plain = x.detach(), _detached(prediction)
+        x, variance = x.detach(), prediction.log_variance
+        kept_variance = None if variance is None else variance.detach()
+        plain = Prediction(prediction.pred_xstart.detach(), prediction.eps.detach(), kept_variance)
         guided = with_xstart(plain, plain.pred_xstart + shift, x, coefficients)
         return GuidedPrediction(
             self._framed(plain, x, coefficients),
@@ -148,10 +150,3 @@ class Guidance:
             if self.inpaint is None
             else kept(prediction, self.inpaint.picture, self.inpaint.mask, x, coefficients)
         )
-
-
-def _detached(prediction: Prediction) -> Prediction:
-    variance = prediction.log_variance
-    return Prediction(
-        prediction.pred_xstart.detach(), prediction.eps.detach(), None if variance is None else variance.detach()
-    )

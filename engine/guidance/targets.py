@@ -82,7 +82,12 @@ def make_targets(
     all_weights = torch.cat(weights)
     stops += [-math.inf] * (len(all_weights) - len(stops))
     stopped = torch.tensor(stops).to(all_weights) if any(stop > -math.inf for stop in stops) else None
-    return _padded(Targets(torch.cat(vectors), all_weights / all_weights.sum().abs(), stopped))
+    missing = max(power_of_two(len(all_weights)), FEWEST) - len(all_weights)
+    return Targets(
+        F.pad(torch.cat(vectors), (0, 0, 0, missing)),
+        F.pad(all_weights / all_weights.sum().abs(), (0, missing)),
+        None if stopped is None else F.pad(stopped, (0, missing)),
+    )
 
 
 def decode(request: DreamRequest, images: Mapping[str, bytes], device: torch.device) -> dict[str, Tensor]:
@@ -116,12 +121,6 @@ def _blurred(vectors: Tensor, fuzzy: float, number: int) -> Tensor:
     count, dim = vectors.shape
     grain = noise(0, number, 0, "fuzzy", (count, FUZZY_COPIES, dim)).to(vectors) / math.sqrt(dim)
     return F.normalize(vectors[:, None] + fuzzy * grain, dim=-1).flatten(0, 1)
-
-
-def _padded(targets: Targets) -> Targets:
-    missing = max(power_of_two(len(targets.weights)), FEWEST) - len(targets.weights)
-    stops = None if targets.stops is None else F.pad(targets.stops, (0, missing))
-    return Targets(F.pad(targets.vectors, (0, 0, 0, missing)), F.pad(targets.weights, (0, missing)), stops)
 
 
 DIGITS = 5

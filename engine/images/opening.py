@@ -98,7 +98,7 @@ def read_file(path: Path) -> bytes:
     A pipe without a writer would be waited for, and a device may have no end.
     """
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
+        with open(path, "rb", opener=lambda p, flags: os.open(p, flags | getattr(os, "O_NONBLOCK", 0))) as file:
             kind = os.fstat(file.fileno()).st_mode
             if stat.S_ISFIFO(kind) and str(path).startswith("/dev/"):  # <(command), or standard input
                 os.set_blocking(file.fileno(), True)
@@ -110,10 +110,6 @@ def read_file(path: Path) -> bytes:
     if len(data) > OWN_BYTES:
         raise InvalidRequest(f"{path} has more than {megabytes(OWN_BYTES)}, which is the limit.")
     return data
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def open_own(data: bytes, *, alpha: bool = False) -> Image.Image:

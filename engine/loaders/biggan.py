@@ -60,7 +60,9 @@ def fill_biggan(opened: HashedFile, flags: Mapping[str, object]) -> tuple[Biggan
     net = blueprint(build_biggan, flags)
     raw, choice = read_fitting(opened, net, _without_norms)
     tensors = folded(raw, opened.path.name)
-    _check_variances(tensors, opened.path.name)
+    for key, tensor in tensors.items():
+        if key.endswith(".running_vars") and not bool((tensor >= 0).all()):  # its root would make every image NaN
+            raise WeightsError(f"“{opened.path.name}” is broken: {key} holds variances below 0, or no numbers.")
     fit(net, tensors)
     return net, choice
 
@@ -88,20 +90,10 @@ def _normed(part: str, tensors: Mapping[str, Tensor], name: str) -> Tensor:
     """The weight of *part* over σ = uᵀWv (Miyato et al. 2018); W is [out, everything else]."""
     weight = tensors[f"{part}{ORIGINAL}"].float()
     u, v = (tensors.get(f"{part}{end}") for end in (LEFT, RIGHT))
-    if u is None or v is None or weight.ndim < 2 or (tuple(u.shape), tuple(v.shape)) != _sides(weight):
+    sides = [(len(weight),), (weight[0].numel(),)] if weight.ndim >= 2 else []
+    if u is None or v is None or [u.shape, v.shape] != sides:
         raise WeightsError(f"“{name}” holds no BigGAN: the spectral norm of {part} lacks a vector that fits.")
     sigma = u.float() @ (weight.flatten(1) @ v.float())
     if not bool(sigma.isfinite()) or float(sigma) == 0:
         raise WeightsError(f"“{name}” is broken: the spectral norm of {part} is {float(sigma):g}.")
     return weight / sigma
-
-
-def _check_variances(tensors: Mapping[str, Tensor], name: str) -> None:
-    """Raises WeightsError for negative variances, whose square root would make every image NaN."""
-    for key, tensor in tensors.items():
-        if key.endswith(".running_vars") and not bool((tensor >= 0).all()):
-            raise WeightsError(f"“{name}” is broken: {key} holds variances below 0, or no numbers.")
-
-
-def _sides(weight: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return (len(weight),), (weight[0].numel(),)

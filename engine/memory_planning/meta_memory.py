@@ -89,7 +89,8 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         given = dict(kwargs or {})
         if func is torch.ops.aten._local_scalar_dense.default and args[0].device == META:
             return torch.ones((), dtype=args[0].dtype).item()
-        if func is torch.ops.aten._to_copy.default and args[0].device == META and _elsewhere(given):
+        is_copy = func is torch.ops.aten._to_copy.default and args[0].device == META
+        if is_copy and torch.device(given.get("device") or META) != META:
             return torch.ones(args[0].shape, dtype=given.get("dtype") or args[0].dtype)
         key = _key(func, args, given)
         if key is not None and (make := _known.get(key)):
@@ -138,7 +139,7 @@ def _remember(key: tuple[Any, ...], out: Any, args: tuple[Any, ...], new: list[T
     func, first, *_ = key
     make: _Make | None = None
     if func._schema.is_mutable:
-        make = _first if out is args[0] and _described(out) == first else None
+        make = (lambda args: args[0]) if out is args[0] and _described(out) == first else None
     elif len(new) == sum(1 for _ in _tensors([out])):
         make = _maker(out)
     if make is not None:
@@ -147,14 +148,10 @@ def _remember(key: tuple[Any, ...], out: Any, args: tuple[Any, ...], new: list[T
         _known[key] = make
 
 
-def _first(args: tuple[Any, ...]) -> Any:
-    return args[0]
-
-
 def _maker(out: Any) -> _Make | None:
     """Makes another output like *out*; None if a tensor of it has data or is a part of a larger storage."""
     if out is None:
-        return _nothing
+        return lambda args: None
     if isinstance(out, tuple | list):
         whole, makers = type(out), [make for value in out if (make := _maker(value))]
         return (lambda args: whole([make(args) for make in makers])) if len(makers) == len(out) else None
@@ -163,15 +160,6 @@ def _maker(out: Any) -> _Make | None:
     like = partial(torch.empty_strided, out.shape, out.stride(), dtype=out.dtype, device=META)
     whole_storage = like().untyped_storage().nbytes() == out.untyped_storage().nbytes()
     return (lambda args: like()) if whole_storage else None
-
-
-def _nothing(args: tuple[Any, ...]) -> None:
-    return None
-
-
-def _elsewhere(given: Mapping[str, Any]) -> bool:
-    device = given.get("device")
-    return device is not None and torch.device(device) != META
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:

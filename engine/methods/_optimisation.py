@@ -195,7 +195,7 @@ class OptimisationMethod(ABC, Generic[S, G]):
             updated = self.update(generator, batch, gradient)
             finishes = any(s.step + 1 == s.steps for s in states)
             shown = to_unit(self.decode(generator, batch, self.final(updated)) if finishes else picture.detach())
-        finite = torch.stack([_finite(values) for values in updated.values()]).all(0).tolist()
+        finite = torch.stack([values.isfinite().flatten(1).all(1) for values in updated.values()]).all(0).tolist()
         conditions = StepConditions(len(batch), torch.get_num_threads(), states[0].memory_level, compiled)
         facts = {**self.weights(generator), "dtype": "float32", "bucket": len(batch), **named(*guides)}
         return [
@@ -229,8 +229,3 @@ class OptimisationMethod(ABC, Generic[S, G]):
         """Equal for images that take equally much memory."""
         perceptors = getattr(options, "perceptors", ""), getattr(options, "clip_cutouts", "")
         return self.name, key, tuple(parameters.shape), str(options.cutouts), perceptors, options.augment
-
-
-def _finite(values: Tensor) -> Tensor:
-    """[N, …] → [N], bool: whether all values of a row are finite."""
-    return values.isfinite().flatten(1).all(1)

@@ -102,8 +102,8 @@ def understood(prompts: Sequence[Prompt], title: str) -> tuple[tuple[Prompt, ...
     kept = tuple(prompt for prompt in prompts if prompt.image or says_something(prompt.text))
     if not kept:
         wanted = dict.fromkeys(word for prompt in prompts if prompt.weight > 0 for word in unknown_words(prompt.text))
-        said = unknown_sentence(tuple(wanted)) if wanted else f"{_sentence(title)} reads none of these words."
-        raise InvalidRequest(f"{said} {vocabulary()}")
+        nothing = f"{title[:1].upper()}{title[1:]} reads none of these words."
+        raise InvalidRequest(f"{unknown_sentence(tuple(wanted)) if wanted else nothing} {vocabulary()}")
     if len(kept) < len(prompts):
         check_weights(kept)
     if not strange:
@@ -115,14 +115,11 @@ def cut_short(prompts: Sequence[Prompt], perceptors: Iterable[Perceptor]) -> tup
     """Notes about the ends of *prompts* that exceed the context of some *perceptors*."""
     clip_targets = list({eye.id: eye for eye in perceptors}.values())
     ends = (max((eye.unread(prompt.text) for eye in clip_targets), key=len) for prompt in prompts if prompt.text)
-    return tuple(_left_out(end) for end in ends if end)
-
-
-def _left_out(end: str) -> str:
-    shown = shorten(end, UNREAD, placeholder=" …")
-    return (
-        f"A part of the prompt is too long to be read to its end; left out was “{shown}”. "
-        "What is divided by | is read part by part."
+    return tuple(
+        "A part of the prompt is too long to be read to its end; left out was "
+        f"“{shorten(end, UNREAD, placeholder=' …')}”. What is divided by | is read part by part."
+        for end in ends
+        if end
     )
 
 
@@ -133,10 +130,6 @@ def vocabulary() -> str:
         for topic, words in KNOWN.items()
     )
     return f"It knows {', '.join(topics)}."
-
-
-def _sentence(title: str) -> str:
-    return title[:1].upper() + title[1:]
 
 
 AS_CAPTION = "a photo of a {}"

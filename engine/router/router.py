@@ -203,7 +203,9 @@ class Router:
         if self._draining:
             self._send(Failure(job.id, job.attempt, EngineRestarting.__name__, "The engine is about to restart."))
             return
-        worker = self._workers.get(job.worker) or self._roomiest()
+        worker = self._workers.get(job.worker) or max(
+            (one for one in self._workers.values() if not one.cannot), key=lambda one: one.state().free, default=None
+        )
         try:
             if worker is None or worker.cannot:
                 raise EngineRestarting(NOT_TAKEN)
@@ -213,10 +215,6 @@ class Router:
             self._send(Failure(job.id, job.attempt, EngineUnusable.__name__, NOT_TAKEN))
         else:
             self._jobs[job.id] = worker.name, job.attempt
-
-    def _roomiest(self) -> ManagedWorker | None:
-        usable = [worker for worker in self._workers.values() if not worker.cannot]
-        return max(usable, key=lambda worker: worker.state().free, default=None)
 
     async def _cancel(self, job_id: str, attempt: int) -> None:
         name, running = self._jobs.get(job_id, ("", 0))

@@ -42,14 +42,12 @@ class Lanczos:
         return "lanczos"
 
     def advance(self, states: list[Canvas], runtime: Runtime) -> list[Step]:
-        tiles = [_enlarged(state) for state in states]
-        return [state.paste(tile, {"upscaler": "lanczos"}) for state, tile in zip(states, tiles, strict=True)]
-
-
-def _enlarged(state: Canvas) -> Image.Image:
-    left, top, right, bottom = state.tile.core
-    size = ((right - left) * state.scale, (bottom - top) * state.scale)
-    return resample(state.small, state.tile.core, size)
+        steps = []
+        for state in states:
+            left, top, right, bottom = state.tile.core
+            size = ((right - left) * state.scale, (bottom - top) * state.scale)
+            steps.append(state.paste(resample(state.small, state.tile.core, size), {"upscaler": "lanczos"}))
+        return steps
 
 
 UPSCALER = Lanczos()

@@ -16,7 +16,7 @@ from engine.memory_planning.plan import MemoryEstimate, MemoryPlan, plan_memory
 from engine.methods import Method, State
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import find_record
-from engine.requests.request import AUTO, DreamRequest, UpscaleRequest, best_upscaler, find_model
+from engine.requests.request import AUTO, UpscaleRequest, best_upscaler, find_model
 from engine.runtime.model_cache import Lease
 from engine.runtime.runtime import Runtime, is_out_of_memory
 from engine.upscalers import Upscaler, find_upscaler, usable_upscalers
@@ -85,7 +85,10 @@ def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method:
         painter, passed_over = _load_upscaler(job.request, runtime)
         source = find_record(images[job.request.image])
     else:
-        _check_model(job.request)
+        adapters = getattr(job.request.options, "adapters", ())
+        if adapters or job.request.model not in PUBLISHED_MODELS:
+            refresh_trained_models()
+        job.request.options.check_model(find_model(job.request.model), ())  # anything may be gone since
         painter = find_method(job.request.method)
         plan = plan_memory(painter, job.request, runtime)
         painter.load(job.request, runtime)
@@ -101,14 +104,6 @@ def _admit(job: Job, images: Mapping[str, bytes], runtime: Runtime, find_method:
             state.memory_level = max(state.memory_level, plan.level)
     seconds = {"load": loaded - started, "begin": time.monotonic() - loaded}
     return Admitted(painter, states, seconds, source, plan.estimate)
-
-
-def _check_model(request: DreamRequest) -> None:
-    """Raises InvalidRequest for a model, an adapter or a class that is no longer here. Finds what was just trained."""
-    adapters = getattr(request.options, "adapters", ())
-    if adapters or request.model not in PUBLISHED_MODELS:
-        refresh_trained_models()
-    request.options.check_model(find_model(request.model), ())
 
 
 def _load_upscaler(request: UpscaleRequest, runtime: Runtime) -> tuple[Upscaler[Any], tuple[str, ...]]:

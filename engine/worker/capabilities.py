@@ -26,9 +26,11 @@ def look_around(worker: str, pid: int, device: str, slots: int, used: Collection
     Registers what was trained since the last call, and forgets what was deleted, except for the names in *used*.
     """
     trained = refresh_trained_models(keep=used)
-    methods = {name: _method_problem(name) for name in method_names() if name in METHODS}
-    models = {name: _model_problem(name) for name in MODELS}
-    upscalers = {name: _problem(_upscaler_problem, name) for name in upscaler_names()}
+    pairs = [(name, method) for name, model in MODELS.items() for method in model.methods]
+    problems = {pair: _problem(_missing, *pair) for pair in pairs}
+    methods = {name: _least([problems[p] for p in pairs if p[1] == name]) for name in method_names() if name in METHODS}
+    models = {name: _least([problems[p] for p in pairs if p[0] == name]) for name in MODELS}
+    upscalers = {name: _problem(lambda name: find_upscaler(name).missing(), name) for name in upscaler_names()}
     helpers = {clip_key(clip.name): _problem(missing_files, [clip]) for clip in CLIPS}
     helpers |= {adapter_key(name): _problem(missing_files, [entry]) for name, entry in known_adapters().items()}
     helpers[SECONDARY_NET] = _problem(missing_files, [find_entry("secondary")])
@@ -50,16 +52,6 @@ def _usable(problems: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name for name, problem in problems.items() if not problem)
 
 
-def _method_problem(method: str) -> str:
-    """Why no model can be painted with by *method*."""
-    return _least([_problem(_missing, name, method) for name, model in MODELS.items() if method in model.methods])
-
-
-def _model_problem(model: str) -> str:
-    """Why no method can paint with *model*."""
-    return _least([_problem(_missing, model, method) for method in MODELS[model].methods])
-
-
 def _least(problems: list[str]) -> str:
     """Nothing if anything works; else the first problem."""
     return "" if "" in problems else problems[0] if problems else "no installed model supports it"
@@ -72,10 +64,6 @@ def _missing(model: str, method: str) -> str:
     files = METHODS[method].primer_weights
     absent = [f"{name}.safetensors" for name in files if not (PRIMER_WEIGHTS / f"{name}.safetensors").is_file()]
     return f"{MODELS[model].title} has no weights here: {', '.join(absent)} missing" if absent else ""
-
-
-def _upscaler_problem(name: str) -> str:
-    return find_upscaler(name).missing()
 
 
 def _problem(look: Callable[P, str], *args: P.args, **kwargs: P.kwargs) -> str:

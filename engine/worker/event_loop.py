@@ -67,12 +67,13 @@ class Background:
 
     def run(self, call: Callable[[], T], then: Callable[[T | DreamError], None]) -> None:
         """Runs *call* on a thread, then *then* on the loop with its result or the DreamError that it raised."""
-        self._pool.submit(self._work, call, then)
+
+        def work() -> None:
+            result = catch(call)
+            self._loop.post(lambda: then(result))
+
+        self._pool.submit(work)
 
     def close(self) -> None:
         """Starts nothing more; running calls end by themselves."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _work(self, call: Callable[[], T], then: Callable[[T | DreamError], None]) -> None:
-        result = catch(call)
-        self._loop.post(lambda: then(result))

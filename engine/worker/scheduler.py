@@ -160,15 +160,12 @@ class StepScheduler:
         if len(states) > 1:
             middle = (len(states) + 1) // 2
             return [*self._advance(painter, states[:middle], key), *self._advance(painter, states[middle:], key)]
-        if isinstance(steps, OutOfMemory) and self._relieve(painter, states[0], began):
+        if isinstance(steps, OutOfMemory) and (
+            self._runtime.cache.shed(unused_since=began)
+            or (isinstance(painter, ReducesMemory) and painter.reduce_memory(states[0], self._runtime))
+        ):
             return self._advance(painter, states, key)
         return [Failed(steps)]
-
-    def _relieve(self, painter: Painter, state: State, began: float) -> bool:
-        """Frees memory for a step of one image that ran out of it at *began*. Returns whether to retry."""
-        if self._runtime.cache.shed(unused_since=began):
-            return True
-        return isinstance(painter, ReducesMemory) and painter.reduce_memory(state, self._runtime)
 
 
 def _batch_key(task: ImageTask) -> BatchKey:

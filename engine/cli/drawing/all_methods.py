@@ -6,8 +6,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.cli._dream.order import Done, DreamOrder
 from engine.cli._dream.run import Means, paint, start_studio
@@ -64,7 +62,8 @@ def paint_methods(
                 print_note(f"{method} is left out: {error}")
     if len(done) < 2:
         raise InvalidRequest("Fewer than two of these methods could paint, so there is nothing to compare.")
-    write_file(folder / SHEET, to_png(_sheet(done)))
+    images = [open_reduced(one.path.read_bytes(), SIDE) for one in done.values()]
+    write_file(folder / SHEET, to_png(contact_sheet(images, list(done))))
     print_note(f"seed {drawn}; {folder / SHEET} shows them side by side")
     return [one.path for one in done.values()]
 
@@ -76,8 +75,3 @@ def request_by(
     model = painter_by(method, DEFAULT_MODEL)
     counted = steps if METHODS[method].guided else None
     return build_request(prompt, model=MODELS[model].name, method=method, seed=seed, steps=counted, settings=settings)
-
-
-def _sheet(done: dict[str, Done]) -> Image.Image:
-    images = [open_reduced(one.path.read_bytes(), SIDE) for one in done.values()]
-    return contact_sheet(images, list(done))

@@ -47,7 +47,8 @@ class Icon(BaseModel):
     def text(self) -> str:
         """``icon:owl size=0.6``: `read_icon` reads it back; only values that differ from the defaults are written."""
         said = self.model_dump(exclude_defaults=True, exclude={"name"})
-        return " ".join([f"{PREFIX}{self.name}", *(f"{key}={_short(value)}" for key, value in said.items())])
+        short = {key: f"{value:g}" if isinstance(value, float) else value for key, value in said.items()}
+        return " ".join([f"{PREFIX}{self.name}", *(f"{key}={value}" for key, value in short.items())])
 
 
 def read_icon(text: str, *, plain: bool = False) -> Icon:
@@ -84,7 +85,3 @@ def _complaint(error: ValidationError) -> str:
     if key == "align":
         return f"align={str(given)[:40]} is not one of {', '.join(ALIGNMENTS)}."
     return f"{key}={str(given)[:40]} is not a share between 0 and 1."
-
-
-def _short(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -97,7 +97,7 @@ def option_text(value: object) -> str:
 
 def option_span(field: FieldInfo) -> str:
     """What an option may be: ``2–1000``, ``> 0, ≤ 1``, ``ddim, ddpm``, ``text``."""
-    bounds = _bounds(field)
+    bounds = {name: getattr(part, name) for part in field.metadata for name in SIGNS if hasattr(part, name)}
     if set(bounds) == {"ge", "le"}:
         return f"{bounds['ge']:g}–{bounds['le']:g}"
     if bounds:
@@ -107,7 +107,8 @@ def option_span(field: FieldInfo) -> str:
 
 def choices(field: FieldInfo) -> tuple[str, ...]:
     """The words that an option may be, if it is one of few words."""
-    return tuple(map(str, typing.get_args(field.annotation))) if _is_literal(field) else ()
+    is_literal = typing.get_origin(field.annotation) is typing.Literal
+    return tuple(map(str, typing.get_args(field.annotation))) if is_literal else ()
 
 
 def guess(word: str, known: Iterable[str], *, nearest: bool = True) -> str:
@@ -151,14 +152,6 @@ def _complaint(first: Mapping[str, Any], field: FieldInfo | None) -> str:
         return f"{shown} is not a number; its range is {option_span(field)}"
     reason = str(first.get("ctx", {}).get("error", first["msg"])).rstrip(".")
     return f"{shown or ''}: {reason[0].lower()}{reason[1:]}"
-
-
-def _bounds(field: FieldInfo) -> dict[str, float]:
-    return {name: getattr(part, name) for part in field.metadata for name in SIGNS if hasattr(part, name)}
-
-
-def _is_literal(field: FieldInfo) -> bool:
-    return typing.get_origin(field.annotation) is typing.Literal
 
 
 def check_terms(option: str, names: Sequence[object], kinds: str, most: int, weight: str = "") -> None:

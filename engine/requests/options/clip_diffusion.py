@@ -299,10 +299,6 @@ def settled(usual: Mapping[str, object], chosen: Mapping[str, str]) -> dict[str,
     if sampler not in USUAL_ORDER and "order" not in chosen:
         found.pop("order", None)
     if found.get("perlin", "none") != "none" and "skip_steps" not in chosen:
-        found["skip_steps"] = _as_int(found.get("steps", known["steps"].default)) // PERLIN_SKIP
+        steps = option_text(found.get("steps", known["steps"].default))
+        found["skip_steps"] = int(steps) // PERLIN_SKIP if steps.isdecimal() and len(steps) < 7 else 0
     return found
-
-
-def _as_int(value: object) -> int:
-    text = option_text(value)
-    return int(text) if text.isdecimal() and len(text) < 7 else 0

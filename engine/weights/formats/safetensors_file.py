@@ -41,7 +41,9 @@ def index_safetensors(opened: HashedFile) -> tuple[Group, ...]:
     """The tensors of the file, as one group. Raises WeightsError for a header that does not describe this very file."""
     places, start = _read_header(opened)
     tensors = {
-        name: Stored(dtype, shape, row_major(shape), start + begin, problem=_problem(dtype))
+        name: Stored(
+            dtype, shape, row_major(shape), start + begin, problem="" if dtype in ITEM_BYTES else f"a {dtype} tensor"
+        )
         for name, (dtype, shape, begin, _) in places.items()
     }
     return (Group((), tensors),)
@@ -78,10 +80,6 @@ def _place(raw: dict[str, Any]) -> _Place:
         raise ValueError(f"{numbers} are not all whole numbers from 0 on")
     dtype = raw["dtype"]
     return dtype if dtype in OTHERS else DTYPES[dtype], shape, begin, end
-
-
-def _problem(dtype: str) -> str:
-    return "" if dtype in ITEM_BYTES else f"a {dtype} tensor"
 
 
 def _check(opened: HashedFile, places: dict[str, _Place], size: int) -> None:
