@@ -57,6 +57,8 @@ class ReactionEvents(BotCog):
         reaction = read_reaction(str(event.emoji))
         if reaction is None or event.user_id == self.bot.application_id or (event.member and event.member.bot):
             return
+        if event.guild_id and self.bot.get_guild(event.guild_id) is None:  # its rules could not be applied
+            return
         job = await self.services.jobs.find_by_message(event.channel_id, event.message_id)
         if job is None and reaction.wish is ReactionAction.STAR:
             await self._star_entry(event)
@@ -158,6 +160,8 @@ class ReactionEvents(BotCog):
             if job is None or job.state is not JobState.DONE:
                 continue
             guild = self._guild_of(job, channel_id)
+            if guild is None and channel_id == job.origin.channel_id and job.origin.guild_id:
+                continue  # its server is not known, or was left
             if self.bot.shard_of(guild.id if guild else None) == shard_id:
                 try:
                     await patiently(self._read_again, job, channel_id, message_id, tries=EVENT_TRIES)

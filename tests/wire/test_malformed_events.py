@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import discord
 import pytest
 
 from bot.playground.server.world.events import Event, fixed
@@ -41,3 +42,28 @@ async def test_an_event_that_cannot_be_read_concerns_nothing_else(world: World, 
 
     assert len(BROKEN[name]) == world.bot.metrics.errors.labels("bot.bot")._value.get() - errors
     assert identified == world.site.gateway.identifies.remaining
+
+
+async def test_a_reaction_in_a_server_that_could_not_be_read_waits_for_its_rules(world: World, max_: Person) -> None:
+    """Without the server, the channel would count as a direct message, where everybody may do everything."""
+    message = await dreamt(max_, "a fox")
+    [server] = world.bot.guilds
+    world.bot._connection._remove_guild(server)
+    event = discord.RawReactionActionEvent(
+        {
+            "message_id": str(message.id),
+            "channel_id": str(message.state.channel_id),
+            "user_id": str(max_.id),
+            "guild_id": str(server.id),
+            "emoji": {"id": None, "name": "🔁"},
+            "type": 0,
+        },
+        discord.PartialEmoji(name="🔁"),
+        "REACTION_ADD",
+    )
+
+    reactions = world.bot.get_cog("ReactionEvents")
+    await reactions.on_raw_reaction_add(event)
+    await reactions._catch_up(0)
+
+    assert 1 == len(await world.jobs_of(max_))
