@@ -100,11 +100,6 @@ def relative(unix: float) -> str:
     return f"<t:{round(unix)}:R>"
 
 
-def clock_time(unix: float) -> str:
-    """Hour and minute in the reader's own time zone."""
-    return f"<t:{round(unix)}:t>"
-
-
 def clock_date(unix: float) -> str:
     """Day, hour and minute in the reader's own time zone."""
     return f"<t:{round(unix)}:f>"

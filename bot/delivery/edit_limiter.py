@@ -86,11 +86,9 @@ class EditBudget:
     up to *finals* final ones: Discord allows 50 requests per second. Times are seconds of one monotonic clock.
     """
 
-    def __init__(
-        self, seconds: float, burst: int = 2, *, share: float = 0.4, per_second: float = 4.0, finals: float = 20.0
-    ) -> None:
+    def __init__(self, seconds: float, burst: int, *, per_second: float = 4.0, finals: float = 20.0) -> None:
         self._message = Rate(burst, seconds)
-        self._channel = Rate(3, seconds * share)
+        self._channel = Rate(3, 0.4 * seconds)
         self._bot = TokenBucket(Rate(8, 1 / per_second), 8.0, 0.0)
         self._finals = TokenBucket(Rate(20, 1 / finals), 20.0, 0.0)
         self._place_seconds = POSITION_DELAY_FACTOR * seconds

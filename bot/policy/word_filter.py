@@ -13,14 +13,14 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from pydantic import ValidationError
 
 from bot.errors import Refused
-from bot.models.comparison import Comparison
+from bot.models.comparison import changed
 from bot.models.film import FilmRequest
-from bot.models.job import Applied, JobRequest, JobRow
+from bot.models.job import Applied, JobRow
 from bot.text import plain, shorten
 from engine.errors import DreamError
 from engine.requests.prompts import Prompt, in_order, parse_prompts
@@ -245,7 +245,9 @@ def enforced(job: JobRow, negative: str) -> JobRow:
     if not negative or isinstance(job.request, UpscaleRequest):
         return job
     applied = (*job.origin.applied, Applied(ENFORCED, negative, "this server"))
-    return replace(job, request=_with_negative(job.request, negative), origin=replace(job.origin, applied=applied))
+    add, request = partial(_with_negative, negative=negative), job.request
+    done = request.with_first(add(request.first)) if isinstance(request, FilmRequest) else changed(request, add)
+    return replace(job, request=done, origin=replace(job.origin, applied=applied))
 
 
 def added_texts(applied: Sequence[Applied]) -> frozenset[str]:
@@ -254,16 +256,7 @@ def added_texts(applied: Sequence[Applied]) -> frozenset[str]:
     return frozenset(part.text.casefold() for value in added for part in parse_prompts(value))
 
 
-def _with_negative(request: JobRequest, negative: str) -> JobRequest:
-    if isinstance(request, Comparison):
-        ways = (way.model_copy(update={"request": _dream(way.request, negative)}) for way in request.ways)
-        return request.model_copy(update={"ways": tuple(ways)})
-    if isinstance(request, FilmRequest):
-        return request.with_first(_dream(request.first, negative))
-    return _dream(request, negative) if isinstance(request, DreamRequest) else request
-
-
-def _dream(request: DreamRequest, negative: str) -> DreamRequest:
+def _with_negative(request: DreamRequest, negative: str) -> DreamRequest:
     """*request* itself if it contains all parts with at least that weight."""
     wanted = [part.model_copy(update={"weight": part.weight * NEGATIVE_WEIGHT}) for part in parse_prompts(negative)]
     lacking = tuple(part for part in wanted if not _contains(request, part))

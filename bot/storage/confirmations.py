@@ -61,11 +61,6 @@ class Confirmations(Table):
         row = await self.database.one("SELECT * FROM questions WHERE id = ?", question_id)
         return None if row is None else _question(row)
 
-    async def of_owner(self, owner: str) -> list[Confirmation]:
-        """Questions of one person, oldest first."""
-        rows = await self.database.all("SELECT * FROM questions WHERE owner = ? ORDER BY asked_at, id", owner)
-        return [question for row in rows if (question := _question(row)) is not None]
-
     async def answer(self, session: Session, question_id: str, owner: str, answer: Reply) -> bool:
         """Answer an open question of that person; False if it is not open."""
         known = await session.any(

@@ -95,21 +95,14 @@ class Jobs(Table):
         rows = await self._rows("WHERE id = ?", job_id, session=session)
         return rows[0] if rows else None
 
-    async def alive(self, session: Session | None = None) -> list[JobRow]:
+    async def alive(self) -> list[JobRow]:
         """Queued and running jobs, oldest first."""
-        return await self._rows(f"WHERE {_ALIVE} ORDER BY created_at, rowid", session=session)
+        return await self._rows(f"WHERE {_ALIVE} ORDER BY created_at, rowid")
 
     async def unreadable(self) -> list[tuple[str, int]]:
         """(id, attempt) of unfinished jobs whose request this version cannot read."""
         rows = await self.database.all(f"SELECT id, attempt, request FROM jobs WHERE {_ALIVE}")  # noqa: S608 - ours
         return [(row["id"], row["attempt"]) for row in rows if _request(row) is None]
-
-    async def of_owner(self, owner: str, limit: int, before: float | None = None) -> list[JobRow]:
-        """Up to *limit* jobs of one person that were created before *before* (unix seconds), newest first."""
-        until = float("inf") if before is None else before
-        return await self._rows(
-            "WHERE owner = ? AND created_at < ? ORDER BY created_at DESC, rowid DESC LIMIT ?", owner, until, limit
-        )
 
     async def page(self, owner: str, limit: int, beside: str = "", *, older: bool = True) -> list[JobRow]:
         """Up to *limit* jobs of one person, newest first.

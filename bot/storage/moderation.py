@@ -199,9 +199,8 @@ class SettingsTable(Table):
                     "INSERT OR REPLACE INTO settings VALUES (?, ?, ?, ?)", scope, subject, key, json.dumps(value)
                 )
 
-    async def clear(self, scope: Scope, subject: str, session: Session | None = None) -> None:
-        async with self.database.within(session) as own:
-            await own.run("DELETE FROM settings WHERE scope = ? AND subject = ?", scope, subject)
+    async def clear(self, scope: Scope, subject: str) -> None:
+        await self.database.run("DELETE FROM settings WHERE scope = ? AND subject = ?", scope, subject)
 
 
 class Audit(Table):
@@ -224,10 +223,6 @@ class Audit(Table):
             await own.insert(
                 "audit", at=now, actor=actor, action=action, subject=subject, details=noted, server_id=server_id
             )
-
-    async def newest(self, limit: int = 50, *, server_id: int | None = None) -> list[AuditEntry]:
-        """The last entries of one server, or (None) of all, newest first."""
-        return await self.page(AuditFilter(server_id), limit)
 
     async def page(
         self, wanted: AuditFilter, limit: int, beside: int | None = None, *, older: bool = True

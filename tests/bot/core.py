@@ -124,9 +124,9 @@ async def running_core(
         await core.crash()
 
 
-async def history(store: Store, user: int, limit: int = 10, before: float | None = None) -> list[JobRow]:
+async def history(store: Store, user: int, limit: int = 10) -> list[JobRow]:
     """A person's jobs, newest first."""
-    return await store.jobs.of_owner(owner_of(user), limit, before)
+    return await store.jobs.page(owner_of(user), limit)
 
 
 async def upscale_of(jobs: JobService, store: Store, job_id: str, index: int, scale: int = 0) -> UpscaleRequest:

@@ -79,7 +79,7 @@ async def test_many_jobs_take_as_many_statements_as_one(tmp_path: Path, statemen
             if what == "copy":
                 assert copies + 1 == (await privacy(core).copy(ANN, 10**7)).pictures
             else:
-                jobs = await core.store.jobs.of_owner(owner_of(ANN), 1000)
+                jobs = await core.store.jobs.page(owner_of(ANN), 1000)
                 assert [1] * (copies + 1) == [len(job.pictures) for job in jobs]
             needed.append(len(statements))
 
@@ -100,7 +100,7 @@ async def test_records_are_read_and_packed_off_the_event_loop(tmp_path: Path, mo
         await multiply(core, 60)
         threads.clear()
         await privacy(core).copy(ANN, 10**7)
-        await core.store.jobs.of_owner(owner_of(ANN), 1000)
+        await core.store.jobs.page(owner_of(ANN), 1000)
 
     assert threads
     assert threading.main_thread().name not in threads
@@ -172,7 +172,7 @@ async def test_a_deletion_that_a_crash_interrupts_is_finished_at_the_next_start(
         await multiply(core, 3 * JOBS_AT_ONCE)
         await painted(core, BOB)
         await core.store.settings.put("person", str(ANN), "private", True)
-        jobs = await core.store.jobs.of_owner(owner_of(ANN), 5)
+        jobs = await core.store.jobs.page(owner_of(ANN), 5)
         async with core.store.transaction() as session:
             for job in jobs:
                 await core.store.stars.put(session, Star(job.id, 0, ANN, None, False, 1.0))
@@ -204,7 +204,7 @@ async def test_a_deletion_that_a_crash_interrupts_is_finished_at_the_next_start(
         await asyncio.gather(work, return_exceptions=True)
 
         assert {} == await left(core)
-        assert 1 == len(await core.store.jobs.of_owner(owner_of(BOB), 5))
+        assert 1 == len(await core.store.jobs.page(owner_of(BOB), 5))
         await core.jobs.submit(Submission(dream(), origin(ANN)))
 
 

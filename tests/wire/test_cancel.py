@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from bot.interactions import responder as answers
+from bot.models.audit import AuditFilter
 from tests.wire.looks import begun, is_over, is_painting, is_result, link, whispered
 from tests.wire.people import Person, Shown
 from tests.wire.test_history import opened, shown
@@ -112,7 +113,7 @@ async def test_a_finished_picture_is_deleted_by_a_moderators_cross(world: World,
 
     await max_.wait_for(message, lambda m: m.gone)
     assert not any(mo.mention in shown.text for shown in max_.sees())
-    while not (entries := await world.bot.store.audit.newest(1)):
+    while not (entries := await world.bot.store.audit.page(AuditFilter(), 1)):
         await asyncio.sleep(0.01)
     assert "delete" == entries[0].action
 

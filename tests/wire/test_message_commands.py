@@ -38,10 +38,13 @@ def held(world: World) -> list[Path]:
 
 async def questions(world: World, person: Person) -> list[Confirmation]:
     """The held pictures of a person, once there are any."""
+    store, mine = world.bot.store, owner_of(person.id)
     async with asyncio.timeout(PATIENCE):
-        while not (found := await world.bot.store.confirmations.of_owner(owner_of(person.id))):
+        while not (
+            ids := await store.database.column("SELECT id FROM questions WHERE owner = ? ORDER BY asked_at", mine)
+        ):
             await asyncio.sleep(0.01)
-    return list(found)
+    return [await store.confirmations.find(one) for one in ids]
 
 
 async def test_a_result_is_a_start_and_the_child_names_its_parent(world: World, max_: Person, mo: Person) -> None:

@@ -107,7 +107,7 @@ class World:
 
     async def jobs_of(self, person: Person, limit: int = 10) -> list[JobRow]:
         """A person's jobs, newest first."""
-        return await self.bot.store.jobs.of_owner(owner_of(person.id), limit)  # type: ignore[no-any-return]
+        return await self.bot.store.jobs.page(owner_of(person.id), limit)  # type: ignore[no-any-return]
 
     # -- places -------------------------------------------------------------------------------------------------------
 

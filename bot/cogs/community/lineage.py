@@ -28,7 +28,7 @@ class LineageCog(BotCog):
         await answer_lineage(press, job)
 
     async def _newest(self, user_id: int) -> JobRow:
-        for job in await self.services.store.jobs.of_owner(owner_of(user_id), RECENT):
+        for job in await self.services.store.jobs.page(owner_of(user_id), RECENT):
             if job.state is JobState.DONE:
                 return job
         raise Refused("You have no finished picture yet. Give a link to one of my messages with a picture.")

@@ -279,17 +279,10 @@ class BlindPictures(Table):
     Lists, lineage, buttons, reactions and the starboard all ask here. Methods raise StoreError.
     """
 
-    async def until(self, job_id: str, session: Session | None = None) -> float | None:
+    async def until(self, job_id: str) -> float | None:
         """When the pictures of that job are revealed, at the earliest (unix seconds); None if they are not hidden."""
-        return (await self.among([job_id], session)).get(job_id)
-
-    async def among(self, job_ids: Collection[str], session: Session | None = None) -> dict[str, float]:
-        """Those of the jobs that are hidden, with the time of `until`."""
-        rows = await (session or self.database).all(
-            "SELECT job_id, ends_at FROM blind_jobs WHERE job_id IN (SELECT value FROM json_each(?))",
-            json.dumps(list(job_ids)),
-        )
-        return {row[0]: row[1] for row in rows}
+        ends = await self.database.column("SELECT ends_at FROM blind_jobs WHERE job_id = ?", job_id)
+        return ends[-1] if ends else None
 
     async def entry(self, job_id: str) -> BlindEntry | None:
         """What the messages of that job say instead of author and prompt; None if they show both."""

@@ -49,7 +49,7 @@ async def test_free_jobs_have_a_daily_limit_that_deleting_ones_data_does_not_lif
         async with core.store.database.reading() as session:
             since = await core.jobs.quota.start_for(session, owner_of(ANN), core.clock())
         await forgotten(core.store, ANN, core.clock(), since)
-        assert [] == await began.of_owner(owner_of(ANN), 10)
+        assert [] == await began.page(owner_of(ANN), 10)
         with pytest.raises(QuotaUsedUp):
             await free(core)
 
@@ -89,7 +89,7 @@ async def test_a_vote_that_is_deleted_while_its_message_is_sent_leaves_no_messag
     async with running_core(tmp_path) as core:
         await painted(core)
         await painted(core)
-        vote = await open_vote(core, *await core.store.jobs.of_owner(owner_of(ANN), 2))
+        vote = await open_vote(core, *await core.store.jobs.page(owner_of(ANN), 2))
         await core.store.votes.delete(vote.id)
         assert 0 == await count(core.store, "removals")
 
@@ -102,7 +102,7 @@ async def test_a_leaderboard_counts_wins_stars_of_others_and_entries_of_its_own_
     async with running_core(tmp_path) as core:
         for user in (ANN, BOB, BOB):
             await painted(core, user)
-        [ann], [bob, other] = [await core.store.jobs.of_owner(owner_of(user), 2) for user in (ANN, BOB)]
+        [ann], [bob, other] = [await core.store.jobs.page(owner_of(user), 2) for user in (ANN, BOB)]
         async with core.store.transaction() as session:
             for server, challenge_id in ((400, "here"), (400, "again"), (401, "there")):
                 await session.run(
@@ -137,7 +137,7 @@ async def test_a_winner_who_is_forgotten_while_the_vote_is_counted_wins_nothing(
     async with running_core(tmp_path) as core:
         for user in (ANN, BOB):
             await painted(core, user)
-        jobs = [job for user in (ANN, BOB) for job in await core.store.jobs.of_owner(owner_of(user), 1)]
+        jobs = [job for user in (ANN, BOB) for job in await core.store.jobs.page(owner_of(user), 1)]
         challenges, vote = await two_challenges(core), await open_vote(core, *jobs)
         challenge = await core.store.challenges.find("challenge400")
         assert challenge is not None

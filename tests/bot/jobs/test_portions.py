@@ -10,6 +10,7 @@ import pytest
 from bot.embeds.job import took
 from bot.errors import TooLarge
 from bot.jobs.engine_loop import Portion, next_portion, of_the_whole
+from bot.models.audit import AuditFilter
 from bot.models.job import PORTION, JobRow, JobState, Priority
 from bot.scheduling.fair_queue import FairQueue
 from bot.scheduling.ticket import Ticket
@@ -191,7 +192,7 @@ async def test_a_batch_that_a_moderator_stops_says_so(tmp_path: Path) -> None:
         assert ended.error_text == (
             "Cancelled after 4 of 8 pictures; you only pay for those. A moderator cancelled this: too many owls."
         )
-        assert ["cancel"] == [entry.action for entry in await core.store.audit.newest()]
+        assert ["cancel"] == [entry.action for entry in await core.store.audit.page(AuditFilter(), 50)]
 
 
 async def test_a_batch_without_a_picture_is_cancelled_like_any_job(tmp_path: Path) -> None:

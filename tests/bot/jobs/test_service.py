@@ -21,6 +21,7 @@ from bot.errors import (
     TooLarge,
 )
 from bot.jobs.admission import Submission
+from bot.models.audit import AuditFilter
 from bot.models.job import JobRow, JobState, Priority, Update
 from bot.storage import Store
 from bot.storage.community.stars import Star
@@ -361,7 +362,7 @@ async def test_grants_and_resets_are_audited(tmp_path: Path) -> None:
         assert pytest.approx(7) == (await core.jobs.quota.balance(ANN)).left
         assert ["reset", "granted", "reserved"] == [entry.kind for entry in await core.jobs.quota.history(ANN)]
         assert [("reset quota", "discord:99"), ("grant", "discord:99")] == [
-            (entry.action, entry.actor) for entry in await core.store.audit.newest()
+            (entry.action, entry.actor) for entry in await core.store.audit.page(AuditFilter(), 50)
         ]
 
 
@@ -401,7 +402,7 @@ async def test_others_may_not_cancel_but_moderators_may_and_it_is_written_down(t
 
         await core.jobs.cancel(job.id, MOD, moderator=True)
         assert [("cancel", "discord:99", job.id)] == [
-            (entry.action, entry.actor, entry.subject) for entry in await core.store.audit.newest()
+            (entry.action, entry.actor, entry.subject) for entry in await core.store.audit.page(AuditFilter(), 50)
         ]
 
 
@@ -462,7 +463,7 @@ async def test_one_message_taken_down_leaves_the_others_and_what_people_keep(tmp
 
         assert [(500, 9001)] == await core.store.messages.of_job(job.id)
         assert [BOB] == [star.user_id for star in await core.store.stars.of_job(job.id)]
-        assert ["delete"] == [one.action for one in await core.store.audit.newest(server_id=401)]
+        assert ["delete"] == [one.action for one in await core.store.audit.page(AuditFilter(401), 50)]
         assert await core.jobs.takedowns.taken_down(job, 500, 9001, ANN, None, later=True)
         assert [] == await core.store.stars.of_job(job.id)
         assert [] == await core.store.deliveries.pending()
@@ -685,7 +686,7 @@ async def test_history_is_ones_own_and_newest_first(tmp_path: Path) -> None:
             core.clock.advance(1)
 
         assert [jobs[3].id, jobs[2].id] == [job.id for job in await history(core.store, ANN, 2)]
-        assert [jobs[0].id] == [j.id for j in await history(core.store, ANN, 2, before=jobs[2].created_at)]
+        assert [jobs[0].id] == [j.id for j in await core.store.jobs.page(jobs[0].owner, 2, jobs[2].id)]
 
 
 async def test_speed_is_learnt_from_what_was_painted(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import bot.storage
 from bot.community.gallery.embedder import PictureIndexer
 from bot.community.gallery.favorites import Favorites
 from bot.jobs.retention import Retention
+from bot.models.audit import AuditFilter
 from bot.models.gallery import Viewer
 from bot.models.job import JobState
 from bot.storage import DATABASE
@@ -56,7 +57,7 @@ async def test_an_old_database_opens_with_everything_that_was_in_it(tmp_path: Pa
         assert [JobState.DONE, JobState.DONE, JobState.FAILED, JobState.CANCELLED] == list(states.values())
         assert [ENLARGED] == [child.id for child in await core.store.jobs.children(DREAM)]
         assert (1.6384, 203.3616) == ((balance := await core.jobs.quota.balance(ANN)).used, balance.left)
-        assert ["reset quota", "grant"] == [entry.action for entry in await core.store.audit.newest()]
+        assert ["reset quota", "grant"] == [entry.action for entry in await core.store.audit.page(AuditFilter(), 50)]
         assert {"channels": [1, 2]} == await core.store.settings.all("server", "400")
         assert DREAM == (await core.jobs.find_by_message(500, 1001)).id  # type: ignore[union-attr]
         assert {ENLARGED, FAILED, CANCELLED} == {row.job_id for row in await core.store.deliveries.pending()}

@@ -13,6 +13,7 @@ from bot.config.settings import Config
 from bot.errors import FolderInUse, PictureGone, StoreError
 from bot.jobs.admission import Submission
 from bot.jobs.retention import Retention
+from bot.models.audit import AuditFilter
 from bot.models.job import JobState
 from bot.storage import DATABASE, Store, files
 from bot.storage.community.searches import MOST_KEPT, Search
@@ -252,7 +253,7 @@ async def test_the_audit_is_newest_first(core: Core) -> None:
         await core.store.audit.add("discord:1", action, "queue", core.clock(), reason="maintenance")
 
     assert [("resume", {"reason": "maintenance"}), ("pause", {"reason": "maintenance"})] == [
-        (entry.action, entry.details) for entry in await core.store.audit.newest()
+        (entry.action, entry.details) for entry in await core.store.audit.page(AuditFilter(), 50)
     ]
 
 
