@@ -4,8 +4,7 @@ import pytest
 
 from engine.catalogue.models import MODELS
 from engine.errors import InvalidRequest, PromptError
-from engine.perceptors.perceptor import says_something
-from engine.perceptors.perceptor_loader import cut_short, readable, understood
+from engine.perceptors.perceptor_loader import cut_short, readable, says_something, understood
 from engine.requests.prompts import parse_prompts
 from engine.requests.request import build_request
 from tests.engine.tiny import tiny_perceptor
