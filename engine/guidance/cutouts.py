@@ -201,16 +201,16 @@ class Cuts:
 
 
 def draw_cuts(
-    recipe: CutRecipe, seed: int, index: int, step: int, sides: tuple[int, int], size: int, lot: str = ""
+    recipe: CutRecipe, seed: int, index: int, step: int, sides: tuple[int, int], size: int, draw: str = ""
 ) -> Cuts:
     """The cuts of picture *index* in *step*; *sides* are its height and width, *size* is the perceptor's.
 
-    *lot* tells apart several draws within one step.
+    *draw* tells apart several draws within one step.
     """
-    found = KINDS[recipe.kind](recipe, (seed, index, step, f"cuts{lot}"), sides, size)
+    found = KINDS[recipe.kind](recipe, (seed, index, step, f"cuts{draw}"), sides, size)
     shape = (recipe.total, 3, size, size)
-    grain = recipe.noise * noise(seed, index, step, f"cut noise{lot}", shape) if recipe.noise else None
-    warps = draw_warps(recipe.augment, (seed, index, step, f"warps{lot}"), recipe.total)
+    grain = recipe.noise * noise(seed, index, step, f"cut noise{draw}", shape) if recipe.noise else None
+    warps = draw_warps(recipe.augment, (seed, index, step, f"warps{draw}"), recipe.total)
     return Cuts(found.windows, found.flip, found.gray, grain, recipe.rim, warps)
 
 

@@ -139,10 +139,10 @@ class Objective:
     init: Tensor | None = field(default=None, compare=False)
     """[3, H, W] in [-1, 1]: the init image of `scales.init` and `scales.features`."""
     distance: str = "spherical"
-    lots: int = 1
+    batches: int = 1
     """Number of batches of cutouts per step (`cutn_batches`); only one is in memory at a time."""
     parts: int = 1
-    """Number of parts in which a lot is evaluated: less memory, the same gradient."""
+    """Number of parts in which a batch of cutouts is evaluated: less memory, the same gradient."""
 
     @property
     def targets(self) -> Targets:
@@ -163,7 +163,7 @@ class Objective:
         )
         losses = self.scales.clip != 0, self.scales.features != 0
         cuts = self.recipe.total, self.recipe.rim, self.recipe.augment
-        return clip_targets, cuts, self.lots, self.parts, self.distance, losses
+        return clip_targets, cuts, self.batches, self.parts, self.distance, losses
 
     @property
     def recipes(self) -> tuple[CutRecipe, ...]:
@@ -192,7 +192,7 @@ def objective_gradient(
     *objectives* (of equal `shape`) and *noise_keys*: one per image. *perceptors*: those of the objectives' CLIP
     targets. *moved*: [N] pixels down and across by which each image is rolled for CLIP and the smoothness loss.
     *resemblance*: distance to the init images; None = in the maps of the first perceptor. The autograd graph of each
-    lot or part is freed before the next one is built.
+    batch or part is freed before the next one is built.
     """
     leaf = seen.detach().requires_grad_()
     with torch.enable_grad():
@@ -213,12 +213,14 @@ def objective_gradient(
 
 
 def _passes(objective: Objective, *, rehearsed: bool) -> list[tuple[int, int, int]]:
-    """All (CLIP, lot, part) with a weight. In a dry run only the first and the last, largest part of each CLIP."""
+    """All (CLIP, batch, part) with a weight. In a dry run only the first and the last, largest part of each CLIP."""
     found = list[tuple[int, int, int]]()
     for number, (target, recipe) in enumerate(zip(objective.clip_targets, objective.recipes, strict=True)):
         parts = min(objective.parts, recipe.total)
         passes = (
-            [(number, lot, part) for lot in range(objective.lots) for part in range(parts)] if target.weight else []
+            [(number, batch, part) for batch in range(objective.batches) for part in range(parts)]
+            if target.weight
+            else []
         )
         found += dict.fromkeys((passes[0], passes[-1])) if rehearsed and passes else passes
     return found
@@ -250,14 +252,14 @@ def _clip_losses(
     moved: tuple[Tensor, Tensor] | None,
     clip_pass: tuple[int, int, int] | None,
 ) -> Tensor:
-    """The loss of one CLIP for one part of a lot, for each image: [N]. The parts of a lot sum to its loss."""
+    """The loss of one CLIP for one part of a batch of cutouts, for each image: [N]. Parts sum to the batch's loss."""
     if clip_pass is None:
         return 0 * seen.flatten(1).sum(1)  # keeps the graph if only other losses use the prediction
-    number, lot, part = clip_pass
+    number, batch, part = clip_pass
     perceptor, clip_targets = perceptors[number], [p.clip_targets[number] for p in objectives]
     recipes = [p.recipes[number] for p in objectives]
     shown = rolled(seen, *moved) if moved else seen
-    sides, name = (seen.shape[2], seen.shape[3]), f" {number}/{lot}" if number or lot else ""
+    sides, name = (seen.shape[2], seen.shape[3]), f" {number}/{batch}" if number or batch else ""
     cuts = [
         draw_cuts(recipe, t.seed, t.index, t.step, sides, perceptor.size, name).part(part, min(p.parts, recipe.total))
         for p, t, recipe in zip(objectives, noise_keys, recipes, strict=True)
@@ -274,7 +276,7 @@ def _clip_losses(
         None if any(stop is None for stop in stops) else torch.stack(stops),  # type: ignore[arg-type]
     )
     share = len(cuts[0].windows) / recipes[0].total
-    return _column([p.scales.clip * p.clip_targets[number].weight / p.lots * share for p in objectives], seen) * loss
+    return _column([p.scales.clip * p.clip_targets[number].weight / p.batches * share for p in objectives], seen) * loss
 
 
 def range_gradient(predicted: Tensor, objectives: Sequence[Objective]) -> Tensor | None:

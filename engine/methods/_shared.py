@@ -241,7 +241,7 @@ class GuidedImage(ABC):
             scales=self.scales,
             init=self.like,
             distance=getattr(self.options, "distance", "spherical"),
-            lots=getattr(self.options, "cut_batches", 1),
+            batches=getattr(self.options, "cut_batches", 1),
         )
         return replace(found, parts=min(self.parts, found.most_cuts))
 

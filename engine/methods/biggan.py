@@ -133,9 +133,9 @@ METHOD = ClassSampler()
 
 def truncated(seed: int, index: int, size: int) -> Tensor:
     """[size] normal numbers within ±2: those beyond are drawn again, as in BigGAN's truncation trick."""
-    lots = noise(seed, index, 0, "z", (16, size))
-    kept = (lots.abs() <= 2).float().argmax(0)  # the first of 16 draws; 16 misses happen once in 10²¹
-    return lots.gather(0, kept[None])[0]
+    draws = noise(seed, index, 0, "z", (16, size))
+    kept = (draws.abs() <= 2).float().argmax(0)  # the first of 16 draws; 16 misses happen once in 10²¹
+    return draws.gather(0, kept[None])[0]
 
 
 def slerp(a: Tensor, b: Tensor, part: float) -> Tensor:

@@ -148,14 +148,14 @@ def share(decay: float, step: int) -> float:
     return (1 - decay) / (1 - decay ** (step + 1))
 
 
-def all_faint(lots: Tensor) -> Tensor:
+def all_faint(draws: Tensor) -> Tensor:
     """Normal numbers [L, C] → logits at which all classes begin with a small weight."""
-    return FAINT + SPREAD * lots
+    return FAINT + SPREAD * draws
 
 
-def some_present(lots: Tensor, chosen: Sequence[tuple[int, float]], options: BigganClipOptions) -> Tensor:
+def some_present(draws: Tensor, chosen: Sequence[tuple[int, float]], options: BigganClipOptions) -> Tensor:
     """Normal numbers [L, C] → logits at which only *chosen* classes (number, weight in [0, 1]) begin."""
-    logits = ABSENT + SPREAD * lots
+    logits = ABSENT + SPREAD * draws
     for number, part in chosen:
         held = min(part, MOST)
         logits[:, number] = math.log(held / (1 - held))
@@ -208,8 +208,8 @@ class BigganClip(OptimisationMethod[BigganImage, BigganNet]):
         rows = generator.flags.conditions if options.latents == "each" else 1
         for index in range(request.count):
             z = options.truncation * noise(request.seed, index, 0, "z", (rows, generator.flags.z_dim))
-            lots = noise(request.seed, index, 0, "classes", (rows, generator.flags.num_classes))
-            logits = some_present(lots, classes, options) if classes else all_faint(lots)
+            draws = noise(request.seed, index, 0, "classes", (rows, generator.flags.num_classes))
+            logits = some_present(draws, classes, options) if classes else all_faint(draws)
             yield Start(torch.cat([z, logits], dim=1).to(runtime.device), init, notes)
 
     def decode(self, generator: BigganNet, batch: Sequence[BigganImage], parameters: Tensor) -> Tensor:

@@ -164,24 +164,24 @@ class Clipdraw(CanvasMethod[Sheet]):
 
     def first(self, request: DreamRequest, canvas: Sheet, images: Mapping[str, bytes], index: int) -> Tensor:
         """Short strokes at random places, with random colours; of an init image, its colours and perhaps its edges."""
-        lots = uniform(request.seed, index, 0, "strokes", (canvas.strokes, 6))
-        start = lots[:, None, :2] * torch.tensor(canvas.corner)
+        draws = uniform(request.seed, index, 0, "strokes", (canvas.strokes, 6))
+        start = draws[:, None, :2] * torch.tensor(canvas.corner)
         way = REACH * (2 * uniform(request.seed, index, 0, "ways", (canvas.strokes, 3 * canvas.curves, 2)) - 1)
         points = torch.cat([start, start + way.cumsum(1)], dim=1)
         width = canvas.stroke_width * (0.25 * noise(request.seed, index, 0, "widths", (canvas.strokes, 1))).exp()
-        colours = lots[:, 2:5]
+        colours = draws[:, 2:5]
         if request.init_image:
             picture = to_tensor(
                 fit(open_own(images[request.init_image]), canvas.width, canvas.height, request.options.init_fit)
             )
             longer = max(canvas.height, canvas.width)
             if isinstance(request.options, ClipdrawOptions) and request.options.placement == "edges":
-                found = strokes_on_edges(picture, lots[:, 0], 3 * canvas.curves + 1, EDGE_REACH * longer)
+                found = strokes_on_edges(picture, draws[:, 0], 3 * canvas.curves + 1, EDGE_REACH * longer)
                 points = found / longer
             colours = _colours_at(picture, points[:, len(points[0]) // 2] * longer)
         if canvas.ink in INKS:
             colours = torch.tensor(INKS[canvas.ink]).expand(canvas.strokes, 3)
-        opacity = PALEST + (1 - PALEST) * lots[:, 5:]
+        opacity = PALEST + (1 - PALEST) * draws[:, 5:]
         return canvas.settle(torch.cat([points.flatten(1), width, colours, opacity], dim=1).flatten())
 
     def extra_facts(self, state: CanvasImage) -> dict[str, object]:

@@ -82,12 +82,12 @@ class Waves:
         colours = torch.cat([self.colours(parameters[None], band)[0] for band in bands]).tanh()
         return to_image(to_unit(colours.T.reshape(3, self.full_height, self.full_width)))
 
-    def initial(self, lots: Tensor) -> Tensor:
+    def initial(self, draws: Tensor) -> Tensor:
         """[P] numbers in [0, 1) → weights that keep the spread of the waves from layer to layer (the paper's § 3.2)."""
         parts, at = [], 0
         for number, (before, after) in enumerate(pairwise(self.sizes)):
             reach = math.sqrt(6 / before) / HIDDEN_FREQUENCY if number else 1 / before
-            parts.append(reach * (2 * lots[at : at + after * (before + 1)] - 1))
+            parts.append(reach * (2 * draws[at : at + after * (before + 1)] - 1))
             at += after * (before + 1)
         return torch.cat(parts)
 

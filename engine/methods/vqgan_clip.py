@@ -94,8 +94,8 @@ def _first(net: VqganNet, request: DreamRequest, index: int, device: torch.devic
     height, width = sides_of(request)
     assert isinstance(request.options, VqganClipOptions)
     if request.options.start == "codes":
-        lots = uniform(request.seed, index, 0, "codes", (1, height // net.factor, width // net.factor))
-        return net.net.lookup((lots * len(net.net.codebook)).long().to(device))[0]
+        draws = uniform(request.seed, index, 0, "codes", (1, height // net.factor, width // net.factor))
+        return net.net.lookup((draws * len(net.net.codebook)).long().to(device))[0]
     picture = (
         noise(request.seed, index, 0, "start", (3, height, width)).clamp(-2, 2) / 2
         if request.options.start == "pixels"

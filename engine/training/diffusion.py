@@ -181,8 +181,8 @@ class DiffusionTask(Task):
 
 def _shift(timesteps: Tensor) -> tuple[int, int]:
     """Return a pseudo-random shift that follows from the batch, so that a resumed run repeats it."""
-    lot = int(timesteps.sum())
-    return lot % _SHIFT, lot // _SHIFT % _SHIFT
+    total = int(timesteps.sum())
+    return total % _SHIFT, total // _SHIFT % _SHIFT
 
 
 def hard_share(done: float, most: float, start: float, full: float) -> float:

@@ -58,7 +58,7 @@ class RunState:
         for name, kind in _KINDS.items():
             if not isinstance(state.get(name), kind):
                 raise unsuitable(path, f"does not hold its {name}")
-        if not _is_lot(state["generator"]):
+        if not _is_generator_state(state["generator"]):
             raise unsuitable(path, "does not hold the state of a random generator")
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in state.items() if name in known})  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ def refuse_other_start(path: Path, state: RunState, start: str) -> None:
     )
 
 
-def _is_lot(state: object) -> bool:
+def _is_generator_state(state: object) -> bool:
     try:
         torch.Generator().set_state(state)  # type: ignore[arg-type]
     except (RuntimeError, TypeError):

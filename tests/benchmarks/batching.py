@@ -37,10 +37,10 @@ def _one_at_a_time(shop: Workshop) -> None:
 
 def _as_they_come(shop: Workshop) -> None:
     """Each job comes a few steps after the one before it."""
-    lots = random.Random(0)
+    rng = random.Random(0)
     for number in range(JOBS):
         _submit(shop, number)
-        for _ in range(lots.randint(1, 4)):
+        for _ in range(rng.randint(1, 4)):
             shop.run_until(_after_one_more_step())
     shop.run()
 

@@ -55,8 +55,8 @@ def _mixed(pixels: NDArray[np.float32], share: float, stream: int) -> NDArray[np
     """*pixels* with *share* of uniform coloured noise; each *stream* has its own."""
     if not share:
         return pixels
-    lots = np.random.Generator(np.random.PCG64([NOISE_SEED, stream]))
-    noise: NDArray[np.float32] = lots.random(pixels.shape, dtype=np.float32)
+    rng = np.random.Generator(np.random.PCG64([NOISE_SEED, stream]))
+    noise: NDArray[np.float32] = rng.random(pixels.shape, dtype=np.float32)
     return pixels + np.float32(share) * (noise - pixels)
 
 

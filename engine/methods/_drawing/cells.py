@@ -147,12 +147,12 @@ def palette_of(image: Image.Image, count: int) -> Tensor:
     return torch.cat([colours, colours[-1:].expand(count - len(colours), 3)])
 
 
-def spread_palette(lots: Tensor) -> Tensor:
+def spread_palette(draws: Tensor) -> Tensor:
     """Far apart colours: [L, 3] candidates in [0, 1] → [L // 16, 3]; each is the farthest from those before it."""
     chosen = [torch.zeros(3), torch.ones(3)]
-    while len(chosen) < len(lots) // 16:
-        gaps = torch.cdist(lots, torch.stack(chosen)).amin(1)
-        chosen.append(lots[gaps.argmax()])
+    while len(chosen) < len(draws) // 16:
+        gaps = torch.cdist(draws, torch.stack(chosen)).amin(1)
+        chosen.append(draws[gaps.argmax()])
     return torch.stack(chosen)
 
 

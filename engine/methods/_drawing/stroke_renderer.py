@@ -173,15 +173,15 @@ def edges_of(picture: Tensor) -> tuple[Tensor, Tensor]:
     return weight / weight.sum(), tangent
 
 
-def strokes_on_edges(picture: Tensor, lots: Tensor, points: int, reach: float) -> Tensor:
+def strokes_on_edges(picture: Tensor, draws: Tensor, points: int, reach: float) -> Tensor:
     """Strokes that follow edges from random places on them: [S, points, 2] in pixels.
 
-    *lots*: [S] uniform numbers in [0, 1), which choose the places by their strength. *reach*: length of a stroke in
+    *draws*: [S] uniform numbers in [0, 1), which choose the places by their strength. *reach*: length of a stroke in
     pixels, at most; a stroke ends where its edge does.
     """
     strength, tangent = edges_of(picture)
     height, width = strength.shape
-    chosen = torch.searchsorted(strength.flatten().cumsum(0), lots.contiguous()).clamp(max=height * width - 1)
+    chosen = torch.searchsorted(strength.flatten().cumsum(0), draws.contiguous()).clamp(max=height * width - 1)
     at = torch.stack([chosen % width, chosen // width], dim=1) + 0.5
     limit = strength.max() / 50
     steps = max(int(reach / 2 / STEP), 1)

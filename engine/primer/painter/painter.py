@@ -50,31 +50,31 @@ def paint_plain(scene: Scene, size: int, seed: int, play: float = 1.0) -> Image.
 
 def compose(scene: Scene, size: int, seed: int, play: float = 1.0) -> tuple[Image.Image, list[Spot]]:
     """Return the scene before its style is applied, and where its things are, back to front."""
-    lot = random.Random(seed) if play == 1 else _Restrained(seed, play)
+    rng = random.Random(seed) if play == 1 else _Restrained(seed, play)
     side = size * _OVERSAMPLING
-    ground = places.horizon(scene, lot)
-    canvas = _background(scene, side, lot, ground)
+    ground = places.horizon(scene, rng)
+    canvas = _background(scene, side, rng, ground)
     pen = Pen(ImageDraw.Draw(canvas), 0, 0, side)
     if scene.place or scene.extras:
-        skies.fill_sky(pen, scene, lot, ground)
-        places.lay_ground(pen, scene, lot, ground)
-    spots = arrange(scene, lot, ground)
+        skies.fill_sky(pen, scene, rng, ground)
+        places.lay_ground(pen, scene, rng, ground)
+    spots = arrange(scene, rng, ground)
     for spot in spots:
-        _thing(canvas, pen, side, spot, scene, lot)
+        _thing(canvas, pen, side, spot, scene, rng)
     return canvas.reduce(_OVERSAMPLING), spots
 
 
-def _background(scene: Scene, side: int, lot: random.Random, ground: float) -> Image.Image:
+def _background(scene: Scene, side: int, rng: random.Random, ground: float) -> Image.Image:
     if scene.place:
-        return skies.gradient(side, skies.sky_stops(scene, lot), ground)
-    stops = tuple(vary(MAIN[colour], lot) for colour in scene.background)
+        return skies.gradient(side, skies.sky_stops(scene, rng), ground)
+    stops = tuple(vary(MAIN[colour], rng) for colour in scene.background)
     if len(stops) == 1:
         return Image.new("RGB", (side, side), stops[0])
     return skies.gradient(side, stops)
 
 
-def _thing(canvas: Image.Image, pen: Pen, side: int, spot: Spot, scene: Scene, lot: random.Random) -> None:
-    colour = _tinted(tones(spot.colour, lot), scene) if spot.colour else None
+def _thing(canvas: Image.Image, pen: Pen, side: int, spot: Spot, scene: Scene, rng: random.Random) -> None:
+    colour = _tinted(tones(spot.colour, rng), scene) if spot.colour else None
     swims = scene.place == "sea" and spot.grounded
     if spot.grounded and scene.place and not swims and spot.kind not in SHAPES:
         shade = mix(under_light(_GROUND_SHADE.get(scene.place, (70, 70, 80)), scene.time), (20, 20, 40), 0.15)
@@ -87,7 +87,7 @@ def _thing(canvas: Image.Image, pen: Pen, side: int, spot: Spot, scene: Scene, l
         draw = ImageDraw.Draw(canvas)
         PARTS[spot.kind](Pen(draw, spot.x * side, spot.y * side, spot.reach * side, spot.facing), colour)
     if swims and spot.kind not in SUBMERGED:
-        places.lap(pen, lot, spot.x, spot.foot - spot.reach * 0.12, spot.reach * 0.8, scene.time)
+        places.lap(pen, rng, spot.x, spot.foot - spot.reach * 0.12, spot.reach * 0.8, scene.time)
 
 
 _GROUND_SHADE = {

@@ -74,16 +74,16 @@ def mix(a: RGB, b: RGB, share: float) -> RGB:
     )
 
 
-def vary(colour: RGB, lot: random.Random, spread: int = 9) -> RGB:
+def vary(colour: RGB, rng: random.Random, spread: int = 9) -> RGB:
     """Return `colour` with each channel moved by up to `spread`, all of them by a shared amount too."""
-    shared = lot.uniform(-spread, spread)
-    r, g, b = (min(255, max(0, int(c + shared + lot.uniform(-spread, spread) * 0.6))) for c in colour)
+    shared = rng.uniform(-spread, spread)
+    r, g, b = (min(255, max(0, int(c + shared + rng.uniform(-spread, spread) * 0.6))) for c in colour)
     return (r, g, b)
 
 
-def tones(name: str, lot: random.Random) -> Tones:
+def tones(name: str, rng: random.Random) -> Tones:
     """Return this picture's variant of a named colour."""
-    main = vary(MAIN[name], lot)
+    main = vary(MAIN[name], rng)
     if name == "black":  # its shadow side would vanish: a lit edge instead
         return Tones(main, mix(main, (120, 122, 150), 0.35), mix(main, (190, 190, 210), 0.45), name)
     if name == "white":

@@ -37,45 +37,45 @@ def gradient(size: int, stops: tuple[RGB, ...], end: float = 1.0) -> Image.Image
     return Image.fromarray((column + 0.5).astype(np.uint8)[:, None, :]).resize((size, size), Image.Resampling.NEAREST)
 
 
-def sky_stops(scene: Scene, lot: random.Random) -> tuple[RGB, ...]:
+def sky_stops(scene: Scene, rng: random.Random) -> tuple[RGB, ...]:
     stops = _SPACE if scene.place == "space" else SKY[scene.time]
-    return tuple(vary(stop, lot, 7) for stop in stops)
+    return tuple(vary(stop, rng, 7) for stop in stops)
 
 
-def fill_sky(pen: Pen, scene: Scene, lot: random.Random, ground: float) -> None:
+def fill_sky(pen: Pen, scene: Scene, rng: random.Random, ground: float) -> None:
     """Draw what is visible above the ground, which begins at y = `ground`: stars, lights, clouds, mountains."""
     if "starry" in scene.extras or scene.place == "space":
-        _stars(pen, lot, ground)
+        _stars(pen, rng, ground)
     if scene.place == "space":
-        _planet(pen, lot, lot.choice((0.16, 0.84)) if not scene.extras else 0.84)
-    side = _free_side(scene, lot)
+        _planet(pen, rng, rng.choice((0.16, 0.84)) if not scene.extras else 0.84)
+    side = _free_side(scene, rng)
     for extra in scene.extras:
         if extra in ("sun", "moon"):
-            _light(pen, extra, scene, lot, side, ground)
-    for _ in range(lot.randint(1, 2) if "cloud" in scene.extras else 0):
+            _light(pen, extra, scene, rng, side, ground)
+    for _ in range(rng.randint(1, 2) if "cloud" in scene.extras else 0):
         side = -side
-        _cloud(pen, 0.5 + side * lot.uniform(0.16, 0.34), lot.uniform(0.12, 0.3), lot.uniform(0.1, 0.16), scene.time)
+        _cloud(pen, 0.5 + side * rng.uniform(0.16, 0.34), rng.uniform(0.12, 0.3), rng.uniform(0.1, 0.16), scene.time)
     if "mountain" in scene.extras:
-        mountains(pen, lot, ground, scene.time, 0.26)
+        mountains(pen, rng, ground, scene.time, 0.26)
 
 
-def _free_side(scene: Scene, lot: random.Random) -> int:
+def _free_side(scene: Scene, rng: random.Random) -> int:
     """-1 or 1: the side of the sky that the first thing leaves free."""
     first = scene.things[0].position if scene.things else ""
-    return {"left": 1, "right": -1}.get(first, lot.choice((-1, 1)))
+    return {"left": 1, "right": -1}.get(first, rng.choice((-1, 1)))
 
 
-def _stars(pen: Pen, lot: random.Random, ground: float) -> None:
-    for _ in range(lot.randint(14, 22)):
-        radius = lot.uniform(0.004, 0.011)
+def _stars(pen: Pen, rng: random.Random, ground: float) -> None:
+    for _ in range(rng.randint(14, 22)):
+        radius = rng.uniform(0.004, 0.011)
         pen.ellipse(
-            lot.random(), lot.random() * ground * 0.95, radius, radius, mix((255, 255, 255), LAMP, lot.random())
+            rng.random(), rng.random() * ground * 0.95, radius, radius, mix((255, 255, 255), LAMP, rng.random())
         )
 
 
-def _planet(pen: Pen, lot: random.Random, y: float) -> None:
-    x, radius = lot.choice((0.14, 0.86)), lot.uniform(0.07, 0.11)
-    colour = lot.choice(((226, 150, 96), (112, 150, 214), (196, 120, 170), (132, 190, 160)))
+def _planet(pen: Pen, rng: random.Random, y: float) -> None:
+    x, radius = rng.choice((0.14, 0.86)), rng.uniform(0.07, 0.11)
+    colour = rng.choice(((226, 150, 96), (112, 150, 214), (196, 120, 170), (132, 190, 160)))
     pen.ellipse(x, y, radius, radius, colour)
     pen.pie(x, y, radius, radius, 20, 160, mix(colour, INK, 0.25))
     pen.line(
@@ -85,21 +85,21 @@ def _planet(pen: Pen, lot: random.Random, y: float) -> None:
     )
 
 
-def _light(pen: Pen, kind: str, scene: Scene, lot: random.Random, side: int, ground: float) -> None:
+def _light(pen: Pen, kind: str, scene: Scene, rng: random.Random, side: int, ground: float) -> None:
     """The sun or the moon: large in an empty scene, else in a free corner; low at sunset and dawn."""
     alone = not scene.things
-    radius = lot.uniform(0.13, 0.18) if alone else lot.uniform(0.09, 0.11)
-    x = lot.uniform(0.28, 0.72) if alone else 0.5 + side * lot.uniform(0.3, 0.35)
+    radius = rng.uniform(0.13, 0.18) if alone else rng.uniform(0.09, 0.11)
+    x = rng.uniform(0.28, 0.72) if alone else 0.5 + side * rng.uniform(0.3, 0.35)
     low = kind == "sun" and scene.time in ("sunset", "morning") and ground < 1
-    y = ground - lot.uniform(-0.3, 0.9) * radius if low else lot.uniform(0.15, 0.21) + (0.08 if alone else 0)
+    y = ground - rng.uniform(-0.3, 0.9) * radius if low else rng.uniform(0.15, 0.21) + (0.08 if alone else 0)
     if kind == "moon":
-        _moon(pen, lot, x, y, radius)
+        _moon(pen, rng, x, y, radius)
     else:
         _sun(pen, x, y, radius, scene.time, rays=not low)
 
 
-def _moon(pen: Pen, lot: random.Random, x: float, y: float, radius: float) -> None:
-    if lot.random() < 0.6:
+def _moon(pen: Pen, rng: random.Random, x: float, y: float, radius: float) -> None:
+    if rng.random() < 0.6:
         pen.polygon([(x + radius * u, y + radius * v) for u, v in _CRESCENT], _MOON)
         return
     pen.ellipse(x, y, radius, radius, _MOON)
@@ -128,13 +128,13 @@ def _cloud(pen: Pen, x: float, y: float, reach: float, time: str) -> None:
         pen.box(x - reach * 0.8, y + reach * drop, x + reach * 0.75, y + reach * (0.42 + drop), tone)
 
 
-def mountains(pen: Pen, lot: random.Random, ground: float, time: str, height: float) -> None:
+def mountains(pen: Pen, rng: random.Random, ground: float, time: str, height: float) -> None:
     """Draw three peaks about `height` tall."""
     rock = under_light((120, 126, 150), time)
     snow = under_light(SNOW, time)
-    for x in (lot.uniform(0.0, 0.2), lot.uniform(0.8, 1.0), lot.uniform(0.36, 0.64)):
-        tall = height * lot.uniform(0.75, 1.2)
-        half = tall * lot.uniform(0.85, 1.1)
+    for x in (rng.uniform(0.0, 0.2), rng.uniform(0.8, 1.0), rng.uniform(0.36, 0.64)):
+        tall = height * rng.uniform(0.75, 1.2)
+        half = tall * rng.uniform(0.85, 1.1)
         top = ground - tall
         pen.polygon(((x, top), (x + half, ground + 0.02), (x - half, ground + 0.02)), rock)
         pen.polygon(((x, top), (x + half, ground + 0.02), (x + half * 0.15, ground + 0.02)), mix(rock, INK, 0.2))

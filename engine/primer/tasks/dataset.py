@@ -138,10 +138,10 @@ def _draw(span: tuple[int, int], seed: int, sizes: tuple[int, ...], domain: Doma
         captions.append(right)
         tokens[0, row], tokens[1, row] = tokenise(right), tokenise(wrong)
         labels[:, row] = _label(scene)
-        lot = int(rng.integers(1 << 31))
+        picture_seed = int(rng.integers(1 << 31))
         for size, array in zip(sizes, images, strict=True):
-            picture, places = compose(scene, size, lot, _PLAY.get(domain, 1.0))
-            array[row] = np.asarray(apply_style(picture, scene.style, lot))
+            picture, places = compose(scene, size, picture_seed, _PLAY.get(domain, 1.0))
+            array[row] = np.asarray(apply_style(picture, scene.style, picture_seed))
             spots[row], things[row] = spot_array(places), thing_array(scene, places, tokens[0, row].tolist())
     return _Part(images, tokens, labels, spots, things, captions)
 

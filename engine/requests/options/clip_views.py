@@ -6,7 +6,7 @@ discoart's clip_models_schedules: ``ViT-B/32+RN50:[1]*400+[0]*600``. A second te
 
 `Augment` changes every view at random: ``rotate:10+shift:0.05+jitter:0.1``, or the name of a tool. A term is
 ``name:amount`` or ``name:amount:share``, where *share* is the part of the views that it changes. ``together`` draws one
-change for all views of a lot, as Disco Diffusion does. ``white`` fills what lies beyond a view with white instead of
+change for all views of a batch, as Disco Diffusion does. ``white`` fills what lies beyond a view with white instead of
 black.
 """
 

@@ -102,10 +102,10 @@ def test_what_is_in_the_background_comes_when_all_others_are_done() -> None:
 @pytest.mark.parametrize(("together", "slots"), [(1.0, 4), (0.5, 4), (0.7, 8)])
 def test_what_painting_together_saves_is_learnt(together: float, slots: int) -> None:
     """Jobs come and go at random; each takes ten seconds alone."""
-    company, now, inside, lot = ThroughputModel(), 0.0, {}, random.Random(7)
+    company, now, inside, rng = ThroughputModel(), 0.0, {}, random.Random(7)
     request = Workload.of(dream())
     for number in range(600):
-        while len(inside) < lot.randint(1, slots):
+        while len(inside) < rng.randint(1, slots):
             name = f"{number}-{len(inside)}"
             inside[name] = 25.0
             company.started(name, request, now)

@@ -155,8 +155,8 @@ def test_cuts_that_are_looked_at_in_parts_pull_as_they_do_together(perceptor: Pe
 
 def test_lots_of_cuts_are_averaged_and_drawn_anew(perceptor: Perceptor) -> None:
     one, two = (
-        objective_gradient([perceptor], X, [objective(perceptor, Scales(1000), lots=lots)] * 2, TURNS)
-        for lots in (1, 2)
+        objective_gradient([perceptor], X, [objective(perceptor, Scales(1000), batches=batches)] * 2, TURNS)
+        for batches in (1, 2)
     )
     assert not torch.equal(one, two)
     cosine = torch.cosine_similarity(one.flatten(1), two.flatten(1))

@@ -31,8 +31,8 @@ class Sine(nn.Module):
 
 
 def parameters(count: int = 1) -> torch.Tensor:
-    lots = torch.rand(count, WAVES.count, generator=torch.Generator().manual_seed(4))
-    return torch.stack([WAVES.initial(row) for row in lots])
+    draws = torch.rand(count, WAVES.count, generator=torch.Generator().manual_seed(4))
+    return torch.stack([WAVES.initial(row) for row in draws])
 
 
 def test_it_is_the_network_of_the_paper() -> None:
@@ -47,8 +47,8 @@ def test_it_is_the_network_of_the_paper() -> None:
 
 
 def test_weights_start_within_the_bounds_of_the_paper() -> None:
-    lots = torch.cat([torch.zeros(1), torch.ones(WAVES.count - 1)])
-    first = WAVES.initial(lots)
+    draws = torch.cat([torch.zeros(1), torch.ones(WAVES.count - 1)])
+    first = WAVES.initial(draws)
 
     assert [-0.5, 0.5] == first[[0, 1]].tolist()
     assert math.sqrt(6 / 8) / 30 == pytest.approx(float(first[-1]))

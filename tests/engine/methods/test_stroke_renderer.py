@@ -79,9 +79,9 @@ def test_twice_the_size_is_the_same_drawing() -> None:
 
 def test_the_gradient_is_the_slope() -> None:
     """Against differences of points, widths, colours and opacities, in double precision."""
-    lots = torch.Generator().manual_seed(1)
+    rng = torch.Generator().manual_seed(1)
     shapes = (1, 3, 4, 2), (1, 3), (1, 3, 3), (1, 3)
-    parts = [torch.rand(shape, generator=lots, dtype=torch.float64) * 0.5 + 0.2 for shape in shapes]
+    parts = [torch.rand(shape, generator=rng, dtype=torch.float64) * 0.5 + 0.2 for shape in shapes]
 
     def picture(*values: Tensor) -> Tensor:
         return draw(Strokes(*values), WHITE.double(), (9, 12))
@@ -104,13 +104,13 @@ def test_a_stroke_that_is_pulled_moves_to_its_place() -> None:
 
 
 def test_distances_and_their_gradient_are_those_of_all_segments_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    lots = torch.Generator().manual_seed(2)
-    vertices = (torch.rand(2, 3, 9, 2, generator=lots) * 12).requires_grad_()
-    grid = torch.rand(50, 2, generator=lots) * 12
+    rng = torch.Generator().manual_seed(2)
+    vertices = (torch.rand(2, 3, 9, 2, generator=rng) * 12).requires_grad_()
+    grid = torch.rand(50, 2, generator=rng) * 12
     begin, end = vertices[:, :, :-1, None], vertices[:, :, 1:, None]
     along = (((grid - begin) * (end - begin)).sum(-1) / (end - begin).square().sum(-1)).clamp(0, 1)
     every = (grid - begin - along[..., None] * (end - begin)).square().sum(-1)
-    expected, weights = (every.min(2).values + 1e-8).sqrt(), torch.rand(2, 3, 50, generator=lots)
+    expected, weights = (every.min(2).values + 1e-8).sqrt(), torch.rand(2, 3, 50, generator=rng)
     (slope,) = torch.autograd.grad((expected * weights).sum(), vertices)
 
     for together in (1 << 16, 100):

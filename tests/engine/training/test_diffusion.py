@@ -106,10 +106,10 @@ def test_what_needs_more_time_comes_up_more_often() -> None:
 def test_a_net_learns_to_paint_what_it_is_told() -> None:
     subject = task()
     optimizer = torch.optim.AdamW(subject.net.parameters(), lr=5e-3)
-    lot = generator()
+    rng = generator()
     for _ in range(40):
         optimizer.zero_grad()
-        subject.loss(subject.batch(8, lot)).backward()
+        subject.loss(subject.batch(8, rng)).backward()
         optimizer.step()
     net = subject.net.eval()
     red, blue = sample(net, 2, contexts=torch.eye(8)[:2], cfg_scale=2.0, steps=8)  # type: ignore[arg-type]

@@ -79,7 +79,7 @@ UNSUITABLE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a second optimiser": (lambda state: {**state, "optimizers": 2 * state["optimizers"]}, "of another recipe"),
     "an optimiser of nothing": (lambda state: {**state, "optimizers": [{}]}, "of another recipe"),
     "momentum of another shape": (with_momentum_of((3,)), "of another recipe"),
-    "lots of another generator": (
+    "the state of another generator": (
         lambda state: {**state, "generator": torch.zeros(3)},
         "does not hold the state of a random generator",
     ),
