@@ -191,6 +191,6 @@ class Services:
         self.reporting = Reporting(client, store, jobs, self.moderation, delivery, renderer, report)
         self.job_actions = JobActions(client, config, store, jobs, delivery, renderer, question)
         self.entry_actions = EntryActions(client, store, jobs, delivery, self.job_actions)
-        self.deletions = Deletions(client, store, jobs, delivery, self.moderation)
+        self.deletions = Deletions(client, store, jobs, delivery)
         self.history = HistoryActions(store, config.retention, self.clock)
         self.privacy = Privacy(store, jobs, delivery, self.clock, self.embedder.purge)

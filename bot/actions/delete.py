@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import discord
 
-from bot.actions.moderate import Moderation, tell_moderators
+from bot.actions.moderate import tell_moderators
 from bot.delivery.service import Delivery
 from bot.errors import Refused
 from bot.interactions.context import Invocation
@@ -24,14 +24,11 @@ _LINKS = 5
 class Deletions:
     """Deletes messages for owners and moderators."""
 
-    def __init__(
-        self, client: discord.Client, store: Store, jobs: JobService, delivery: Delivery, moderation: Moderation
-    ) -> None:
+    def __init__(self, client: discord.Client, store: Store, jobs: JobService, delivery: Delivery) -> None:
         self._client = client
         self._store = store
         self._jobs = jobs
         self._delivery = delivery
-        self._moderation = moderation
 
     async def delete(self, job: JobRow, message_id: int, caller: Invocation, erase: Erase | None = None) -> str:
         """Delete one message of a job and return what to tell the caller.

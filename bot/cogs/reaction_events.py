@@ -206,7 +206,7 @@ class ReactionEvents(BotCog):
         """Handle a missed reaction; one by a person who left the server is skipped."""
         try:
             member = await guild.fetch_member(person.id) if guild else person  # the list of reactions has no roles
-            caller = Invocation.of_person(self.bot, channel_id, guild, member)
+            caller = Invocation.of_person(channel_id, guild, member)
             await self.services.gate.admit(caller, _access(reaction))
         except Blocked:  # told once, when the reaction came
             return

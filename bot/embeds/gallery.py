@@ -20,13 +20,10 @@ UNTOLD = "(hidden until its blind vote ends)"
 GOLD = 0xFABE3C
 
 
-def list_embed(
-    title: str, pictures: Sequence[IndexedPicture], notes: Sequence[str] = (), *, footer: str = ""
-) -> discord.Embed:
+def list_embed(title: str, pictures: Sequence[IndexedPicture], notes: Sequence[str] = ()) -> discord.Embed:
     """The pictures of a page, one line each, with links to their messages. *notes*: one remark per picture, or none."""
     lines = [_line(place, picture, notes[place - 1] if notes else "") for place, picture in enumerate(pictures, 1)]
-    embed = discord.Embed(title=title, colour=COLOURS[JobState.DONE], description="\n".join(lines))
-    return embed.set_footer(text=footer) if footer else embed
+    return discord.Embed(title=title, colour=COLOURS[JobState.DONE], description="\n".join(lines))
 
 
 def picture_embed(picture: IndexedPicture) -> discord.Embed:

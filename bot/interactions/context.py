@@ -80,15 +80,11 @@ class Invocation:
     def of_reaction(cls, client: discord.Client, event: discord.RawReactionActionEvent) -> Invocation:
         """The person who reacted to a message, from the gateway's event and the cache."""
         guild = client.get_guild(event.guild_id) if event.guild_id else None
-        return cls.of_person(client, event.channel_id, guild, event.member or discord.Object(event.user_id))
+        return cls.of_person(event.channel_id, guild, event.member or discord.Object(event.user_id))
 
     @classmethod
     def of_person(
-        cls,
-        client: discord.Client,
-        channel_id: int,
-        guild: discord.Guild | None,
-        person: discord.Member | discord.User | discord.Object,
+        cls, channel_id: int, guild: discord.Guild | None, person: discord.Member | discord.User | discord.Object
     ) -> Invocation:
         """A person known from the cache only; in a direct message everything is allowed."""
         channel = guild.get_channel_or_thread(channel_id) if guild else None

@@ -74,7 +74,7 @@ async def history_payload(
     services: Services, user_id: int, beside: str = "", *, older: bool = True
 ) -> EphemeralPayload:
     page = await services.history.page(user_id, beside, older=older)
-    uploads = [upload for line in page.lines if (upload := await _thumbnail(services, line))]
+    uploads = [upload for line in page.lines if (upload := await _thumbnail(line))]
     shown = tuple((upload.name, upload.data) for upload in uploads)
     embeds = tuple(embed_of(line, {name for name, _ in shown}) for line in page.lines)
 
@@ -118,7 +118,7 @@ def _now(services: Services, job: JobRow) -> Update:
     return Update(job, services.jobs.registry.progress(job.id), services.jobs.registry.place(job.id))
 
 
-async def _thumbnail(services: Services, line: HistoryLine) -> ImageUpload | None:
+async def _thumbnail(line: HistoryLine) -> ImageUpload | None:
     png = await files.read(line.kept.path) if line.kept and not line.job.origin.spoiler else None
     try:
         return await thumbnail(line.job.id, png) if png else None

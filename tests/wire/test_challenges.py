@@ -213,7 +213,7 @@ async def invocation(world: World, person: Person) -> Any:
 
     guild = world.bot.get_guild(world.channel("studio").guild_id)
     member = await guild.fetch_member(person.id)
-    return Invocation.of_person(world.bot, world.channel("studio").id, guild, member)
+    return Invocation.of_person(world.channel("studio").id, guild, member)
 
 
 async def test_a_copy_or_an_upscale_of_another_persons_picture_cannot_be_entered(

@@ -40,7 +40,7 @@ def result_embed(challenge: Challenge, winners: Sequence[Winner], picture: str =
     return embed
 
 
-def winner_news(challenge: Challenge, winners: Sequence[Winner]) -> dict[int, WinnerNews]:
+def winner_news(winners: Sequence[Winner]) -> dict[int, WinnerNews]:
     """What each winner is told. The theme is left out: the result above names it."""
     how = "won this challenge" if len(winners) == 1 else "tied for first place in this challenge"
     return {

@@ -111,7 +111,7 @@ class ChallengePoster:
         winners = await self._store.challenges.winners(challenge.id)
         ended_at = challenge.ended_at or challenge.created_at
         await self._winner_pings.tell(
-            challenge.id, ended_at, (challenge.server_id, place), message_id, winner_news(challenge, winners)
+            challenge.id, ended_at, (challenge.server_id, place), message_id, winner_news(winners)
         )
 
     async def _renew(self, challenge: Challenge, message_id: int, place: int, post: Post) -> int:
