@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
+import re
 import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engine.errors import WeightsError
 from engine.weights.formats.tensors import BREAKAGE
+
+_TORN = ("unexpected pos", "PytorchStreamWriter")
+"""What torch's writer of archives says where the system refuses to write; it does not pass the reason on."""
+_OS_ERROR = re.compile(r"os error (\d+)")
+"""The reason, as safetensors passes it on."""
 
 
 def save_state(path: Path, state: Mapping[str, object]) -> None:
@@ -85,7 +93,10 @@ def _packed(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class replacing:  # noqa: N801 -- used as a verb
-    """A new file beside *path* that takes its name, flushed to disk, when the block succeeds."""
+    """A new file beside *path* that takes its name, flushed to disk, when the block succeeds.
+
+    What torch and safetensors raise where the system refuses to write becomes an OSError.
+    """
 
     def __init__(self, path: Path) -> None:
         self.target = path
@@ -94,10 +105,20 @@ class replacing:  # noqa: N801 -- used as a verb
     def __enter__(self) -> replacing:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
+    def __exit__(self, kind: object, error: BaseException | None, at: object) -> None:
+        if error is not None:
             self.path.unlink(missing_ok=True)
+            if refused := _refusal(error):
+                raise refused from error
             return
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
         self.path.replace(self.target)
+
+
+def _refusal(error: BaseException) -> OSError | None:
+    if isinstance(error, SafetensorError) and (found := _OS_ERROR.search(str(error))):
+        return OSError(int(found[1]), os.strerror(int(found[1])))
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in _TORN):
+        return OSError(errno.ENOSPC, "the disk is full, or a limit on files is reached")
+    return None

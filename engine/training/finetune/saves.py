@@ -17,8 +17,6 @@ from engine.training.checkpoints import load_state, save_state, save_tensors
 
 BEST = "best.safetensors"
 _NAME = re.compile(r"state-(\d+)\.pt")
-_TORN = ("unexpected pos", "PytorchStreamWriter")
-"""What torch's writer of archives says where the system refuses to write; it does not pass the reason on."""
 
 
 def saved_states(folder: Path) -> list[Path]:
@@ -32,12 +30,10 @@ def writing(folder: Path) -> Iterator[None]:
     """A file of the run in *folder* that cannot be written becomes a WeightsError, which names the state that stays."""
     try:
         yield
-    except (OSError, RuntimeError, SafetensorError) as error:
+    except (OSError, RuntimeError) as error:
         kept = saved_states(folder)
         left = f"{kept[-1].name} stays, and the same command resumes from it" if kept else "nothing was saved before"
         why = getattr(error, "strerror", None) or str(error).strip().splitlines()[0].rstrip(".")
-        if any(words in str(error) for words in _TORN):
-            why = "the disk is full, or a limit on files is reached"
         raise WeightsError(f"{folder} cannot be written into: {why}. Free some disk space; {left}.") from error
 
 
@@ -56,7 +52,14 @@ def write_state(folder: Path, step: int, state: Mapping[str, object], keep: int)
 def newest_state(folder: Path) -> dict[str, object] | None:
     """The state to resume from. Raises WeightsError if it is damaged."""
     paths = saved_states(folder)
-    return load_state(paths[-1]) if paths else None
+    if not paths:
+        return None
+    try:
+        return load_state(paths[-1])
+    except WeightsError as error:
+        if len(paths) == 1:
+            raise
+        raise WeightsError(f"{error} Or delete that file: the run then resumes from {paths[-2]}.") from error
 
 
 def write_best(
@@ -73,5 +76,5 @@ def read_best(folder: Path) -> tuple[int, dict[str, Tensor]]:
         with safe_open(folder / BEST, "pt") as file:
             step, names = json.loads(file.metadata()["recipe"]).get("step", -1), file.keys()
             return step, {name: file.get_tensor(name) for name in names}
-    except (OSError, SafetensorError):
+    except (OSError, SafetensorError, TypeError, KeyError, ValueError):  # the last three: of a file from elsewhere
         return -1, {}

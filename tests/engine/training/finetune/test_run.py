@@ -17,12 +17,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save as save_safetensors
 
 from engine.errors import NotFinite, OutOfMemory, WeightsError
 from engine.nets.adm import UNetModel
+from engine.training.finetune.result import Provenance, install
 from engine.training.finetune.run import FineTuner
 from engine.training.finetune.samples import Showing
-from engine.training.finetune.saves import BEST, saved_states, write_best, write_state
+from engine.training.finetune.saves import BEST, newest_state, saved_states, write_best, write_state
 from engine.training.progress import Reporter
 from tests.engine.training.finetune.tiny import curve, run_until, tiny_album, tiny_net, tiny_run
 from tests.torch_server import TorchProcess
@@ -182,6 +184,30 @@ def test_a_full_disk_keeps_the_last_good_state(tmp_path: Path) -> None:
     assert ["state-0000001.pt"] == [path.name for path in tmp_path.iterdir()]
 
 
+def test_a_model_that_does_not_fit_on_the_disk_is_said(tmp_path: Path) -> None:
+    """Its run has ended, and its states stay."""
+    net = tiny_net()
+    made = Provenance("mine", "scratch", "", "own", images=1, steps=1, minutes=0.1, options={})
+    with files_up_to(20_000), pytest.raises(WeightsError, match=r"The model mine cannot be written .*: File too large"):
+        install(net, {"flags": {}}, made, tmp_path)
+    assert [] == list((tmp_path / "mine").iterdir())
+
+
+def test_a_damaged_state_leaves_the_one_before_it(tmp_path: Path) -> None:
+    newest = write_state(tmp_path, 1, {"step": 1}, 2)
+    newest.write_bytes(newest.read_bytes()[:-100])
+    with pytest.raises(WeightsError, match=r"begins again without it\.$"):
+        newest_state(tmp_path)
+
+    newest = write_state(tmp_path, 2, {"step": 2}, 2)
+    newest.write_bytes(b"")
+    write_state(tmp_path, 1, {"step": 1}, 2)
+    with pytest.raises(WeightsError, match=r"state-0000002\.pt is cut off .*resumes from .*state-0000001\.pt"):
+        newest_state(tmp_path)
+    newest.unlink()
+    assert {"step": 1} == newest_state(tmp_path)
+
+
 def test_a_disk_that_is_full_after_the_state_ends_the_run_with_the_same_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,8 +309,9 @@ def test_without_the_weights_of_the_best_save_the_last_ones_stay(
     run.run()
     write_best(tmp_path, 5, run.averaged.state_dict(), {}, {})
     assert 6 == run.take_best(), "they are those of another save"
-    (tmp_path / BEST).write_bytes(b"cut off")
-    assert 6 == run.take_best()
+    for content in (b"cut off", save_safetensors({"a": torch.zeros(1)})):  # the second is a file of another program
+        (tmp_path / BEST).write_bytes(content)
+        assert 6 == run.take_best()
     (tmp_path / BEST).unlink()
     assert 6 == run.take_best()
     assert torch.equal(results[1], flat(run))
