@@ -85,6 +85,13 @@ def test_every_option_that_may_change_along_the_walk_is_named() -> None:
     assert f"These options may change: {', '.join(names)}." in METHODS_PAGE.read_text(encoding="utf-8")
 
 
+def test_the_shell_commands_of_the_readme_need_no_extra() -> None:
+    """`make play` installs none of the extras `video`, `icons` and `primer`."""
+    commands = re.findall(r"^dream .*$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert commands
+    assert [] == [line for line in commands if re.search(r"\.mp4|icon:fa-|primer icons", line)]
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/playground.md", "docs/using.md", "docs/shell.md"])
 def test_the_first_examples_use_words_that_the_bundled_model_knows(page: str) -> None:
     """A newcomer copies them, and the bundled model paints nonsense for words that it has not learnt."""
