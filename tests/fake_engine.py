@@ -254,7 +254,8 @@ def paint(request: DreamRequest, index: int, width: int, height: int, done: floa
 
 
 def vector(key: bytes) -> tuple[float, ...]:
-    numbers = [byte - 127.5 for byte in hashlib.sha256(key).digest()]
+    """A unit vector of 32 positive numbers, so that no two pictures are unrelated."""
+    numbers = list(hashlib.sha256(key).digest())
     length = sum(n * n for n in numbers) ** 0.5
     return tuple(n / length for n in numbers)
 
