@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
 
 from bot.models.job import Origin
-from bot.storage.database import Session, Table
+from bot.storage.database import Session, Table, record
 
 TOKEN_SECONDS = 15 * 60.0
 
@@ -154,13 +154,9 @@ class OutboxEntry:
     job_id: str
     purpose: Purpose
     state: DeliveryState
-    tries: int
-    not_before: float
-    """*tries* and *not_before* are 0; earlier versions counted here."""
     error: str
     """Why it is undeliverable."""
     created_at: float
-    closed_at: float | None
 
 
 class Deliveries(Table):
@@ -181,11 +177,11 @@ class Deliveries(Table):
         rows = await self.database.all(
             "SELECT * FROM deliveries WHERE state = 'pending' ORDER BY created_at, purpose DESC, job_id"
         )
-        return [OutboxEntry(*row) for row in rows]
+        return [record(OutboxEntry, row) for row in rows]
 
     async def find(self, job_id: str, purpose: Purpose = "result") -> OutboxEntry | None:
         row = await self.database.one("SELECT * FROM deliveries WHERE job_id = ? AND purpose = ?", job_id, purpose)
-        return None if row is None else OutboxEntry(*row)
+        return None if row is None else record(OutboxEntry, row)
 
     async def close(self, job_id: str, purpose: Purpose, now: float, error: str = "") -> None:
         """Close the row, and erase the token of the job's interaction. Idempotent.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from typing import Literal, TypeAlias
 
 from bot.models.audit import AuditEntry, AuditFilter
@@ -81,7 +81,6 @@ class Report:
     state: ReportState
     closed_by: str
     at: float
-    closed_at: float | None
     voices: tuple[Voice, ...] = ()
 
 
@@ -96,7 +95,7 @@ class Reports(Table):
                 "SELECT user_id, reason, at FROM report_voices WHERE job_id = ? ORDER BY at, user_id", job_id
             )
         voices = tuple(Voice(*voice) for voice in rows)
-        return None if row is None else replace(Report(*row), voices=voices)
+        return None if row is None else record(Report, row, voices=voices)
 
     async def open(
         self, session: Session, job_id: str, server_id: int, channel_id: int, shown_at: str, now: float
