@@ -24,8 +24,6 @@ _Z = 1.96
 
 
 class Insights:
-    """Win rates per server."""
-
     def __init__(self, store: Store, visibility: Visibility) -> None:
         self._store = store
         self._visibility = visibility

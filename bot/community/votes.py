@@ -61,8 +61,6 @@ MOST_OPEN = 5
 
 @dataclass(eq=False, repr=False)
 class Votes:
-    """One per bot."""
-
     _client: discord.Client
     _store: Store
     _jobs: JobService

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, takewhile
 
@@ -41,39 +41,33 @@ PICTURE_TRIES = 3
 JobEvent = Progress | Picture | Result | Failure
 
 
+@dataclass(eq=False, repr=False)
 class EngineLoop:
     """Keeps the engine busy in the queue's order and stores what it answers."""
 
-    def __init__(
-        self,
-        store: Store,
-        engine: Engine,
-        registry: JobRegistry,
-        transitions: JobTransitions,
-        recovery: Recovery,
-        safety: NsfwCheck | None,
-    ) -> None:
-        self._store = store
-        self._engine = engine
-        self._registry = registry
-        self._transitions = transitions
-        self._recovery = recovery
-        self._safety = safety
-        self._wake = asyncio.Event()
-        self._stopping = False
-        self._paused = True
-        self._down = False
-        self._leaving = 0
-        """Pid of the single engine process that ends after its present jobs."""
-        self._last: Ready | None = None
-        self._trained = TableReader()
-        self._crossing: JobRow | None = None
-        self._handling: JobEvent | None = None
-        self._parts: dict[str, Portion] = {}
-        """Job → the part that the engine has."""
-        self._failed_indices: dict[str, dict[int, str]] = {}
-        """Job → index → error of pictures that failed; they are not tried again before a restart."""
-        registry.subscribe(self._forget, JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+    _store: Store
+    _engine: Engine
+    _registry: JobRegistry
+    _transitions: JobTransitions
+    _recovery: Recovery
+    _safety: NsfwCheck | None
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: bool = False
+    _paused: bool = True
+    _down: bool = False
+    _leaving: int = 0
+    """Pid of the single engine process that ends after its present jobs."""
+    _last: Ready | None = None
+    _trained: TableReader = field(default_factory=TableReader)
+    _crossing: JobRow | None = None
+    _handling: JobEvent | None = None
+    _parts: dict[str, Portion] = field(default_factory=dict)
+    """Job → the part that the engine has."""
+    _failed_indices: dict[str, dict[int, str]] = field(default_factory=dict)
+    """Job → index → error of pictures that failed; they are not tried again before a restart."""
+
+    def __post_init__(self) -> None:
+        self._registry.subscribe(self._forget, JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 
     @property
     def ready(self) -> Ready | None:

@@ -45,7 +45,6 @@ class Recovery:
 
 
 def apology(crashes: int) -> SetAside:
-    """The error of a job that crashed the engine *crashes* times."""
     times = {1: "once", 2: "twice"}.get(crashes, f"{crashes} times")
     return SetAside(
         f"Sorry, the engine crashed {times} while it painted this, so it will not be tried again. "

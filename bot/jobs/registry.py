@@ -219,7 +219,6 @@ class JobRegistry:
             self._rows[job_id] = replace(self._rows[job_id], message_id=message_id)
 
     def set_capacity(self, ready: Ready) -> None:
-        """Update the workers and their slots."""
         former = {load.state.name: load.state.pid for load in self.workers}
         self.workers.update(ready)
         for load in self.workers:

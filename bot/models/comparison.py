@@ -93,7 +93,6 @@ class Comparison(BaseModel):
 
     @property
     def has_seeds(self) -> bool:
-        """Whether the pictures differ in their seeds."""
         return any(SEED in dict(way.traits) for way in self.ways)
 
     def with_seed(self, seed: int) -> Comparison:

@@ -79,7 +79,6 @@ async def _application(client: discord.Client) -> AsyncIterator[Finding]:
 
 
 async def _size(client: discord.Client) -> AsyncIterator[Finding]:
-    """How many servers and shards there are."""
     servers = (await client.application_info()).approximate_guild_count
     shards, _, limits = await client.http.get_bot_gateway()
     text = f"{count(servers, 'server')}, {count(shards, 'shard')} recommended"

@@ -66,7 +66,6 @@ class LoopWatch:
         self._stack = ""
 
     async def run(self) -> None:
-        """Runs until it is cancelled."""
         self._due = time.monotonic() + TICK
         if log.isEnabledFor(logging.DEBUG):
             threading.Thread(target=self._sample, args=(threading.get_ident(),), name="loop watch", daemon=True).start()

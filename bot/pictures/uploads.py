@@ -89,7 +89,6 @@ def blind_upload(job_id: str, cells: Sequence[bytes | None], letters: Sequence[s
 
 @in_thread
 def thumbnail(name: str, png: bytes) -> ImageUpload:
-    """A thumbnail for an embed."""
     return ImageUpload(f"{name}.webp", snapshot(open_own(png), side=THUMBNAIL_SIDE))
 
 

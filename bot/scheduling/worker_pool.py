@@ -39,8 +39,6 @@ _FREE, _ROOM = attrgetter("free"), attrgetter("room")
 
 @dataclass(slots=True, eq=False)
 class WorkerLoad:
-    """One worker and its jobs."""
-
     state: WorkerState
     jobs: dict[str, Ticket] = field(default_factory=dict)
     pictures: int = 0
@@ -216,7 +214,6 @@ class WorkerPool:
         return bool(self._open)
 
     def assign(self, ticket: Ticket, worker: str) -> None:
-        """*ticket* is handed to *worker*."""
         self._loads[worker].add(ticket)
         self._where[ticket.job_id] = worker
 
@@ -226,7 +223,6 @@ class WorkerPool:
         return load is not None and load.seen(job_id)
 
     def release(self, job_id: str) -> None:
-        """The job has left its worker."""
         if (load := self.load_of(job_id)) is not None:
             load.remove(job_id)
         self._where.pop(job_id, None)
@@ -236,7 +232,6 @@ class WorkerPool:
         return self._where.get(job_id, "")
 
     def load_of(self, job_id: str) -> WorkerLoad | None:
-        """Its worker."""
         return self._loads.get(self._where[job_id]) if job_id in self._where else None
 
     def capacities(self) -> Mapping[str, Capacity]:

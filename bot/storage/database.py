@@ -344,7 +344,6 @@ def _make_private(path: Path) -> None:
 
 
 def newest_schema() -> int:
-    """Number of the newest schema of this version."""
     return _steps(files("bot.storage") / "schema")[-1][0]
 
 

@@ -47,8 +47,6 @@ BOARD = 20
 
 @dataclass(eq=False, repr=False)
 class Challenges:
-    """One per bot."""
-
     _client: discord.Client
     _store: Store
     _jobs: JobService

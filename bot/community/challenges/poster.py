@@ -36,8 +36,6 @@ _THREAD_NAME = 90
 
 @dataclass(eq=False, repr=False)
 class ChallengePoster:
-    """One per bot."""
-
     _client: discord.Client
     _store: Store
     _entering: Callable[[str], discord.ui.View]

@@ -50,8 +50,6 @@ class FoundPage:
 
 @dataclass(eq=False, repr=False)
 class Finder:
-    """One per bot."""
-
     _store: Store
     _indexer: PictureIndexer
     _embedder: PictureEmbedder

@@ -30,8 +30,6 @@ UNKNOWN_CHANNEL = 10003
 
 
 class MessageCheck:
-    """One per bot."""
-
     def __init__(self, client: discord.Client, takedowns: Takedowns) -> None:
         self._client = client
         self._takedowns = takedowns

@@ -21,8 +21,6 @@ UNKNOWN = "I cannot find a picture “{}” that you can see here. Give a link t
 
 
 class ResultAccess:
-    """One per bot."""
-
     def __init__(self, store: Store) -> None:
         self._store = store
 

@@ -61,8 +61,6 @@ class Family:
 
 
 class Families:
-    """One per bot."""
-
     def __init__(self, store: Store, access: ResultAccess) -> None:
         self._store = store
         self._access = access

@@ -208,7 +208,6 @@ class ChallengeRows(Table):
                 await session.run("INSERT INTO leaderboard VALUES (?, ?)", server_id, user_id)
 
     async def is_listed(self, server_id: int, user_id: int) -> bool:
-        """Whether a person is on the leaderboard of a server."""
         return await self.database.any(
             "SELECT 1 FROM leaderboard WHERE server_id = ? AND user_id = ?", server_id, user_id
         )

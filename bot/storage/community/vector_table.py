@@ -70,7 +70,6 @@ class VectorTable:
         return ids
 
     def clear(self) -> None:
-        """Remove everything."""
         self._vectors.cut(0)
         self._rows = np.zeros(0, ROW)
         self._rows_path.write_bytes(b"")

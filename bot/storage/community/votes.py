@@ -77,7 +77,6 @@ class VoteRows(Table):
             return None if row is None else (await _complete(session, [row]))[0]
 
     async def count_open(self, session: Session, user_id: int) -> int:
-        """Number of open votes that this person has started."""
         return await session.number("SELECT count(*) FROM votes WHERE starter_id = ? AND state = 'open'", user_id)
 
     async def cast(self, session: Session, vote_id: str, user_id: int, place: int, now: float) -> bool:
