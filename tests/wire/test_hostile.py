@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import random
-import struct
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -17,31 +15,11 @@ from bot.playground.server.validation.components import walk
 from bot.views.catalogue import BUTTONS, MODALS
 from bot.views.menus import MoreMenu
 from engine.requests import foreign_spellings
+from tests.engine.images.hostile import png_bomb, text_bomb
 from tests.wire.looks import dreamt, is_over, is_result, whispered
 from tests.wire.people import Answer, Person, Shown, upload
 from tests.wire.protocol_bot import picture
 from tests.wire.world import World
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png_bomb(side: int) -> bytes:
-    """A PNG of side × side black pixels in a few kilobytes."""
-    packer = zlib.compressobj(9)
-    row = b"\0" * (side // 8 + 1)
-    body = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
-    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-
-
-def text_bomb() -> bytes:
-    """A small picture whose comment unfolds into 200 MB."""
-    good = picture("green", 16)
-    comment = b"Comment\0\0\0\0\0" + b""
-    packed = zlib.compress(b"a" * 200_000_000, 9)
-    return good[:33] + chunk(b"zTXt", comment[:8] + b"\0" + packed) + good[33:]
 
 
 def animated() -> bytes:
@@ -54,8 +32,8 @@ def animated() -> bytes:
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><image href="file:///etc/passwd"/></svg>'
 REFUSED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "fifty megapixels": ("big.png", lambda: png_bomb(7_104)),
-    "a bomb": ("bomb.png", lambda: png_bomb(30_000)),
-    "a bomb in a comment": ("text.png", text_bomb),
+    "a bomb": ("bomb.png", lambda: png_bomb(30_000, rows=500)),
+    "a bomb in a comment": ("text.png", lambda: text_bomb(200)),
     "an SVG": ("picture.png", lambda: SVG),
     "a script": ("picture.png", lambda: b"#!/bin/sh\nrm -rf /\n"),
     "a page": ("picture.png", lambda: b"<html><script>alert(1)</script></html>"),

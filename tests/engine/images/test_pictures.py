@@ -27,12 +27,7 @@ from engine.images.pictures import (
     to_png,
     within,
 )
-
-
-def saved(image: Image.Image, name: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, name, **options)
-    return buffer.getvalue()
+from tests.engine.images.hostile import chunk, saved, text_bomb
 
 
 def gradient(width: int = 40, height: int = 30) -> Image.Image:
@@ -193,9 +188,6 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch: pytest
 
 
 def bomb(width: int, height: int) -> bytes:
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack("!I", len(data)) + name + data + struct.pack("!I", zlib.crc32(name + data))
-
     header = struct.pack("!IIBBBBB", width, height, 8, 2, 0, 0, 0)
     pixels = zlib.compress(b"\0" * 1000)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
@@ -209,13 +201,8 @@ def test_decompression_bombs_are_refused(side: int) -> None:
 
 
 def test_a_text_bomb_is_refused() -> None:
-    text = zlib.compress(b"x" * 50_000_000)
-    body = b"zTXtk\0\0" + text
-    chunk = struct.pack("!I", len(body) - 4) + body + struct.pack("!I", zlib.crc32(body))
-    data = saved(gradient(), "PNG")
-
     with pytest.raises(UnreadablePicture):
-        open_own(data[:33] + chunk + data[33:])
+        open_own(text_bomb(50))
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "WEBP", "GIF"])
