@@ -117,7 +117,8 @@ def in_words(path: Path) -> Iterator[None]:
 
 
 def _plain(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    source = archive.extractfile(member) if member.isreg() else None
+    """The bytes of a plain file; a sparse one would unfold into any number of them. Raises StoreError."""
+    source = archive.extractfile(member) if member.isreg() and not member.issparse() else None
     if source is None:
         raise StoreError(f"“{member.name}” in the backup is not a plain file; nothing was restored.")
     return source

@@ -289,6 +289,12 @@ def test_links_and_devices_in_an_archive_are_refused(tmp_path: Path, backup: Pat
         restore(tmp_path / "new", changed(backup, lambda _: None, kind))
 
 
+def test_a_sparse_file_in_an_archive_is_refused(tmp_path: Path, backup: Path) -> None:
+    """A header of 512 bytes would fill the disk with zeros."""
+    with pytest.raises(StoreError, match="is not a plain file"):
+        restore(tmp_path / "new", changed(backup, lambda _: None, tarfile.GNUTYPE_SPARSE))
+
+
 @pytest.mark.parametrize("part", [0.0, 0.01, 0.5, 0.99])
 def test_an_archive_that_is_cut_off_is_refused_in_words(tmp_path: Path, backup: Path, part: float) -> None:
     data = backup.read_bytes()
