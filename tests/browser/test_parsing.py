@@ -61,6 +61,10 @@ async def sheet(browser: Browser) -> AsyncIterator[Page]:
         ("<@101> <@7>", '<p><span class="mention">@Ada</span> <span class="mention">@somebody</span></p>'),
         ("<#1>", '<p><span class="mention">#dreams</span></p>'),
         ("[x](https://a.b/c)", '<p>x<span class="address"> (https://a.b/c)</span></p>'),
+        (
+            "see https://discord.com/channels/5/1/22.",
+            '<p>see <button type="button" class="jump">#dreams › message</button>.</p>',
+        ),
         ("[x](javascript:alert(1))", "<p>[x](javascript:alert(1))</p>"),
         ("**open", "<p>**open</p>"),
         ("<:owl:123>", "<p>:owl:</p>"),
@@ -109,3 +113,13 @@ async def test_parsing_and_formatting_a_line_round_trips(sheet: Page, line: str)
     once = await sheet.evaluate(WRITE, [line, COMMANDS])
     assert once == await sheet.evaluate(WRITE, [once, COMMANDS])
     assert await sheet.evaluate(READ, [line, COMMANDS]) == await sheet.evaluate(READ, [once, COMMANDS])
+
+
+@pytest.mark.parametrize("typed", ["gallery", "#gallery", "42"])
+async def test_a_channel_may_be_typed_with_its_sign(sheet: Page, typed: str) -> None:
+    choices = [{"name": "gallery", "value": "42"}, {"name": "gallery two", "value": "43"}]
+    options = [{"name": "to", "type": 7, "choices": choices}, {"name": "stars", "type": 4}]
+    command = {"id": "1", "name": "best", "description": "-", "options": options}
+
+    assert {"to": "42", "stars": 3} == await sheet.evaluate(READ, [f"/best to:{typed} stars:3", [command]])
+    assert {"to": "43"} == await sheet.evaluate(READ, ["/best to:#gallery two", [command]])

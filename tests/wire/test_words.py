@@ -158,7 +158,7 @@ async def test_a_description_has_four_prompts_whose_buttons_paint(
 @pytest.mark.parametrize("options", [{}, {"picture": upload(picture()), "link": "x"}])
 @pytest.mark.parametrize("command", ["describe", "explain"])
 async def test_one_picture_is_needed(max_: Person, command: str, options: dict[str, object]) -> None:
-    assert "one of the two" in (await said(max_, await max_.slash(command, **options))).text
+    assert "Attach a picture or give a link" in (await said(max_, await max_.slash(command, **options))).text
 
 
 async def test_an_explanation_is_a_chart_with_its_numbers(world: World, max_: Person, mo: Person) -> None:

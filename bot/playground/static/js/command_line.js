@@ -17,6 +17,8 @@ export const INTEGER = 4;
 export const BOOLEAN = 5;
 export const NUMBER = 10;
 export const ATTACHMENT = 11;
+/** Users, channels, roles, mentionables: their choices are names. */
+const NAMED = [6, 7, 8, 9];
 
 /**
  * The option that free text fills: a required text. One with suggestions only if it comes first, like the prompt of /dream.
@@ -98,10 +100,15 @@ function isOneWord(option, command, led) {
 
 /** @param {string} text @param {Option} option @returns {string} */
 function longestChoice(text, option) {
-  const low = text.toLowerCase();
+  const low = bareName(option, text).toLowerCase();
   const names = (option.choices ?? []).map((choice) => choice.name).filter((name) => low.startsWith(name.toLowerCase()));
-  const longest = names.sort((a, b) => b.length - a.length)[0] ?? "";
-  return text.slice(0, longest.length);
+  const longest = names.sort((a, b) => b.length - a.length)[0];
+  return longest ? text.slice(0, text.length - low.length + longest.length) : "";
+}
+
+/** A channel may be typed with #, a person or a role with @. @param {Option} option @param {string} text */
+function bareName(option, text) {
+  return NAMED.includes(option.type) ? text.replace(/^[#@]/, "") : text;
 }
 
 /**
@@ -122,7 +129,7 @@ export function coerce(option, text) {
 /** @param {Option} option @param {string} text @returns {{value: OptionValue}|{error: string}} */
 function coerceChoice(option, text) {
   const choices = option.choices ?? [];
-  const low = text.toLowerCase();
+  const low = bareName(option, text).toLowerCase();
   const found = choices.find((choice) => String(choice.value) === text || choice.name.toLowerCase() === low);
   if (found) return { value: found.value };
   return { error: `${option.name} must be one of ${choices.map((choice) => choice.name).join(", ")}, not “${text}”.` };

@@ -23,6 +23,7 @@ const INLINE = [
   { pattern: /<\/([\p{L}\p{N}_ -]{1,100}):\d+>/u, draw: (match, names) => commandMention(match[1], names) },
   { pattern: /<a?:(\w{2,32}):\d+>/, draw: (match) => `:${match[1]}:` },
   { pattern: /\[([^\]\n]+)\]\((<?https?:\/\/[^\s)>]+>?)(?: "[^"]*")?\)/, draw: (match, names) => link(match, names) },
+  { pattern: /<?https:\/\/discord\.com\/channels\/[@\w]+\/(\d+)\/(\d+)>?/, draw: (match, names) => messageLink(match, names) },
   { pattern: /<(https?:\/\/[^\s>]+)>/, draw: (match) => match[1] },
   { pattern: /\*\*\*(?=\S)([\s\S]+?)\*\*\*(?!\*)/, draw: (match, names) => el("strong", {}, el("em", {}, ...inline(match[1], names))) },
   { pattern: /\*\*(?=\S)([\s\S]+?)\*\*(?!\*)/, draw: (match, names) => el("strong", {}, ...inline(match[1], names)) },
@@ -137,13 +138,21 @@ function commandMention(name, names) {
   return el("button", { type: "button", class: "mention", on: { click: choose } }, `/${name}`);
 }
 
+/** The bare address of a message, as Discord shows it. @param {RegExpExecArray} match @param {Names} names */
+function messageLink(match, names) {
+  const channel = names.channel(match[1]);
+  return jumpButton(match[1], match[2], [channel ? `#${channel} › message` : "message"], names);
+}
+
+/** @param {string} channel @param {string} message @param {(Node|string)[]} content @param {Names} names */
+function jumpButton(channel, message, content, names) {
+  return el("button", { type: "button", class: "jump", on: { click: () => names.jump?.(channel, message) } }, ...content);
+}
+
 /** A link to a message of this page leads there; any other address is only shown. @param {RegExpExecArray} match @param {Names} names */
 function link(match, names) {
   const message = /\/channels\/[@\w]+\/(\d+)\/(\d+)>?$/.exec(match[2]);
-  if (message && names.jump) {
-    const jump = () => names.jump?.(message[1], message[2]);
-    return el("button", { type: "button", class: "jump", on: { click: jump } }, ...inline(match[1], names));
-  }
+  if (message && names.jump) return jumpButton(message[1], message[2], inline(match[1], names), names);
   return [...inline(match[1], names), el("span", { class: "address" }, ` (${match[2].replace(/^<|>$/g, "")})`)];
 }
 
