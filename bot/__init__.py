@@ -1,1 +1,1 @@
-"""Dreambot's Discord side: everything that knows Discord, and nothing that knows torch."""
+"""The Discord bot. It never imports torch."""

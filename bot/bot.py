@@ -247,7 +247,7 @@ class DreamBot(BotClient):
             self.dispatch("at_work", shard_id)
 
     async def on_shard_resumed(self, shard_id: int) -> None:
-        """The session goes on; nothing was missed."""
+        """The session continues; nothing was missed."""
         self.live_shards.add(shard_id)
 
     async def on_shard_disconnect(self, shard_id: int) -> None:

@@ -75,7 +75,7 @@ class Lapsed(Refused):
 
 
 class NoRoom(Refused):
-    """The disk is nearly full. Queued jobs go on."""
+    """The disk is nearly full. Queued jobs continue."""
 
 
 class BlockedWords(Refused):

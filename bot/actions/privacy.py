@@ -152,7 +152,7 @@ class Privacy:
             await wait_for_news(self._news, RETRY_SECONDS)
 
     async def _finish(self, owner: str, user_id: int) -> None:
-        """Cancel unfinished jobs, then delete in short transactions, so that other queries go on.
+        """Cancel unfinished jobs, then delete in short transactions, so that other queries continue.
 
         Files are deleted before their rows, so that a crash leaves no file without a row.
         """

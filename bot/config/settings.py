@@ -112,7 +112,7 @@ def _with_environment(config: Config, environ: Mapping[str, str]) -> Config:
 
 
 def _token(text: str) -> str:
-    """The token itself: files of variables add quotes, web pages add “Bot”. Raises ConfigError for what is none."""
+    """The token itself: files of variables add quotes, web pages add “Bot”. Raises ConfigError for anything else."""
     token = text.strip(" \t\r\n\"'“”‘’\ufeff\u200b")
     token = token[4:].strip() if token[:4].lower() == "bot " else token
     if token and not re.fullmatch(r"[!-~]+", token):

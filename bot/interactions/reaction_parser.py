@@ -44,7 +44,7 @@ _PLAIN = {
 
 
 def read_reaction(emoji: str) -> Reaction | None:
-    """The action of an emoji, with or without its variation selector; None if it has none, as a server's emoji."""
+    """The action of an emoji, with or without its variation selector; None for any other emoji."""
     bare = emoji.replace(_VARIATION_SELECTOR, "")
     if bare in _PLAIN:
         return Reaction(_PLAIN[bare])

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 PICTURE_TRIES = 3
-"""Attempts to store a picture; then its job fails, so that the loop can go on with other jobs."""
+"""Attempts to store a picture; then its job fails, so that the loop can continue with other jobs."""
 JobEvent = Progress | Picture | Result | Failure
 
 

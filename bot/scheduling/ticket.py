@@ -77,7 +77,7 @@ Key = tuple[bool, bool, float, int, str]
 """Held, background, start in virtual time (less the head start), arrival, owner."""
 KeyedTickets = Sequence[tuple[Key, Ticket]]
 _MANY = 8
-"""All jobs are sorted anew once one in so many of them belongs to an owner who changed."""
+"""All jobs are sorted again once one in so many of them belongs to an owner who changed."""
 
 
 class WaitingOrder:

@@ -326,7 +326,7 @@ class LagWatch:
             pace.lags_until = at + REST_SECONDS
 
     def forget(self, worker: str) -> None:
-        """Judge *worker* anew: its process was replaced."""
+        """Judge *worker* again: its process was replaced."""
         self._paces.pop(worker, None)
 
     def suspects(self, worker: str) -> bool:
@@ -335,7 +335,7 @@ class LagWatch:
         return pace is not None and (pace.slow_since is not None or pace.lags_until is not None)
 
     def lagging(self, at: float) -> Mapping[str, float]:
-        """Worker that lags → how many times longer its steps take. A worker whose rest is over is judged anew."""
+        """Worker that lags → how many times longer its steps take. A worker whose rest is over is judged again."""
         for worker, pace in list(self._paces.items()):
             if pace.lags_until is not None and at >= pace.lags_until:
                 self.forget(worker)

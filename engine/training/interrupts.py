@@ -1,4 +1,4 @@
-"""Ctrl-C between two steps, never within one: a net of which half has moved is nothing to go on from."""
+"""Ctrl-C between two steps, never within one: a net of which half has moved cannot be resumed."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class StepScheduler:
             return []
         crowd, first = waiting, waiting[0]
         if self._debt > 0 and not (here := self._runtime.cache.sizes.keys()) >= first.nets:
-            first = next((p for p in everything if here >= p.nets), first)  # loaded models go on for a while
+            first = next((p for p in everything if here >= p.nets), first)  # loaded models keep running for a while
             crowd = waiting if any(p is first for p in waiting) else others
         key = _batch_key(first)
         group = [p for p in crowd if p.batch == key]

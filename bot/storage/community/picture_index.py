@@ -120,7 +120,7 @@ class PictureIndex(Table):
     async def erase_words(self) -> None:
         """Remove the words of pictures that are no longer in the index; nothing of them stays in the file.
 
-        Short transactions, so that other queries go on. The merges together do what FTS5's `optimize` does at once.
+        Short transactions, so that other queries continue. The merges together do what FTS5's `optimize` does at once.
         """
         last = 0
         while True:

@@ -71,7 +71,7 @@ class Options(BaseModel):
         return self
 
     def painting_on(self) -> Self:
-        """The same for going on from a finished picture: with half of the steps, where some can be left out."""
+        """The same for continuing a finished picture: with half of the steps, where some can be left out."""
         return self
 
     @property

@@ -360,7 +360,7 @@ class FineTuner:
 
     def _paint_grid(self, ledger: Ledger) -> None:
         image = catch(self.album.showing.paint, self.averaged.eval())
-        if isinstance(image, DreamError):  # a run of hours goes on without a picture
+        if isinstance(image, DreamError):  # a run of hours continues without a picture
             self.reporter.note(f"step {self.step:,}: no samples: {image}")
             return
         with writing(self.folder), replacing(self._grid_file) as unfinished:

@@ -92,7 +92,7 @@ class RateLimits:
         return _result(name, allowance, bucket, now)
 
     def take_old_edit(self, message: Message) -> None:
-        """Count an edit of *message*; raises ApiError 30046 above `old_edits` where it is older than an hour."""
+        """Count an edit of *message*; raises ApiError 30046 above `old_edits` if it is older than an hour."""
         now = self.clock.now()
         if now - message.created_at < OLD_SECONDS:
             return
