@@ -28,10 +28,6 @@ class AuditFilter:
     action: str = ""
     owner: str = ""
 
-    @property
-    def values(self) -> tuple[object, ...]:
-        return self.server_id, self.action, self.owner
-
 
 @dataclass(frozen=True, slots=True)
 class LogPage:

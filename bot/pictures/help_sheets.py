@@ -26,10 +26,10 @@ _SHOWN = 104
 _GROUND = (43, 45, 49)
 
 
-@lru_cache(maxsize=1)
-def _atlas() -> Image.Image:
-    with Image.open(Path(__file__).with_name("words.webp")) as image:
-        return image.convert("RGBA")
+@lru_cache(maxsize=2)
+def _shipped(name: str, mode: str) -> Image.Image:
+    with Image.open(Path(__file__).with_name(name)) as image:
+        return image.convert(mode)
 
 
 def nouns_of(group: str, page: int) -> tuple[tuple[str, ...], int]:
@@ -48,20 +48,18 @@ def word_sheet(names: Sequence[str]) -> bytes:
 def _drawing(name: str) -> Image.Image:
     row, column = divmod(list(NOUNS).index(name), _IN_A_ROW)
     left, top = column * _TILE, row * _TILE
-    tile = _atlas().crop((left, top, left + _TILE, top + _TILE)).resize((_SHOWN, _SHOWN), Image.Resampling.LANCZOS)
+    tile = (
+        _shipped("words.webp", "RGBA")
+        .crop((left, top, left + _TILE, top + _TILE))
+        .resize((_SHOWN, _SHOWN), Image.Resampling.LANCZOS)
+    )
     ground = Image.new("RGBA", tile.size, _GROUND)
     return Image.alpha_composite(ground, tile).convert("RGB")
 
 
-@lru_cache(maxsize=1)
-def _row() -> Image.Image:
-    with Image.open(Path(__file__).with_name("styles.webp")) as image:
-        return image.convert("RGB")
-
-
 def _tile(place: int) -> Image.Image:
-    side = _row().height
-    return _row().crop((place * side, 0, (place + 1) * side, side))
+    row = _shipped("styles.webp", "RGB")
+    return row.crop((place * row.height, 0, (place + 1) * row.height, row.height))
 
 
 def style_sheet(names: Sequence[str]) -> bytes:

@@ -231,7 +231,7 @@ class Audit(Table):
         order = "DESC" if older or beside is None else ""
         rows = await self.database.all(
             f"{_AUDIT} {beyond} ORDER BY id {order} LIMIT ?5",
-            *wanted.values,
+            *astuple(wanted),
             beside,
             limit,
         )
@@ -239,7 +239,7 @@ class Audit(Table):
         return found if order else found[::-1]
 
     async def count(self, wanted: AuditFilter) -> int:
-        return await self.database.number(f"SELECT count(*) FROM ({_AUDIT})", *wanted.values)  # noqa: S608 - a constant
+        return await self.database.number(f"SELECT count(*) FROM ({_AUDIT})", *astuple(wanted))  # noqa: S608 - a constant
 
 
 _AUDIT = """
