@@ -10,12 +10,13 @@ from pathlib import Path
 from bot.config.sections import EngineSection
 from engine.client.local import LocalEngine
 from engine.client.supervisor import DEFAULT_COMMAND, SupervisorTimeouts
+from engine.environment import MemoryRules
 from engine.router.settings import RaySettings, RouterSettings, router_timeouts
 
 
 def local_engine(settings: EngineSection, folder: Path | None, environ: Mapping[str, str] = os.environ) -> LocalEngine:
     """The engine of *settings*, not started yet. *folder*: the data folder, which keeps compiled networks."""
-    timeouts = SupervisorTimeouts(stall=settings.stall_seconds, stall_steps=settings.stall_steps)
+    timeouts = _timeouts(settings)
     python = settings.python or sys.executable
     command, variables = (python, *DEFAULT_COMMAND[1:]), dict[str, str]()
     if (workers := router_settings(settings)) is not None:
@@ -29,8 +30,7 @@ def local_engine(settings: EngineSection, folder: Path | None, environ: Mapping[
         environ=environ,
         threads=settings.threads or "auto",
         device=settings.worker_devices[0],
-        nets_megabytes=settings.nets_megabytes,
-        idle_minutes=settings.idle_minutes,
+        memory=MemoryRules(settings.nets_megabytes, settings.idle_minutes),
         compiled=folder / "compiled" if folder and settings.compile == "on" else None,
         timeouts=timeouts,
         variables=variables,
@@ -47,7 +47,10 @@ def router_settings(settings: EngineSection) -> RouterSettings | None:
     return RouterSettings(
         devices=() if ray else devices,
         threads=str(settings.threads or "auto"),
-        stall=settings.stall_seconds,
-        stall_steps=settings.stall_steps,
+        timeouts=_timeouts(settings),
         ray=ray,
     )
+
+
+def _timeouts(settings: EngineSection) -> SupervisorTimeouts:
+    return SupervisorTimeouts(stall=settings.stall_seconds, stall_steps=settings.stall_steps)

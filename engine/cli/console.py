@@ -19,7 +19,15 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from engine.environment import THREADS
 from engine.errors import DreamError, InvalidRequest, PromptError
@@ -130,39 +138,27 @@ class PhaseTimer:
         return time.monotonic() - self._made
 
 
-class Bar:
-    """A progress bar on stderr; silent if stderr is not a terminal."""
+class Bar(Progress):
+    """A progress bar on stderr; silent if stderr is not a terminal. *columns* follow the description and the bar."""
 
-    def __init__(self, doing: str) -> None:
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+    def __init__(self, doing: str, *columns: ProgressColumn, **fields: Any) -> None:
+        super().__init__(
+            *(SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn()),
+            *(columns or (MofNCompleteColumn(), TimeRemainingColumn())),
             console=errors,
             transient=True,
             disable=not errors.is_terminal,
         )
-        self._task = self._bar.add_task(doing, total=None)
-
-    def __enter__(self) -> Bar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self.only = self.add_task(doing, total=None, **fields)
 
     def say(self, doing: str) -> None:
-        self._bar.update(self._task, description=doing)
+        self.update(self.only, description=doing)
 
-    def count(self, doing: str, done: int, of: int) -> None:
-        self._bar.update(self._task, description=doing, completed=done, total=of)
+    def count(self, doing: str, done: int, of: int | None) -> None:
+        self.update(self.only, description=doing, completed=done, total=of)
 
     def move(self, progress: Step) -> None:
-        done = progress.step >= progress.steps
-        doing = "Finishing" if done else "Painting"
-        self._bar.update(self._task, description=doing, completed=progress.step, total=progress.steps)
+        self.count("Finishing" if progress.step >= progress.steps else "Painting", progress.step, progress.steps)
 
 
 def is_folder(path: Path) -> bool:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
 from engine.catalogue.registry import Entry, entries, find_entry
-from engine.cli.console import errors
+from engine.cli.console import Bar
 from engine.errors import DreamError, InvalidRequest
 from engine.weights.store.download import Download
 from engine.weights.store.folder import Folder, is_there, weights_folder
 from engine.weights.store.hashed_file import HashedFile
-from engine.weights.store.resume import Report
 
 weights = typer.Typer(
     help="Published checkpoints and your own: list, download, verify, remove, path.", no_args_is_help=True
@@ -74,8 +74,8 @@ def download(
         out.print(
             f"[bold]{escape(entry.name)}[/bold]  {escape(entry.title)}\n[dim]Licence: {escape(entry.licence)}[/dim]"
         )
-        with _downloading(entry.name) as report:
-            pin = Download(folder, report).fetch(
+        with _bar(entry.name) as bar:
+            pin = Download(folder, partial(bar.count, entry.name)).fetch(
                 entry, sources=(source,) if source else (), trust=trust, check=_check_contents
             )
         out.print(f"{escape(str(folder.file(entry)))}  {pin.size / 1e6:,.1f} MB, SHA-256 {pin.sha256}")
@@ -173,30 +173,13 @@ def _state(entry: Entry, folder: Folder) -> str:
 
 
 @contextmanager
-def _downloading(name: str) -> Iterator[Report]:
-    """Progress bar of a download: (done, total) in bytes."""
-    with _progress() as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextmanager
 def _hashing(entry: Entry, folder: Folder) -> Iterator[Callable[[int], None]]:
     """Progress bar of hashing a file; advances by bytes."""
     found = folder.find(entry)
-    with _progress() as bar:
-        task = bar.add_task(entry.name, total=found.stat().st_size if found else None)
-        yield lambda count: bar.advance(task, count)
+    with _bar(entry.name) as bar:
+        bar.count(entry.name, 0, found.stat().st_size if found else None)
+        yield lambda count: bar.advance(bar.only, count)
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-        disable=not errors.is_terminal,
-    )
+def _bar(name: str) -> Bar:
+    return Bar(name, DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())

@@ -161,9 +161,9 @@ class _Run:
 class LocalEngine:
     """An engine in a child process.
 
-    *data*: the folder in which `engine.pid` names the process. *threads*: a number, or "auto". *nets_megabytes* and
-    *idle_minutes*: see `engine.environment.MemoryRules`. *compiled*: the folder for compiled networks, None = off.
-    *variables*: more of the child's environment. *start*: starts an engine somewhere else; None = as a child.
+    *data*: the folder in which `engine.pid` names the process. *threads*: a number, or "auto". *compiled*: the folder
+    for compiled networks, None = off. *variables*: more of the child's environment. *start*: starts an engine somewhere
+    else; None = as a child.
     """
 
     def __init__(
@@ -174,8 +174,7 @@ class LocalEngine:
         environ: Mapping[str, str] | None = None,
         threads: int | str = "auto",
         device: str = "auto",
-        nets_megabytes: int = 0,
-        idle_minutes: float = 0.0,
+        memory: MemoryRules | None = None,
         compiled: Path | None = None,
         timeouts: SupervisorTimeouts | None = None,
         variables: Mapping[str, str] | None = None,
@@ -189,7 +188,7 @@ class LocalEngine:
                 os.environ if environ is None else environ,
                 device=device,
                 threads=str(threads),
-                memory=MemoryRules(nets_megabytes, idle_minutes),
+                memory=memory,
                 compiled=compiled,
             )
             | dict(variables or {}),

@@ -71,90 +71,71 @@ class CutRecipe:
         return self.kind in ("padded", "disco")
 
 
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """*windows*: [C, 4], top, left, height and width in whole pixels. *flip*, *gray*: [C], bool."""
-
-    windows: Tensor
-    flip: Tensor
-    gray: Tensor
-
-
-def _mixed(recipe: CutRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
-    draws = _draws(key, recipe.count)
+def _mixed(recipe: CutRecipe, draws: Tensor, key: Key, sides: tuple[int, int], size: int) -> Tensor:
     windows = _squares(draws, recipe.power, sides, min(size, round(SMALLEST_PART * min(sides))))
     windows[: max(1, recipe.count // OVERVIEW_PART)] = _overview(*sides)
-    return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
+    return windows
 
 
-def _classic(recipe: CutRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
-    draws = _draws(key, recipe.count)
+def _classic(recipe: CutRecipe, draws: Tensor, key: Key, sides: tuple[int, int], size: int) -> Tensor:
     windows = _squares(draws, recipe.power, sides, min(size, *sides))
-    return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
+    windows[: recipe.overview] = _overview(*sides)
+    return windows
 
 
-def _padded(recipe: CutRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
-    draws, rim = _draws(key, recipe.count), sides[0] // RIM_PART
+def _padded(recipe: CutRecipe, draws: Tensor, key: Key, sides: tuple[int, int], size: int) -> Tensor:
+    rim = sides[0] // RIM_PART
     height, width = sides[0] + 2 * rim, sides[1] + 2 * rim
     longest = min(height, width)
-    part = PADDED_MEAN + PADDED_SPREAD * noise(*key[:3], f"{key[3]} sizes", (recipe.count,)).double()
-    side = (longest * part.clamp(min(size / longest, 1.0), 1)).floor()
+    side = (longest * _parts(key, recipe.count).clamp(min(size / longest, 1.0), 1)).floor()
     windows = _placed(draws, side, height, width)
     windows[: recipe.count // OVERVIEW_PART] = torch.tensor([0, 0, height, width], dtype=torch.float64)
     windows[:, :2] -= rim
-    return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
+    return windows
 
 
-def _big_sleep(recipe: CutRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
-    draws = _draws(key, recipe.count)
-    part = PADDED_MEAN + PADDED_SPREAD * noise(*key[:3], f"{key[3]} sizes", (recipe.count,)).double()
-    windows = _placed(draws, (min(sides) * part.clamp(*SLEEP_SIZES)).floor(), *sides)
-    return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
+def _big_sleep(recipe: CutRecipe, draws: Tensor, key: Key, sides: tuple[int, int], size: int) -> Tensor:
+    return _placed(draws, (min(sides) * _parts(key, recipe.count).clamp(*SLEEP_SIZES)).floor(), *sides)
 
 
-def _disco(recipe: CutRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
-    whole, inner = recipe.overview, recipe.count
-    draws = _draws(key, whole + inner)
-    windows = _squares(draws, recipe.power, sides, min(size, *sides))
-    windows[:whole] = _overview(*sides)
-    number = torch.arange(whole + inner)
-    varied = (number < whole) if whole <= VARIED_OVERVIEWS else torch.zeros(whole + inner, dtype=torch.bool)
-    gray = (varied & (number % 2 == 1)) | ((number >= whole) & (number <= whole + int(recipe.gray * inner)))
-    return Windows(windows, (draws[:, 3] < recipe.flip) ^ (varied & (number >= 2)), gray)
-
-
-def _clipdraw(recipe: CutRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
-    draws, (height, width) = _draws(key, recipe.count), sides
+def _clipdraw(recipe: CutRecipe, draws: Tensor, key: Key, sides: tuple[int, int], size: int) -> Tensor:
+    height, width = sides
     area = CROP_AREAS[0] + (CROP_AREAS[1] - CROP_AREAS[0]) * draws[:, 0]
     ratio = torch.exp(math.log(CROP_RATIO) * (2 * uniform(*key[:3], f"{key[3]} ratios", (recipe.count,)).double() - 1))
     ratio = torch.minimum(torch.maximum(ratio, area * width / height), width / height / area)  # so that it fits
     tall, wide = ((area * height * width / ratio).sqrt(), (area * height * width * ratio).sqrt())
     tall, wide = tall.round().clamp(max=height), wide.round().clamp(max=width)
     top, left = (draws[:, 1] * (height - tall + 1)).floor(), (draws[:, 2] * (width - wide + 1)).floor()
-    return Windows(torch.stack([top, left, tall, wide], dim=1), draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
+    return torch.stack([top, left, tall, wide], dim=1)
 
 
-def _whole(recipe: CutRecipe, key: Key, sides: tuple[int, int], size: int) -> Windows:
-    draws = _draws(key, recipe.count)
-    windows = torch.tensor([0, 0, *sides], dtype=torch.float64).repeat(recipe.count, 1)
-    return Windows(windows, draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray)
+def _whole(recipe: CutRecipe, draws: Tensor, key: Key, sides: tuple[int, int], size: int) -> Tensor:
+    return torch.tensor([0, 0, *sides], dtype=torch.float64).repeat(recipe.count, 1)
 
 
-KINDS: Mapping[str, Callable[[CutRecipe, Key, tuple[int, int], int], Windows]] = {
+KINDS: Mapping[str, Callable[[CutRecipe, Tensor, Key, tuple[int, int], int], Tensor]] = {
     "mixed": _mixed,
     "classic": _classic,
     "padded": _padded,
     "big_sleep": _big_sleep,
-    "disco": _disco,
+    "disco": _classic,
     "clipdraw": _clipdraw,
     "whole": _whole,
 }
-"""Option value → draws windows in an image of so many pixels (height, width), for a CLIP of that input size."""
+"""Option value → places the windows of *draws* ([C, 5] in [0, 1): size, top, left, mirrored, gray) in an image of so
+many pixels (height, width), for a CLIP of that input size: [C, 4], top, left, height and width in whole pixels."""
 
 
-def _draws(key: Key, count: int) -> Tensor:
-    """[count, 5] in [0, 1): size, top, left, mirrored, gray."""
-    return uniform(*key, (count, 5)).double()
+def _parts(key: Key, count: int) -> Tensor:
+    return PADDED_MEAN + PADDED_SPREAD * noise(*key[:3], f"{key[3]} sizes", (count,)).double()
+
+
+def _of_disco(recipe: CutRecipe, flip: Tensor) -> tuple[Tensor, Tensor]:
+    """Which views of `disco` are mirrored, where the others are by *flip*, and which are gray."""
+    whole, number = recipe.overview, torch.arange(recipe.total)
+    varied = number < (whole if whole <= VARIED_OVERVIEWS else 0)
+    gray = (varied & (number % 2 == 1)) | ((number >= whole) & (number <= whole + int(recipe.gray * recipe.count)))
+    return flip ^ (varied & (number >= 2)), gray
 
 
 def _squares(draws: Tensor, power: float, sides: tuple[int, int], smallest: int) -> Tensor:
@@ -207,11 +188,16 @@ def draw_cuts(
 
     *draw* tells apart several draws within one step.
     """
-    found = KINDS[recipe.kind](recipe, (seed, index, step, f"cuts{draw}"), sides, size)
+    key = (seed, index, step, f"cuts{draw}")
+    draws = uniform(*key, (recipe.total, 5)).double()
+    windows = KINDS[recipe.kind](recipe, draws, key, sides, size)
+    flip, grayed = draws[:, 3] < recipe.flip, draws[:, 4] < recipe.gray
+    if recipe.kind == "disco":
+        flip, grayed = _of_disco(recipe, flip)
     shape = (recipe.total, 3, size, size)
     grain = recipe.noise * noise(seed, index, step, f"cut noise{draw}", shape) if recipe.noise else None
     warps = draw_warps(recipe.augment, (seed, index, step, f"warps{draw}"), recipe.total)
-    return Cuts(found.windows, found.flip, found.gray, grain, recipe.rim, warps)
+    return Cuts(windows, flip, grayed, grain, recipe.rim, warps)
 
 
 def cut(images: Tensor, cuts: Sequence[Cuts], size: int) -> Tensor:
@@ -221,9 +207,7 @@ def cut(images: Tensor, cuts: Sequence[Cuts], size: int) -> Tensor:
     """
     n, channels, height, width = images.shape
     rim = cuts[0].rim
-    beyond = (
-        max(height, width) // 2 if rim else 0
-    )  # depends on the size alone, so that rounding does not depend on the windows
+    beyond = max(height, width) // 2 if rim else 0  # not by the windows, so that rounding does not depend on them
     windows = torch.stack([c.windows for c in cuts]).to(images)
     count = windows.shape[1]
     rows = window_matrix(windows[..., 0], windows[..., 2], height, size, beyond)

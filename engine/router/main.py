@@ -10,11 +10,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from engine.client.supervisor import UNUSABLE_STATUS, StartEngine
+from engine.client.supervisor import UNUSABLE_STATUS
 from engine.client.transport import BUFFER, take_socket
 from engine.environment import COMPILED_VARIABLE, SHARING_VARIABLE, WORKER_VARIABLE, MemoryRules
 from engine.errors import DreamError
@@ -46,11 +46,25 @@ async def serve(environ: Mapping[str, str]) -> int:
     start = None
     if settings.ray is not None:
         start = await join_cluster(settings.ray)
+    memory, compiled = MemoryRules.of(environ), environ.get(COMPILED_VARIABLE)
+
+    def worker(name: str, device: str) -> ManagedWorker:
+        make_engine = partial(
+            WatchedEngine,
+            command=settings.command or None,
+            environ=environ,
+            threads=settings.threads_each,
+            device=device,
+            memory=memory,
+            compiled=Path(compiled) if compiled else None,
+            timeouts=settings.timeouts,
+            variables={WORKER_VARIABLE: name, SHARING_VARIABLE: str(settings.sharing(device))},
+            start=start,
+        )
+        return ManagedWorker(name, make_engine)
+
     devices = settings.devices or ("auto",) * len(settings.names)
-    workers = [
-        ManagedWorker(name, partial(_engine, settings, environ, name, device, start))
-        for name, device in zip(settings.names, devices, strict=True)
-    ]
+    workers = list(map(worker, settings.names, devices))
     streams = await asyncio.open_connection(sock=take_socket(), limit=BUFFER)
     router = Router(streams, workers)
     if sys.platform != "win32":
@@ -61,31 +75,6 @@ async def serve(environ: Mapping[str, str]) -> int:
         if settings.ray is not None:
             await leave_cluster()
     return 0
-
-
-def _engine(
-    settings: RouterSettings,
-    environ: Mapping[str, str],
-    name: str,
-    device: str,
-    start: StartEngine | None,
-    on_end: Callable[[], None],
-) -> WatchedEngine:
-    memory = MemoryRules.of(environ)
-    compiled = environ.get(COMPILED_VARIABLE)
-    return WatchedEngine(
-        on_end,
-        settings.command or None,
-        environ=environ,
-        threads=settings.threads_each,
-        device=device,
-        nets_megabytes=memory.nets_megabytes,
-        idle_minutes=memory.idle_minutes,
-        compiled=Path(compiled) if compiled else None,
-        timeouts=settings.timeouts,
-        variables={WORKER_VARIABLE: name, SHARING_VARIABLE: str(settings.sharing(device))},
-        start=start,
-    )
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ FLAPS = f"it crashed {CRASHES} times without finishing a job and rests for {REST
 class WatchedEngine(LocalEngine):
     """A `LocalEngine` that reports the end of its process at once, even if no job runs."""
 
-    def __init__(self, on_end: Callable[[], None], *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, on_end: Callable[[], None], **options: Any) -> None:
+        super().__init__(**options)
         self._on_end = on_end
 
     def died(self) -> None:

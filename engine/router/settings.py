@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,7 +13,6 @@ from engine.client.supervisor import SupervisorTimeouts
 from engine.errors import EngineUnusable
 
 ROUTER_VARIABLE = "DREAMBOT_ROUTER"
-_USUAL = SupervisorTimeouts()
 
 
 class RaySettings(BaseModel):
@@ -36,11 +36,7 @@ class RouterSettings(BaseModel):
     """Command line of a worker; empty = `engine.worker.main` with the router's own Python."""
     devices: tuple[str, ...] = ()
     threads: str = "auto"
-    stall: float = _USUAL.stall
-    stall_steps: float = _USUAL.stall_steps
-    stall_least: float = _USUAL.stall_least
-    backoff: tuple[float, float] = _USUAL.backoff
-    tries: int = _USUAL.tries
+    timeouts: SupervisorTimeouts = SupervisorTimeouts()
     ray: RaySettings | None = None
 
     @classmethod
@@ -54,16 +50,6 @@ class RouterSettings(BaseModel):
     @property
     def variables(self) -> dict[str, str]:
         return {ROUTER_VARIABLE: self.model_dump_json()}
-
-    @property
-    def timeouts(self) -> SupervisorTimeouts:
-        return SupervisorTimeouts(
-            backoff=self.backoff,
-            tries=self.tries,
-            stall=self.stall,
-            stall_steps=self.stall_steps,
-            stall_least=self.stall_least,
-        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,9 +75,8 @@ class RouterSettings(BaseModel):
 
 def router_timeouts(workers: SupervisorTimeouts) -> SupervisorTimeouts:
     """The client's timeouts for the router: longer than those of the *workers*, so that the router acts first."""
-    return SupervisorTimeouts(
-        backoff=workers.backoff,
-        tries=workers.tries,
+    return replace(
+        workers,
         start=workers.start + 60,
         stall=workers.stall * 1.5 + 60,
         stall_steps=workers.stall_steps * 2,

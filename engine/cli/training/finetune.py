@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import TextColumn
 from rich.table import Table
 from typer.core import TyperGroup
 
@@ -28,17 +28,9 @@ class TrainBar(Reporter):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[told]}", markup=False),
-            console=errors,
-            transient=True,
-            disable=not errors.is_terminal,
-        )
-        self._task = self._bar.add_task(name, total=1.0, told="")
+        share, told = TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.fields[told]}", markup=False)
+        self._bar = Bar(name, share, told, told="")
+        self._bar.count(name, 0, 1)
 
     def __enter__(self) -> TrainBar:
         self._bar.start()
@@ -49,14 +41,14 @@ class TrainBar(Reporter):
 
     def reading(self, done: int, of: int) -> None:
         """Show that *done* of *of* files are read."""
-        self._bar.update(self._task, completed=done / of, told=f"reading {done:,} of {of:,} files")
+        self._bar.update(self._bar.only, completed=done / of, told=f"reading {done:,} of {of:,} files")
 
     def progress(self, done: float, pictures: int, rate: float, eta: float, facts: Mapping[str, float]) -> None:
         if self._bar.disable:
             super().progress(done, pictures, rate, eta, facts)
             return
         told = "  ".join(f"{key} {value:.4g}" for key, value in facts.items())
-        self._bar.update(self._task, completed=done, told=f"{rate:.1f}/s  {clock_time(eta)} left  {told}")
+        self._bar.update(self._bar.only, completed=done, told=f"{rate:.1f}/s  {clock_time(eta)} left  {told}")
 
     def note(self, text: str) -> None:
         errors.print(escape(text), soft_wrap=True)

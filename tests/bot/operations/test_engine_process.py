@@ -37,7 +37,7 @@ def test_each_device_gets_a_worker() -> None:
     told = RouterSettings.of(environ)
 
     assert "engine.router.main" == command[-1]
-    assert (("cuda:0", "cuda:1"), "3", 100.0) == (told.devices, told.threads, told.stall)
+    assert (("cuda:0", "cuda:1"), "3", 100.0) == (told.devices, told.threads, told.timeouts.stall)
 
 
 def test_more_workers_than_devices_share_them_in_turn() -> None:

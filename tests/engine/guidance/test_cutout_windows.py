@@ -3,13 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.guidance.cutouts import KINDS, CutRecipe, Windows, cut, draw_cuts
-
-KEY = (7, 0, 3, "cuts")
+from engine.guidance.cutouts import KINDS, CutRecipe, Cuts, cut, draw_cuts
 
 
-def draw(recipe: CutRecipe, sides: tuple[int, int] = (64, 96), size: int = 16) -> Windows:
-    return KINDS[recipe.kind](recipe, KEY, sides, size)
+def draw(recipe: CutRecipe, sides: tuple[int, int] = (64, 96), size: int = 16) -> Cuts:
+    return draw_cuts(recipe, 7, 0, 3, sides, size)
 
 
 @pytest.mark.parametrize("kind", KINDS)

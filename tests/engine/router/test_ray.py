@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from engine.client.local import LocalEngine
+from engine.client.supervisor import SupervisorTimeouts
 from engine.protocol.messages import Failure, Progress, Result
 from engine.router.settings import router_timeouts
 from tests.engine.client.test_local import QUICK
@@ -35,7 +36,7 @@ async def joined(cluster: RayCluster, *, step: float = 0.05, workers: int = 2) -
     engine = LocalEngine(
         ROUTER,
         environ={**os.environ, "DREAMBOT_FAKE_STEP": str(step)},
-        variables=router_of(0, ray=ray, backoff=QUICK.backoff),
+        variables=router_of(0, ray=ray, timeouts=SupervisorTimeouts(backoff=QUICK.backoff)),
         timeouts=router_timeouts(QUICK),
     )
     await engine.start()

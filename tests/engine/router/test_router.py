@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from engine.client.local import LocalEngine
+from engine.client.supervisor import SupervisorTimeouts
 from engine.errors import DreamError, EngineUnusable
 from engine.images.pictures import to_png
 from engine.protocol.messages import Failure, Job, Picture, Progress, Ready, Result, WorkerState
@@ -52,14 +53,17 @@ class Workers(Client):
 
 @contextlib.asynccontextmanager
 async def routed(
-    workers: int = 2, *, step: float = 0.02, command: tuple[str, ...] = ROUTER, **settings: object
+    workers: int = 2,
+    *,
+    step: float = 0.02,
+    command: tuple[str, ...] = ROUTER,
+    backoff: tuple[float, float] = QUICK.backoff,
 ) -> AsyncIterator[Workers]:
     """A router with so many workers, all of them up."""
-    options = {"backoff": QUICK.backoff, "tries": QUICK.tries, **settings}
     engine = LocalEngine(
         command,
         environ={**os.environ, "DREAMBOT_FAKE_STEP": str(step)},
-        variables=router_of(workers, **options),
+        variables=router_of(workers, timeouts=SupervisorTimeouts(backoff=backoff, tries=QUICK.tries)),
         timeouts=router_timeouts(QUICK),
     )
     await engine.start()
