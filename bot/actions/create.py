@@ -18,9 +18,9 @@ from bot.delivery.renderer import MessageRenderer
 from bot.delivery.service import Delivery
 from bot.errors import NotAllowed, PictureGone, Refused, Unconfirmed
 from bot.interactions.context import Invocation
-from bot.interactions.direct_message import DirectMessageResponder
+from bot.interactions.direct_message import DirectMessagePoster
 from bot.interactions.message_api import EphemeralPayload
-from bot.interactions.responder import Responder
+from bot.interactions.responder import Poster, Responder
 from bot.jobs.admission import Once, Submission, delivered_once
 from bot.jobs.service import JobService
 from bot.models.film import FilmRequest
@@ -278,7 +278,7 @@ class JobActions:
         """Submit with a direct message as the job's message. The interaction only links to it."""
         if not submission.answers and not picked and not submission.free:  # ask before a direct message is sent
             await self._jobs.confirmation.check(submission.request, caller.user_id, caller.roles, caller.guild_id)
-        direct = await DirectMessageResponder.open(self._client, caller.user_id, responder)
+        direct = await DirectMessagePoster.open(self._client, caller.user_id, responder)
         origin = replace(
             submission.origin,
             guild_id=None,
@@ -294,9 +294,9 @@ class JobActions:
             await direct.withdraw()
             raise
 
-    async def _submit(self, submission: Submission, responder: Responder, picked: tuple[JobRow, int] | None) -> None:
+    async def _submit(self, submission: Submission, poster: Poster, picked: tuple[JobRow, int] | None) -> None:
         job = await (self._jobs.pick(*picked, submission) if picked else self._jobs.submit(submission))
-        await self._delivery.follow(job, responder)
+        await self._delivery.follow(job, poster)
 
     async def _shown_upscaled(
         self, origin: Origin, request: UpscaleRequest, caller: Invocation, responder: Responder

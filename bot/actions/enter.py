@@ -11,7 +11,7 @@ from bot.actions.create import JobActions
 from bot.delivery.service import Delivery
 from bot.interactions.context import Invocation
 from bot.interactions.message_api import Address, EphemeralPayload, MessagePayload, Post, nonce
-from bot.interactions.responder import ElsewhereResponder, Responder
+from bot.interactions.responder import Responder
 from bot.jobs.admission import Submission, delivered_once
 from bot.jobs.service import JobService
 from bot.models.job import Applied, JobRow
@@ -21,11 +21,11 @@ from bot.storage.database import Session
 from engine.requests.request import DreamRequest
 
 
-class ThreadResponder(ElsewhereResponder):
+class ThreadPoster:
     """Posts the job's message by *post* under the nonce *key*, after *answer* has sent *confirmation* to the person."""
 
     def __init__(self, post: Post, key: str, answer: Responder, confirmation: EphemeralPayload) -> None:
-        super().__init__(answer)
+        self._answer = answer
         self._post = post
         self._key = key
         self._confirmation = confirmation
@@ -93,4 +93,4 @@ class EntryActions:
         )
         job = await self._jobs.submit(delivered_once(submission, caller.interaction_id))
         post = Post(self._client, Address(origin.guild_id, origin.channel_id, origin.user_id))
-        await self._delivery.follow(job, ThreadResponder(post, nonce(job.id, "first"), responder, place.confirm(job)))
+        await self._delivery.follow(job, ThreadPoster(post, nonce(job.id, "first"), responder, place.confirm(job)))

@@ -21,7 +21,7 @@ from bot.delivery.message_updater import MessageUpdater
 from bot.delivery.renderer import MessageRenderer
 from bot.errors import StoreError
 from bot.interactions.message_api import Address, Counted, DeletionResult, Erase, Post, erased
-from bot.interactions.responder import UNSAID, Responder
+from bot.interactions.responder import UNSAID, Poster
 from bot.jobs.service import JobService
 from bot.models.job import JobRow, Update
 from bot.retry import failpoint, supervise
@@ -86,17 +86,17 @@ class Delivery:
             elif job.created_at <= before and not self._closing:
                 self._keep(job.id, self._run(self._add(update)))
 
-    async def follow(self, job: JobRow, responder: Responder) -> None:
-        """Send the first message of *job* as *responder* and keep it up to date until the final update.
+    async def follow(self, job: JobRow, poster: Poster) -> None:
+        """Send the first message of *job* by *poster* and keep it up to date until the final update.
 
-        If Discord refuses the responder, the updater looks for the message and posts another one: the job is safe.
+        If Discord refuses that, the updater looks for the message and posts another one: the job is safe.
         """
         registry = self._jobs.registry
         updater = self._add(Update(registry.row(job.id) or job, place=registry.place(job.id)))
         try:
-            payload = await self._renderer.render(updater.newest, responder.upload_limit)
+            payload = await self._renderer.render(updater.newest, poster.upload_limit)
             failpoint("answering")
-            updater.sent(await responder.send_public(payload), payload)
+            updater.sent(await poster.send_public(payload), payload)
         except UNSAID as error:
             log.info("job %s could not be answered: %s", job.id, error)
             updater.not_sent(error)

@@ -8,7 +8,7 @@ import discord
 
 from bot.errors import Refused
 from bot.interactions.message_api import FAILURES, MessagePayload
-from bot.interactions.responder import NO_DIRECT_MESSAGES, ElsewhereResponder, Responder
+from bot.interactions.responder import NO_DIRECT_MESSAGES, Responder
 from bot.text import message_link
 
 CLOSED = (
@@ -17,15 +17,17 @@ CLOSED = (
 )
 
 
-class DirectMessageResponder(ElsewhereResponder):
-    """Posts the job's message as a direct message; all other replies go to *responder*."""
+class DirectMessagePoster:
+    """Puts the job into *message*, a direct message, and tells the person so as *responder*."""
+
+    upload_limit = discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
     def __init__(self, message: discord.Message, responder: Responder) -> None:
-        super().__init__(responder)
         self._message = message
+        self._responder = responder
 
     @classmethod
-    async def open(cls, client: discord.Client, user_id: int, responder: Responder) -> DirectMessageResponder:
+    async def open(cls, client: discord.Client, user_id: int, responder: Responder) -> DirectMessagePoster:
         """Send the message that will hold the picture. Raises Refused if direct messages are closed."""
         try:
             channel = await client.create_dm(discord.Object(user_id))
@@ -39,10 +41,6 @@ class DirectMessageResponder(ElsewhereResponder):
     def channel_id(self) -> int:
         return self._message.channel.id
 
-    @property
-    def upload_limit(self) -> int:
-        return discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
-
     async def withdraw(self) -> None:
         with contextlib.suppress(*FAILURES):
             await self._message.delete()
@@ -51,5 +49,5 @@ class DirectMessageResponder(ElsewhereResponder):
         """Edit the direct message to *face*, and reply with a link to it. Raises what Discord raises."""
         await self._message.edit(content=None, embed=face.embed, attachments=face.new_files(), view=face.new_view())
         link = message_link(None, self.channel_id, self._message.id)
-        await self._answer.send_private(f"Only you can see it: {link}")
+        await self._responder.send_private(f"Only you can see it: {link}")
         return self._message.id

@@ -44,21 +44,25 @@ UNSAID = (*FAILURES, RuntimeError)
 """Errors of a failed response: refused, too late, no network; RuntimeError while the bot shuts down."""
 
 
-class Responder(Protocol):
-    """Responds to one person."""
+class Poster(Protocol):
+    """Posts the message of a job in public, or where its owner wants it."""
 
     @property
     def upload_limit(self) -> int:
-        """Bytes that one file of the answer may have."""
+        """Bytes that one file of the message may have."""
         ...
+
+    async def send_public(self, face: MessagePayload) -> int | None:
+        """Post *face*; returns the message id, or None if it is unknown. Raises what Discord raises."""
+        ...
+
+
+class Responder(Poster, Protocol):
+    """Responds to one person."""
 
     @property
     def can_ask(self) -> bool:
         """Whether `send_private_payload` can send buttons."""
-        ...
-
-    async def send_public(self, face: MessagePayload) -> int | None:
-        """Post *face* in public; returns the message id, or None if it is unknown."""
         ...
 
     async def announce(self, words: str) -> None:
@@ -239,6 +243,7 @@ class ReactionResponder:
     """Responds to a reaction: by a reply to the message, or by a direct message to the person."""
 
     can_ask = False
+    upload_limit = discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
     def __init__(self, client: discord.Client, channel_id: int, message_id: int, guild_id: int | None, user_id: int):
         self._client = client
@@ -248,10 +253,6 @@ class ReactionResponder:
         )
         self._user_id = user_id
         self._link = message_link(guild_id, channel_id, message_id)
-
-    @property
-    def upload_limit(self) -> int:
-        return discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 
     async def send_public(self, face: MessagePayload) -> int | None:
         """Reply in public. Raises what Discord raises."""
@@ -294,23 +295,3 @@ class ReactionResponder:
             delete_after=VANISHES,
             allowed_mentions=discord.AllowedMentions(users=[discord.Object(self._user_id)], replied_user=False),
         )
-
-
-class ElsewhereResponder:
-    """Base of responders whose public message is not the answer to the interaction; private replies go to *answer*."""
-
-    def __init__(self, answer: Responder) -> None:
-        self._answer = answer
-
-    @property
-    def can_ask(self) -> bool:
-        return self._answer.can_ask
-
-    async def announce(self, words: str) -> None:
-        await self._answer.announce(words)
-
-    async def send_private(self, words: str) -> None:
-        await self._answer.send_private(words)
-
-    async def send_private_payload(self, sheet: EphemeralPayload) -> None:
-        await self._answer.send_private_payload(sheet)
