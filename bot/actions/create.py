@@ -20,7 +20,7 @@ from bot.errors import NotAllowed, PictureGone, Refused, Unconfirmed
 from bot.interactions.context import Invocation
 from bot.interactions.direct_message import DirectMessagePoster
 from bot.interactions.message_api import EphemeralPayload
-from bot.interactions.responder import Poster, Responder
+from bot.interactions.responder import Responder
 from bot.jobs.admission import Once, Submission, delivered_once
 from bot.jobs.service import JobService
 from bot.models.film import FilmRequest
@@ -146,8 +146,8 @@ class JobActions:
         if link := await self._existing_results.picked(job, index, caller):
             raise Refused(f"Picture {index + 1} is already shown: {link}")
         origin, once = caller.origin("pick", job.id, index), self._once(f"pick:{job.id}:{index}", caller)
-        submission = Submission(job.request, origin, location=caller.location, once=(once,))
-        await self._take(submission, caller, responder, (job, index))
+        submission = Submission(job.request, origin, location=caller.location, once=(once,), picked=(job, index))
+        await self._take(submission, caller, responder)
 
     async def crop(
         self, job: JobRow, request: DreamRequest, png: bytes, caller: Invocation, responder: Responder
@@ -157,8 +157,10 @@ class JobActions:
         caller.check_place()
         index = picture_of(job, None).index
         origin, once = caller.origin("crop", job.id, index), self._once(f"crop:{job.id}", caller)
-        submission = Submission(request, origin, location=caller.location, once=(once,), cropped=png)
-        await self._take(submission, caller, responder, (job, index))
+        submission = Submission(
+            request, origin, location=caller.location, once=(once,), picked=(job, index), cropped=png
+        )
+        await self._take(submission, caller, responder)
 
     @property
     def upscalers(self) -> tuple[str, ...]:
@@ -260,23 +262,19 @@ class JobActions:
         words = question_words(request, left, self._jobs.registry.expect(request).likely)
         await responder.send_private_payload(self._question_payload(question.id, words))
 
-    async def _take(
-        self, submission: Submission, caller: Invocation, responder: Responder, picked: tuple[JobRow, int] | None = None
-    ) -> None:
-        """Submit, or copy the *picked* picture of a finished job, and answer in the channel or by direct message."""
+    async def _take(self, submission: Submission, caller: Invocation, responder: Responder) -> None:
+        """Submit, and answer in the channel or by direct message."""
         submission = delivered_once(submission, caller.interaction_id)
         if not await self.check_place(caller):
-            await self._take_privately(submission, caller, responder, picked)
+            await self._take_privately(submission, caller, responder)
             return
-        if not picked:
+        if not submission.picked:
             self._check_guest(submission.request, caller)
-        await self._submit(submission, responder, picked)
+        await self._delivery.follow(await self._jobs.submit(submission), responder)
 
-    async def _take_privately(
-        self, submission: Submission, caller: Invocation, responder: Responder, picked: tuple[JobRow, int] | None
-    ) -> None:
+    async def _take_privately(self, submission: Submission, caller: Invocation, responder: Responder) -> None:
         """Submit with a direct message as the job's message. The interaction only links to it."""
-        if not submission.answers and not picked and not submission.free:  # ask before a direct message is sent
+        if not (submission.answers or submission.picked or submission.free):  # ask before a direct message is sent
             await self._jobs.confirmation.check(submission.request, caller.user_id, caller.roles, caller.guild_id)
         direct = await DirectMessagePoster.open(self._client, caller.user_id, responder)
         origin = replace(
@@ -289,14 +287,10 @@ class JobActions:
             interaction_token="",
         )
         try:
-            await self._submit(replace(submission, origin=origin), direct, picked)
+            await self._delivery.follow(await self._jobs.submit(replace(submission, origin=origin)), direct)
         except DreamError:
             await direct.withdraw()
             raise
-
-    async def _submit(self, submission: Submission, poster: Poster, picked: tuple[JobRow, int] | None) -> None:
-        job = await (self._jobs.pick(*picked, submission) if picked else self._jobs.submit(submission))
-        await self._delivery.follow(job, poster)
 
     async def _shown_upscaled(
         self, origin: Origin, request: UpscaleRequest, caller: Invocation, responder: Responder
@@ -309,9 +303,10 @@ class JobActions:
         if made is None:
             return False
         once = self._once(f"made:{made.id}:0", caller)
-        submission = Submission(made.request, origin, location=caller.location, once=(once,))
+        picked = made, made.pictures[0].index
         try:
-            await self._take(submission, caller, responder, (made, made.pictures[0].index))
+            again = Submission(made.request, origin, location=caller.location, once=(once,), picked=picked)
+            await self._take(again, caller, responder)
         except PictureGone:  # its file is lost, so render it again
             return False
         return True

@@ -61,8 +61,10 @@ class Submission:
     """Whether it is exempt from both quotas: an entry of a challenge."""
     also: Callable[[Session, JobRow], Awaitable[None]] | None = None
     """Runs in the transaction that stores the job; an exception rolls the job back."""
+    picked: tuple[JobRow, int] | None = None
+    """Job and index of a finished picture that is copied, at no cost, instead of painting one."""
     cropped: bytes = b""
-    """For `pick`: a PNG of this request's size that replaces the picture."""
+    """A PNG of this request's size that replaces the picked picture."""
 
 
 INTERACTION_SECONDS = 900.0

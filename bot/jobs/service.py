@@ -152,12 +152,14 @@ class JobService:
 
     @uninterrupted
     async def submit(self, submission: Submission) -> JobRow:
-        """Accept a request in one transaction; durable when this returns.
+        """Accept a request in one transaction, or copy its picked picture into a finished job; durable on return.
 
         Raises Refused (Blocked, BlockedWords, TooLarge, QueueFull, CoolingDown, QuotaUsedUp, NoRoom, ShuttingDown,
         Unconfirmed, Lapsed), ModelUnavailable, EngineUnusable, PictureGone or InvalidRequest.
         """
         self._check_open()
+        if submission.picked:
+            return await self.admission.pick(*submission.picked, submission)
         job = await self.admission.take(submission, self._engine_loop.ready)
         self.registry.add(job)
         self._engine_loop.wake()
@@ -167,15 +169,6 @@ class JobService:
         """Raise what `submit` would raise now, as far as it is known without the attachments; writes nothing."""
         self._check_open()
         await self.admission.check(submission, self._engine_loop.ready)
-
-    @uninterrupted
-    async def pick(self, batch: JobRow, index: int, submission: Submission) -> JobRow:
-        """Copy one picture of a job into a finished job without cost; durable when this returns.
-
-        Raises Refused (server rules, repeated press, full disk) or PictureGone.
-        """
-        self._check_open()
-        return await self.admission.pick(batch, index, submission)
 
     def hold(self, reasons: Mapping[int, str]) -> None:
         """Start no job of these servers (server → reason) until the next call without them."""
