@@ -192,5 +192,5 @@ class Services:
         self.job_actions = JobActions(client, config, store, jobs, delivery, renderer, question)
         self.entry_actions = EntryActions(client, store, jobs, delivery, self.job_actions)
         self.deletions = Deletions(client, store, jobs, delivery)
-        self.history = HistoryActions(store, config.retention, self.clock)
+        self.history = HistoryActions(store, config.retention)
         self.privacy = Privacy(store, jobs, delivery, self.clock, self.embedder.purge)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 import discord
 
@@ -25,12 +24,9 @@ PAGE = 5
 
 
 class HistoryActions:
-    """*clock* is unix seconds."""
-
-    def __init__(self, store: Store, retention: RetentionSection, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, retention: RetentionSection) -> None:
         self._store = store
         self._retention = retention
-        self._clock = clock
 
     async def page(self, user_id: int, beside: str = "", *, older: bool = True) -> HistoryPage:
         """The newest jobs, or those next to the job *beside*; an unknown *beside* gives the newest."""
@@ -79,10 +75,6 @@ class HistoryActions:
         if await self._store.starboard.is_in(job.id, caller.channel_id):
             return True
         return any(star.user_id == caller.user_id for star in await self._store.stars.of_job(job.id))
-
-    async def shown(self, job: JobRow) -> None:
-        """Note that the owner has seen an undeliverable result."""
-        await self._store.deliveries.shown(job.id, self._clock())
 
     async def _line(self, job: JobRow, stars: int) -> HistoryLine:
         kept = best(job.stored) if job.on_disk else None

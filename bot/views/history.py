@@ -104,7 +104,7 @@ async def show_private(press: Press, job: JobRow, *, replace: bool = False) -> N
     send = press.responder.replace if replace else press.responder.send_private_payload
     await send(EphemeralPayload("", (message.embed,), message.files, buttons))
     if own:
-        await services.history.shown(job)
+        await services.store.deliveries.shown(job.id, services.clock())
 
 
 async def refresh_public(press: Press, job: JobRow) -> None:

@@ -301,7 +301,7 @@ async def check(history: History) -> None:
 async def check_reach(history: History, person: int, told: set[str]) -> None:
     """Lineage and buttons refuse what a vote hides, in the very channel that shows it."""
     access = ResultAccess(history.store)
-    actions = HistoryActions(history.store, RetentionSection(), lambda: 0.0)
+    actions = HistoryActions(history.store, RetentionSection())
     for one in history.known.values():
         for channel in one.shown:
             caller = Invocation(person, "x", channel, 100, (), False, Permissions.all(), False, True)
