@@ -55,10 +55,6 @@ class Moderation:
             await self._put(session, "channel", channel_id, changes)
             await self._note(session, server_id, by, "channel", str(channel_id), changes=dict(changes))
 
-    async def forget_channel(self, channel_id: int) -> None:
-        """Delete the defaults of a deleted channel or thread."""
-        await self._store.settings.clear("channel", str(channel_id))
-
     async def set_time_zone(self, server_id: int, by: int, zone: str) -> float:
         """Change the time zone; returns when the first day that follows it begins (unix seconds)."""
         now = self._clock()

@@ -66,7 +66,7 @@ class ChannelEvents(BotCog):
 
     async def _gone(self, channel_id: int) -> None:
         lost = await self.services.jobs.abandon(channel_id=channel_id)
-        await self.services.moderation.forget_channel(channel_id)
+        await self.services.store.settings.clear("channel", str(channel_id))
         await self.services.challenges.place_gone(channel_id)
         if lost:
             log.info("the channel %d is gone; %d waiting jobs ended", channel_id, lost)
