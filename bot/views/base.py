@@ -131,6 +131,7 @@ class Item(ui.DynamicItem[ItemT], ABC, template="never"):
     """
 
     action: ClassVar[str]
+    job_id: str = ""
     rest: ClassVar[str] = rf":(?P<job>{JOB})(?::(?P<index>[0-9]{{1,2}}))?"
     """Pattern of what follows the action."""
     private: ClassVar[bool] = False
@@ -149,7 +150,7 @@ class Item(ui.DynamicItem[ItemT], ABC, template="never"):
 
     async def callback(self, interaction: AnyInteraction) -> None:
         private, access, modal = self.terms(interaction)
-        doing = f"the component {self.custom_id}"
+        doing = f"the component {self.action} {self.job_id}".rstrip()  # some custom ids hold words of people
         await handle(interaction, self.act, private=private, modal=modal, access=access, doing=doing)
 
     def terms(self, interaction: AnyInteraction) -> tuple[bool, Access, bool]:

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import discord
 import pytest
@@ -27,10 +28,14 @@ import bot.cogs.queue
 import bot.cogs.quota
 import bot.cogs.settings
 from bot.cogs.interaction_events import LateAutocomplete
+from bot.community.gallery.pages import GalleryView
+from bot.interactions.responder import AnyInteraction
 from bot.models.comparison import Comparison, Way
 from bot.models.job import JobRow
-from bot.views.base import JobButton, handle
+from bot.views.base import Item, JobButton, handle
 from bot.views.catalogue import BUTTONS, ITEMS, MODALS
+from bot.views.community.gallery import GalleryButton
+from bot.views.community.words import SayButton
 from bot.views.layout import buttons_for, private_buttons_for
 from bot.views.menus import MoreMenu
 from engine.requests.request import build_request
@@ -88,6 +93,19 @@ def test_old_buttons_still_work() -> None:
 @pytest.mark.parametrize("kind", ITEMS)
 def test_every_item_runs_inside_the_error_boundary(kind: type[discord.ui.DynamicItem]) -> None:  # type: ignore[type-arg]
     assert handle.__name__ in inspect.getsource(kind.callback)
+
+
+@pytest.mark.parametrize("item", [SayButton("a secret"), GalleryButton(GalleryView(words="a secret"))])
+async def test_a_failed_press_logs_no_words(item: Item[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[str] = []
+
+    async def fail(*_: object, doing: str, **__: object) -> None:
+        logged.append(doing)
+
+    monkeypatch.setattr("bot.views.base.handle", fail)
+    await item.callback(cast(AnyInteraction, None))
+
+    assert [f"the component {item.action}"] == logged
 
 
 def seeds(ways: int) -> JobRow:
