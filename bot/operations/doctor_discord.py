@@ -10,7 +10,7 @@ from typing import Any
 import discord
 
 from bot.config.settings import Config
-from bot.interactions.connector import connector_from_file, read_link
+from bot.interactions.connector import connector_from_file, read_link, refuse_pages
 from bot.interactions.handlers import failure_text
 from bot.interactions.message_api import FAILURES
 from bot.operations.doctor_report import Finding, bad, good, note
@@ -45,7 +45,9 @@ async def check_discord(config: Config) -> AsyncIterator[Finding]:
         )
         return
     connector = connector_from_file(link) if link else None
-    client = discord.Client(intents=discord.Intents(guilds=True), connector=connector, max_ratelimit_timeout=30)
+    client = discord.Client(
+        intents=discord.Intents(guilds=True), connector=connector, http_trace=refuse_pages(), max_ratelimit_timeout=30
+    )
     try:
         await client.login(token)
         yield good("token", f"valid, of {client.user}")

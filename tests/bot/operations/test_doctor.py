@@ -259,9 +259,15 @@ async def test_near_2500_servers_shards_are_explained(tmp_path: Path, monkeypatc
     assert many["servers"].text.startswith("1 server, 2 shards recommended. Discord requires several shards")
 
 
-async def test_a_page_of_a_proxy_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(503, "HTTP 503 Service Unavailable"), (200, "a proxy answers with text/html in place of Discord")],
+)
+async def test_a_page_of_a_proxy_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, words: str
+) -> None:
     async with LocalDiscord() as site:
-        site.faults.add(Fault("GET /gateway/bot", 503, "<html><body>down</body></html>", times=-1))
+        site.faults.add(Fault("GET /gateway/bot", status, "<html><body>down</body></html>", times=-1))
         found = await looked_at(site, tmp_path, monkeypatch)
 
-    assert "Discord cannot be reached: HTTP 503 Service Unavailable." == found["network"].text
+    assert f"Discord cannot be reached: {words}." == found["network"].text
