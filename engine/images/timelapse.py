@@ -39,6 +39,8 @@ FILM_FPS, MOST_FPS = 12, 60
 """Usual and largest frames per second of a film."""
 QUALITIES: Mapping[str, tuple[int, ...]] = {".mp4": (18, 24, 30), ".webp": (85, 65, 45), ".gif": (256, 64)}
 """CRF of H.264, quality of WebP, colours of a GIF; the best first."""
+_SAID = 4096
+"""Bytes that are read of what ffmpeg says."""
 NO_VIDEO = "MP4 needs ffmpeg, or the package “av”: pip install 'dreambot[video]', or choose .gif or .webp."
 
 
@@ -182,18 +184,20 @@ def _by_ffmpeg(pictures: Iterator[Image.Image], path: Path, fps: int, crf: int) 
     size = f"{first.width}x{first.height}"
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(fps), "-i", "-"]
     target = ["-c:v", "libx264", "-crf", str(crf), "-pix_fmt", "yuv420p", "-movflags", "faststart", "-y", str(path)]
-    with subprocess.Popen(  # noqa: S603 -- fixed words
-        [shutil.which("ffmpeg") or "ffmpeg", "-loglevel", "error", *source, *target],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    ) as program:
-        assert program.stdin and program.stderr
-        with contextlib.suppress(BrokenPipeError):
-            for picture in chain((first,), pictures):
-                program.stdin.write(picture.tobytes())
-            program.stdin.close()
-        said = program.stderr.read().decode(errors="replace").strip()
+    with tempfile.TemporaryFile() as errors:  # a pipe that nobody empties meanwhile would stop ffmpeg when it is full
+        with subprocess.Popen(  # noqa: S603 -- fixed words
+            [shutil.which("ffmpeg") or "ffmpeg", "-loglevel", "error", *source, *target],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        ) as program:
+            assert program.stdin
+            with contextlib.suppress(BrokenPipeError):
+                for picture in chain((first,), pictures):
+                    program.stdin.write(picture.tobytes())
+                program.stdin.close()
+        errors.seek(0)
+        said = errors.read(_SAID).decode(errors="replace").strip()
     if program.returncode:
         raise InvalidRequest(f"ffmpeg could not write the MP4: {said.splitlines()[0] if said else 'it failed'}.")
 

@@ -139,6 +139,25 @@ def test_ffmpeg_writes_the_video_where_the_library_is_missing(tmp_path: Path, mo
         film_of(way(3), ".mp4", 12)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a script in the place of the program")
+@pytest.mark.parametrize("reads", [True, False])
+def test_an_ffmpeg_that_says_much_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    """It says more than a pipe holds before it takes a frame, or before it ends without one."""
+    monkeypatch.setattr(evolution.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    program = tmp_path / "ffmpeg"
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.stderr.write('No space left on device\\n' * 9000)\n"
+        f"{'sys.stdin.buffer.read()' if reads else ''}\nsys.exit(1)\n"
+    )
+    program.chmod(0o755)
+
+    with pytest.raises(InvalidRequest, match=r"ffmpeg could not write the MP4: No space left on device\."):
+        film_of(way(3, (640, 480)), ".mp4", 12)
+
+
 @pytest.mark.parametrize("kind", [".gif", ".webp", ".mp4"])
 def test_a_film_loses_quality_before_it_becomes_smaller_until_it_fits(kind: str) -> None:
     if kind == ".mp4":
