@@ -26,8 +26,8 @@ from engine.errors import InvalidRequest
 from engine.film.plan import Film, FilmSettings
 from engine.guidance.clip_score import Judge
 from engine.images.icons.spec import PREFIX
-from engine.images.opening import open_own, read_file, stored_size
-from engine.images.pictures import to_png
+from engine.images.opening import open_own, read_file, stored_size, to_rgb
+from engine.images.pictures import SUFFIXES, in_format, to_png
 from engine.protocol.messages import Picture, Progress, Request
 from engine.protocol.replay_record import ReplayPlan, check_model, read_record, read_replay_plan, replay_request
 from engine.requests.icons import draw_icons
@@ -67,8 +67,9 @@ class Dream:
     def save(self, path: str | Path) -> Path:
         """Writes *path*: a PNG with the replay record, or the format that the suffix names. Returns the path."""
         path = Path(path)
-        if path.suffix.lower() in ("", ".png"):
-            path.write_bytes(self.png)
+        suffix = path.suffix.lower() or ".png"
+        if suffix in SUFFIXES:
+            path.write_bytes(in_format(self.png, suffix))
         else:
             self.image.save(path)
         return path
@@ -287,7 +288,7 @@ def _asked(
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     request = build_request(
         prompt,
-        size=size if isinstance(size, str) else f"{size[0]}x{size[1]}",
+        size=size if isinstance(size, str) else "x".join(map(str, size)),
         settings={name: _as_text(value) for name, value in options.items()},
         init_image=hashes.get("init", ""),
         target_image=hashes.get("target", ""),
@@ -311,7 +312,7 @@ def _encoded(image: ImageLike) -> bytes:
     if isinstance(image, Dream):
         return image.png
     if isinstance(image, Image.Image):
-        return to_png(image)
+        return to_png(to_rgb(image, alpha=True))
     if isinstance(image, bytes):
         return image
     return read_file(Path(image))

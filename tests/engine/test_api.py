@@ -134,3 +134,27 @@ def test_a_pipe_without_a_writer_is_not_waited_for(studio: Studio, tmp_path: Pat
 def test_a_name_that_no_file_can_have_is_refused(studio: Studio) -> None:
     with pytest.raises(InvalidRequest, match="cannot be read"):
         studio.upscale("owl\0.png")
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "expected"),
+    [("I;16", 0x8000, 128), ("F", 0.5, 128), ("L", 128, 128), ("CMYK", (0, 0, 0, 127), 128)],
+)
+def test_an_image_of_any_mode_keeps_its_shades(studio: Studio, mode: str, value: Any, expected: int) -> None:
+    large = studio.upscale(Image.new(mode, (30, 30), value), 2, upscaler="lanczos")
+
+    assert (expected,) * 3 == large.image.getpixel((5, 5))
+
+
+def test_a_transparent_image_is_saved_in_every_format(studio: Studio, tmp_path: Path) -> None:
+    large = studio.upscale(Image.new("RGBA", (30, 30), (255, 0, 0, 0)), 2, upscaler="lanczos")
+
+    modes = {suffix: Image.open(large.save(tmp_path / f"red{suffix}")).mode for suffix in ("", ".png", ".webp", ".JPG")}
+
+    assert {"": "RGBA", ".png": "RGBA", ".webp": "RGBA", ".JPG": "RGB"} == modes
+
+
+@pytest.mark.parametrize("size", [(192,), (192, 192, 3)])
+def test_a_size_of_other_than_two_sides_is_refused(studio: Studio, size: Any) -> None:
+    with pytest.raises(InvalidRequest, match="is not a size"):
+        studio.dream("an owl", **{**QUICK, "size": size})
