@@ -58,7 +58,7 @@ def test_the_text_of_an_icon_is_read_back(icon: Icon) -> None:
         ("owl align=up", "align=up is not one of center, left"),
         ("owl noise=nan", "noise=nan is not a share"),
         ("owl background=own", "not a colour"),
-        ("owl " + "x" * 300, "at most 200 characters"),
+        ("owl " + "x" * 300, "limited to 200 characters"),
     ],
 )
 def test_a_mistake_in_the_text_is_named(text: str, words: str) -> None:

@@ -262,10 +262,12 @@ HOLES = tensors(TINY["realesr-general"])
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        pytest.param({"weight": torch.ones(2, 2)}, "belong to no net that is known", id="something else"),
+        pytest.param({"weight": torch.ones(2, 2)}, "do not match any known network", id="something else"),
         pytest.param({**HOLES, "body.8.bias": torch.ones(7)}, "holds no whole net", id="odd"),
         pytest.param({k: v for k, v in HOLES.items() if k != "body.2.bias"}, "no whole net: .*body.2.bias", id="hole"),
-        pytest.param({**HOLES, "body.900000.weight": torch.ones(1)}, "“body.900000.weight” counts", id="deep"),
+        pytest.param(
+            {**HOLES, "body.900000.weight": torch.ones(1)}, "“body.900000.weight” refers to more tensors", id="deep"
+        ),
         pytest.param({**HOLES, "body.0.weight": torch.ones(1).expand(10**6, 3, 3, 3)}, "stride 0", id="inflated"),
         pytest.param(
             tensors(srvgg(features=8, layers=2, scale=9)), "which neither enlarges nor restores", id="scale 9"
