@@ -28,6 +28,7 @@ from engine.guidance.clip_score import Judge
 from engine.images.icons.spec import PREFIX
 from engine.images.opening import open_own, read_file, stored_size, to_rgb
 from engine.images.pictures import SUFFIXES, in_format, to_png
+from engine.perceptors.judge_choice import GRADER
 from engine.protocol.messages import Picture, Progress, Request
 from engine.protocol.replay_record import ReplayPlan, check_model, read_record, read_replay_plan, replay_request
 from engine.requests.icons import draw_icons
@@ -40,8 +41,6 @@ ImageLike: TypeAlias = "Image.Image | Dream | bytes | str | Path"
 """An image, an encoded image file, or the path of one."""
 FILM = FilmSettings()
 """The usual settings of a film."""
-GRADER = "primer-grader"
-"""The CLIP that scores by default: it ships with the package and has guided no image."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -124,15 +124,6 @@ def _record(ranking: Sequence[Place], scores: Scores, verdict: str) -> dict[str,
     return {
         "perceptor": scores.perceptor,
         "verdict": verdict,
-        "ranking": [
-            {
-                "path": str(place.path),
-                "prompt": place.prompt,
-                "score": place.score,
-                "bet": place.bet,
-                "parts": dict(place.parts),
-            }
-            for place in ranking
-        ],
+        "ranking": [{**asdict(place), "path": str(place.path)} for place in ranking],
         "notes": scores.notes,
     }

@@ -12,7 +12,7 @@ import typer
 from engine.cli.bench import bench
 from engine.cli.compare import compare
 from engine.cli.console import speaking
-from engine.cli.drawing.gallery import gallery
+from engine.cli.drawing.all_methods import gallery
 from engine.cli.drawing.icon import icon
 from engine.cli.dream import dream
 from engine.cli.film import evolution, film

@@ -6,29 +6,16 @@ attention: sides may be any multiples of 32.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from engine.nets.resampling import DoubleBilinear
+from engine.nets.v_diffusion import RandomFeatures
 
 WIDTHS = (64, 128, 128, 256, 256, 512)
 FEATURES = 16
 MULTIPLE = 2 ** (len(WIDTHS) - 1)
 """Both sides of an image are multiples of it."""
-
-
-class FourierFeatures(nn.Module):
-    """[N, 1] → [N, 16]: cosine and sine of 2π times random frequencies."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(FEATURES // 2, 1))
-
-    def forward(self, t: Tensor) -> Tensor:
-        angle = 2 * math.pi * t @ self.weight.T
-        return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
 
 class ConvBlock(nn.Sequential):
@@ -55,7 +42,7 @@ class SecondaryNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.timestep_embed = FourierFeatures()
+        self.timestep_embed = RandomFeatures(FEATURES)
         first = WIDTHS[0]
         self.net = nn.Sequential(
             ConvBlock(3 + FEATURES, first),
@@ -67,7 +54,7 @@ class SecondaryNet(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """[N, 3, H, W] in [-1, 1] plus noise, and [N] in [0, 1] → v, [N, 3, H, W]."""
-        planes = self.timestep_embed(t[:, None])[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        planes = self.timestep_embed(t)[:, :, None, None].expand(-1, -1, *x.shape[2:])
         v: Tensor = self.net(torch.cat([x, planes], dim=1))
         return v
 

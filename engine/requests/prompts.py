@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.errors import PromptError
 from engine.requests.foreign_spellings import EMPHASIS, foreign_notes
-from engine.requests.schedule import number_text
+from engine.requests.schedule import Cursor, number_text
 
 MAX_STEP = 100_000
 BAR = re.compile(r"(?<!\\)[|｜￨]")
@@ -100,76 +100,57 @@ def _since(source: str, offset: int, found: re.Match[str]) -> float:
     return number
 
 
-class _DictionaryReader:
+class _DictionaryReader(Cursor):
     """A cursor over ``{0: "a seed", 400: ["a tree", "fog:-0.5"]}``; the braces may be missing."""
-
-    def __init__(self, source: str) -> None:
-        self._source, self._at = source, 0
 
     def segments(self) -> Iterator[Segment]:
         """The parts in their order. Raises PromptError with the place of the first mistake."""
         braces = self._takes("{")
         while True:
             self._skip()
-            key = _KEY.match(self._source, self._at)
+            key = _KEY.match(self._text, self._at)
             if not key:
                 self._fail("a step and a colon are missing here, as in 0:")
-            since, number_at = _since(self._source, 0, key), key.start("number")
+            since, number_at = _since(self._text, 0, key), key.start("number")
             self._at = key.end()
-            for start, end in self._texts():
-                for at, text in _split_bars(self._source, start, end):
+            for start, end in self._listed():
+                for at, text in _split_bars(self._text, start, end):
                     yield Segment(at, text, since, number_at)
-            if not self._takes(",") or self._ends(braces):
+            if not self._takes(",") or (self._sees("}") if braces else self._skip() >= len(self._text)):
                 break
         if braces and not self._takes("}"):
             self._fail("“}”, or a comma and the next step, is missing here")
-        if self._skip() < len(self._source):
+        if self._skip() < len(self._text):
             self._fail("nothing can follow here")
 
-    def _texts(self) -> Iterator[tuple[int, int]]:
+    def _listed(self) -> Iterator[tuple[int, int]]:
         if not self._takes("["):
-            yield self._text()
+            yield self._quoted()
             return
-        yield self._text()
+        yield self._quoted()
         while self._takes(","):
             if self._sees("]"):
                 break
-            yield self._text()
+            yield self._quoted()
         if not self._takes("]"):
             self._fail("“]”, or a comma and the next text, is missing here")
 
-    def _text(self) -> tuple[int, int]:
+    def _quoted(self) -> tuple[int, int]:
         """Where the letters between two quotes begin and end."""
         self._skip()
-        close = _QUOTES.get(self._source[self._at : self._at + 1])
+        close = _QUOTES.get(self._text[self._at : self._at + 1])
         if close is None:
             self._fail("a text in quotes is missing here")
         start = self._at + 1
-        end = self._source.find(close, start)
+        end = self._text.find(close, start)
         if end < 0:
             self._fail(f"the closing {close} is missing")
         self._at = end + 1
         return start, end
 
-    def _ends(self, braces: bool) -> bool:
-        return self._sees("}") if braces else self._skip() >= len(self._source)
-
-    def _sees(self, sign: str) -> bool:
-        return self._source.startswith(sign, self._skip())
-
-    def _takes(self, sign: str) -> bool:
-        found = self._sees(sign)
-        self._at += len(sign) * found
-        return found
-
-    def _skip(self) -> int:
-        while self._at < len(self._source) and self._source[self._at].isspace():
-            self._at += 1
-        return self._at
-
     def _fail(self, what: str) -> NoReturn:
-        at = min(self._at, max(len(self._source) - 1, 0))
-        raise PromptError(f"The timeline, character {at + 1}: {what}.", self._source, at)
+        at = min(self._at, max(len(self._text) - 1, 0))
+        raise PromptError(f"The timeline, character {at + 1}: {what}.", self._text, at)
 
 
 MAX_PROMPT = 1000

@@ -158,11 +158,30 @@ def _validated(value: object, name: str) -> Schedule:
     return constant(value)
 
 
-class _ScheduleReader:
-    """A cursor over one text."""
+class Cursor:
+    """Reads a text sign by sign, without the blanks before each."""
 
+    def __init__(self, text: str) -> None:
+        self._text, self._at = text, 0
+
+    def _sees(self, sign: str) -> bool:
+        return self._text.startswith(sign, self._skip())
+
+    def _takes(self, sign: str) -> bool:
+        found = self._sees(sign)
+        self._at += found
+        return found
+
+    def _skip(self) -> int:
+        while self._at < len(self._text) and self._text[self._at].isspace():
+            self._at += 1
+        return self._at
+
+
+class _ScheduleReader(Cursor):
     def __init__(self, text: str, name: str) -> None:
-        self._text, self._name, self._at = text, name, 0
+        super().__init__(text)
+        self._name = name
         if len(text) > LONGEST:
             self._fail(f"a schedule has {LONGEST} characters at most", LONGEST)
 
@@ -204,14 +223,6 @@ class _ScheduleReader:
         self._at = found.end()
         return found.group()
 
-    def _sees(self, mark: str) -> bool:
-        return self._text.startswith(mark, self._skip())
-
-    def _takes(self, mark: str) -> bool:
-        found = self._sees(mark)
-        self._at += found
-        return found
-
     def _need(self, mark: str) -> None:
         if not self._takes(mark):
             self._fail(f"“{mark}” is missing here", self._at)
@@ -219,11 +230,6 @@ class _ScheduleReader:
     def _end(self, wanted: str) -> None:
         if self._skip() < len(self._text):
             self._fail(f"this is not {wanted}", self._at)
-
-    def _skip(self) -> int:
-        while self._at < len(self._text) and self._text[self._at].isspace():
-            self._at += 1
-        return self._at
 
     def _fail(self, what: str, position: int) -> NoReturn:
         raise PromptError(f"{self._name}, character {position + 1}: {what}.", self._text, position)

@@ -1,18 +1,22 @@
-"""Paints one prompt by several methods, with the same seed: for `compare --methods`, and for the documentation."""
+"""Paints prompts by several methods: for `compare --methods`, and for the documentation (`gallery docs`)."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
+from PIL import Image
 
 from engine.catalogue.models import DEFAULT_MODEL, MODELS
 from engine.cli._dream.order import Done, DreamOrder
 from engine.cli._dream.run import Means, paint, start_studio
-from engine.cli.console import Bar, check_writable, print_note, write_file
+from engine.cli.console import Bar, Device, Threads, check_writable, print_note, printable, write_file
 from engine.errors import DreamError, InvalidRequest
-from engine.images.opening import open_reduced
-from engine.images.pictures import contact_sheet, to_png
+from engine.images.opening import open_own, open_reduced
+from engine.images.pictures import contact_sheet, fit, to_png, to_webp
 from engine.requests.options.base import guessed
 from engine.requests.request import MAX_SEED, METHODS, DreamRequest, build_request, painter_by
 
@@ -75,3 +79,55 @@ def request_by(
     model = painter_by(method, DEFAULT_MODEL)
     counted = steps if METHODS[method].guided else None
     return build_request(prompt, model=MODELS[model].name, method=method, seed=seed, steps=counted, settings=settings)
+
+
+PROMPTS = ("a red owl in a forest", "a castle at sunset", "a blue fish")
+"""The strip of a method shows one picture of each."""
+SEED = 7
+STRIP, QUALITY = 224, 80
+FOLDER = Path("docs") / "pictures" / "methods"
+PAINTED = MODELS[DEFAULT_MODEL].methods
+"""The methods that the shipped model can paint by; others need weights that do not ship."""
+SETTINGS: Mapping[str, Mapping[str, str]] = {"pixel_art": {"palette": "sweetie16", "augment": "cda", "cutouts": "8"}}
+"""Where a picture shows more than the defaults do."""
+
+gallery = typer.Typer(help="Pictures for the documentation.", no_args_is_help=True)
+
+
+@gallery.callback()
+def group() -> None:
+    """Pictures for the documentation."""
+
+
+@gallery.command()
+def docs(
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="METHOD", help="Repeatable.")] = None,
+    device: Device = "auto",
+    threads: Threads = "1",
+) -> None:
+    """Paint a strip of three pictures by every method of the small model, into docs/pictures/methods."""
+    if not FOLDER.parent.is_dir():
+        raise InvalidRequest(f"{FOLDER.parent} does not exist: run this in the folder of the project.")
+    for name in only or ():
+        if name not in PAINTED:
+            raise InvalidRequest(guessed(f"The small model does not support “{name}”", name, PAINTED))
+    with Bar("Starting") as bar:
+        studio = start_studio(Means(device, threads))
+        for method in only or PAINTED:
+            pictures = []
+            for prompt in PROMPTS:
+                bar.say(f"{method}: {prompt}")
+                request = request_by(method, prompt, SEED, settings=SETTINGS.get(method))
+                pictures.append(open_own(studio.paint(request, tell=bar.move).pictures[0].png))
+            path = FOLDER / f"{method}.webp"
+            write_file(path, to_webp(strip(pictures), QUALITY))
+            typer.echo(f"{printable(path)}  {path.stat().st_size:,} bytes")
+
+
+def strip(pictures: list[Image.Image]) -> Image.Image:
+    """The pictures side by side, `STRIP` pixels high, with narrow white gaps."""
+    gap = STRIP // 28
+    sheet = Image.new("RGB", (len(pictures) * (STRIP + gap) - gap, STRIP), "white")
+    for number, picture in enumerate(pictures):
+        sheet.paste(fit(picture, STRIP, STRIP), (number * (STRIP + gap), 0))
+    return sheet

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.cli.drawing import gallery
+from engine.cli.drawing import all_methods
 from engine.protocol.replay_record import read_record
 from engine.requests.request import METHODS
 from tests.engine.shell import Shell
@@ -30,7 +30,7 @@ def test_the_page_introduces_every_method(method: str) -> None:
     text = section(method)
 
     assert [] == [part for part in PARTS if part not in text]
-    if method in gallery.PAINTED:
+    if method in all_methods.PAINTED:
         assert f"(pictures/methods/{method}.webp)" in text
     else:
         assert "pictures/methods" not in text and "weights do not ship" in text
@@ -39,17 +39,17 @@ def test_the_page_introduces_every_method(method: str) -> None:
 def test_there_is_a_picture_of_every_method_that_the_small_model_paints_by() -> None:
     found = {path.stem: path for path in PICTURES.glob("*.webp")}
 
-    assert set(gallery.PAINTED) == set(found)
+    assert set(all_methods.PAINTED) == set(found)
     assert SHIPPED_BYTES > sum(path.stat().st_size for path in found.values())
     for path in found.values():
         with Image.open(path) as image:
-            assert gallery.strip([Image.new("RGB", (9, 9))] * len(gallery.PROMPTS)).size == image.size
+            assert all_methods.strip([Image.new("RGB", (9, 9))] * len(all_methods.PROMPTS)).size == image.size
 
 
 def test_gallery_docs_paints_them(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "run this in the folder of the project" in shell("gallery", "docs").err
     Path("docs/pictures").mkdir(parents=True)
-    monkeypatch.setattr(gallery, "SETTINGS", {"pixels": {"steps": "5", "cutouts": "1"}})
+    monkeypatch.setattr(all_methods, "SETTINGS", {"pixels": {"steps": "5", "cutouts": "1"}})
     said = shell("gallery", "docs", "--only", "pixels")
 
     assert (0, True) == (said.status, said.out.startswith("docs/pictures/methods/pixels.webp  ")), said.err
