@@ -15,6 +15,7 @@ from PIL import Image
 import engine
 from engine import Dream, Studio
 from engine.errors import InvalidRequest, ModelUnavailable, UnreadablePicture
+from engine.protocol.messages import Progress
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
@@ -158,3 +159,25 @@ def test_a_transparent_image_is_saved_in_every_format(studio: Studio, tmp_path: 
 def test_a_size_of_other_than_two_sides_is_refused(studio: Studio, size: Any) -> None:
     with pytest.raises(InvalidRequest, match="is not a size"):
         studio.dream("an owl", **{**QUICK, "size": size})
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_what_is_interrupted_leaves_nothing_to_the_next_request(studio: Studio, error: type[BaseException]) -> None:
+    """As Ctrl-C in a notebook."""
+
+    def interrupt(progress: Progress) -> None:
+        raise error
+
+    with pytest.raises(error):
+        studio.dream("a red circle", seed=1, on_progress=interrupt, **QUICK)
+
+    assert 2 == studio.dream("a yellow owl", seed=2, **QUICK).seed
+    assert not list(studio._engine._worker._jobs)
+
+
+def test_a_second_request_while_one_is_painted_is_refused(studio: Studio) -> None:
+    def ask(progress: Progress) -> None:
+        studio.dream("a yellow owl", **QUICK)
+
+    with pytest.raises(InvalidRequest, match="one request at a time"):
+        studio.dream("a red circle", on_progress=ask, **QUICK)
