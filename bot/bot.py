@@ -36,11 +36,11 @@ from bot.operations.status import Shards, Status, look
 from bot.retry import patiently, supervise
 from bot.services import BotClient, BotCog, Buttons, Services
 from bot.storage import Store
-from bot.views.catalogue import ITEMS
 from bot.views.community.challenges import challenge_buttons, result_buttons
 from bot.views.community.stars import star_buttons
 from bot.views.community.votes import ballot_buttons
 from bot.views.confirm import question_payload
+from bot.views.discovery import ITEMS
 from bot.views.layout import buttons_for, private_buttons_for
 from bot.views.report import report_buttons
 from engine.client.local import Engine

@@ -15,7 +15,7 @@ from bot.interactions.handlers import COMMANDS, Access, describe_error
 from bot.interactions.responder import TOO_LATE, AnyInteraction, InteractionResponder
 from bot.services import BotClient, BotCog
 from bot.views.base import JOB, PREFIX
-from bot.views.catalogue import ITEMS, MODALS
+from bot.views.discovery import ITEMS, MODALS
 from bot.views.forms import submit
 from engine.errors import DreamError
 

@@ -30,7 +30,7 @@ MOST_OPTIONS = 25
 """Options that Discord allows in a menu."""
 ItemT = TypeVar("ItemT", bound="ui.Item[Any]")
 ITEMS: list[type[Item[Any]]] = []
-"""Every kind of button and menu, once `bot.views.catalogue` is loaded."""
+"""Every kind of button and menu, once `bot.views.discovery` is loaded."""
 
 
 def custom_id(action: str, job_id: str, index: int | None = None) -> str:

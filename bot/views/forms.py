@@ -64,7 +64,7 @@ class Form(NamedTuple):
 
 
 MODALS: dict[str, Form] = {}
-"""Action of a custom id → its form, once `bot.views.catalogue` is loaded."""
+"""Action of a custom id → its form, once `bot.views.discovery` is loaded."""
 
 
 def submits(action: str, *, private: bool = True, access: Access = Access.USUAL) -> Callable[[Submit], Submit]:

@@ -225,7 +225,7 @@ def test_every_button_is_asked_about() -> None:
     """A new button must be in a list above, or be known to tell nothing."""
     from bot.interactions.handlers import Access
     from bot.views.base import JobButton
-    from bot.views.catalogue import BUTTONS
+    from bot.views.discovery import BUTTONS
 
     blind = {kind.action for kind in BUTTONS if issubclass(kind, JobButton) and Access.BLIND in kind.access}
     own = {"enter", "withdraw"}  # refused to everyone but the owner

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bot.playground.server.validation.components import walk
-from bot.views.catalogue import BUTTONS, MODALS
+from bot.views.discovery import BUTTONS, MODALS
 from bot.views.menus import MoreMenu
 from engine.requests import foreign_spellings
 from tests.engine.images.hostile import png_bomb, text_bomb

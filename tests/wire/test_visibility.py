@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.views.catalogue import BUTTONS, MODALS
+from bot.views.discovery import BUTTONS, MODALS
 from bot.views.menus import MoreMenu
 from tests.wire.looks import dreamt
 from tests.wire.people import Answer, Person, Shown

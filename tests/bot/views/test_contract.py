@@ -33,9 +33,9 @@ from bot.interactions.responder import AnyInteraction
 from bot.models.comparison import Comparison, Way
 from bot.models.job import JobRow
 from bot.views.base import Item, JobButton, handle
-from bot.views.catalogue import BUTTONS, ITEMS, MODALS
 from bot.views.community.gallery import GalleryButton
 from bot.views.community.words import SayButton
+from bot.views.discovery import BUTTONS, ITEMS, MODALS
 from bot.views.layout import buttons_for, private_buttons_for
 from bot.views.menus import MoreMenu
 from engine.requests.request import build_request

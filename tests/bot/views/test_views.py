@@ -10,7 +10,7 @@ from discord import ui
 from bot.cogs.interaction_events import MODAL_ID
 from bot.models.job import JobRow, JobState
 from bot.views.base import custom_id
-from bot.views.catalogue import BUTTONS, ITEMS
+from bot.views.discovery import BUTTONS, ITEMS
 from bot.views.forms import modal_values
 from bot.views.layout import buttons_for, private_buttons_for
 from bot.views.result import DeleteModal, RemixModal
