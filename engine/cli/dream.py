@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from engine.cli._dream.order import (
     DreamOrder,
     attach,
     check_beside,
-    choose_subject,
+    choose_order,
     find_place,
     icon_of,
     init_notes,
@@ -113,18 +114,15 @@ def dream(
     check_wanted(wanted, count)
     if evolution:
         check_kind(evolution.suffix)
-    subject = choose_subject(replay, resume, out, asked, images)
+    order = choose_order(replay, resume, out, asked, images)
     beside = tuple(kind for kind, chosen in (("svg", svg), ("sprite", sprite)) if chosen)
-    check_beside(beside, subject.request)
+    check_beside(beside, order.request)
     for note in [note for words in (prompt, negative) if words.strip() for note in read_prompts(words).notes]:
         print_note(note)
-    for note in init_notes(subject.request, images):
+    for note in init_notes(order.request, images):
         print_note(note)
-    usual = subject.usual or f"dream-{subject.request.seed}.png"
-    place = find_place(out, str(usual), resume=resume)
-    order = DreamOrder(
-        subject.request, images, place, snapshots, evolution, as_json, beside, subject.replay_plan, subject.original
-    )
+    place = find_place(out, str(order.out), resume=resume)
+    order = replace(order, out=place, snapshots=snapshots, evolution=evolution, as_json=as_json, beside=beside)
     if not _fulfil(order, resume, wanted, Means(device, threads, compiled)):
         raise typer.Exit(WRONG)
 

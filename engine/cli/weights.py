@@ -14,7 +14,7 @@ from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColu
 from rich.table import Table
 
 from engine.catalogue.registry import Entry, entries, find_entry
-from engine.cli.console import Bar
+from engine.cli.console import WRONG, Bar
 from engine.errors import DreamError, InvalidRequest
 from engine.weights.store.download import Download
 from engine.weights.store.folder import Folder, is_there, weights_folder
@@ -27,7 +27,6 @@ out = Console(highlight=False, emoji=False, soft_wrap=True)
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="A name shown by `list`, or a file name.")]
 Trust = Annotated[bool, typer.Option("--trust", help="Accept a file without a published hash, and pin its hash.")]
-WRONG = 1
 
 
 @weights.callback()

@@ -18,9 +18,8 @@ from engine.catalogue.models import MODELS, Model
 from engine.images.opening import open_own
 from engine.images.pictures import fit
 from engine.images.tensors import before_tanh, noise, to_image, to_signed, to_tensor, to_unit, uniform
-from engine.methods._drawing.canvas import CanvasImage, CanvasMethod
+from engine.methods._drawing.canvas import CanvasImage, CanvasMethod, Pyramid
 from engine.methods._drawing.cells import LINE, Cells, contoured, dither_pattern, palette_of, quantised, spread_palette
-from engine.methods._drawing.pyramid import Pyramid
 from engine.methods._shared import seam_offsets
 from engine.requests.options.pixel_art import LEARNED, PICTURE, PixelArtOptions
 from engine.requests.request import DreamRequest

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from engine.catalogue.models import Model
 from engine.images.tensors import before_tanh, noise, to_image, to_unit
-from engine.methods._drawing.canvas import CanvasMethod
-from engine.methods._drawing.pyramid import Pyramid
+from engine.methods._drawing.canvas import CanvasMethod, Pyramid
 from engine.methods._shared import signed_image
 from engine.requests.request import DreamRequest
 

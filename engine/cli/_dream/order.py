@@ -187,18 +187,6 @@ def _but_count(request: Request) -> Request:
 REPLAYS_ONE = "--replay repaints exactly one picture; leave out --resume and --count."
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A request. *replay_plan*, *original* and *usual* are only set in a replay."""
-
-    request: DreamRequest
-    replay_plan: ReplayPlan | None = None
-    original: bytes = field(default=b"", repr=False)
-    """The PNG to repaint."""
-    usual: Path | None = None
-    """Default output file."""
-
-
 def attach(path: Path | None, images: dict[str, bytes]) -> str:
     """Adds a file to *images*. Returns its SHA-256, or an empty string without a file."""
     if path is None or icon_of(path):
@@ -224,9 +212,9 @@ def settings_of(profile: str, typed: Sequence[str] | None, adapters: Sequence[st
     return {name: value for name, value in named.items() if value} | parse_settings(" ".join(typed or ()))
 
 
-def init_notes(request: DreamRequest, images: Mapping[str, bytes]) -> Iterator[str]:
+def init_notes(request: Request, images: Mapping[str, bytes]) -> Iterator[str]:
     """Notes about the init image and its mask: animation, cropping. Raises UnreadablePicture or InvalidRequest."""
-    if request.init_image:
+    if isinstance(request, DreamRequest) and request.init_image:
         size, moves = upright_size(images[request.init_image])
         if moves:
             yield ANIMATED
@@ -243,32 +231,35 @@ def init_notes(request: DreamRequest, images: Mapping[str, bytes]) -> Iterator[s
                 )
 
 
-def choose_subject(
+def choose_order(
     replay: Path | None, resume: bool, out: Path | None, asked: Mapping[str, Any], images: dict[str, bytes]
-) -> Subject:
-    """*asked*: arguments of `build_request`. Raises InvalidRequest or PromptError."""
+) -> DreamOrder:
+    """What is painted; its `out` is the usual one. *asked*: arguments of `build_request`.
+
+    Raises InvalidRequest or PromptError.
+    """
     if replay and resume:
         raise InvalidRequest(REPLAYS_ONE)
     if replay:
         return replayed(replay, asked, images)
     request = draw_icons(build_request(**asked), images)
-    subject = resumed(out, asked, request) if resume else Subject(request)
-    check_aims(subject.request)
-    return subject
+    request = resumed(out, asked, request) if resume else request
+    check_aims(request)
+    return DreamOrder(request, images, Path(f"dream-{request.seed}.png"))
 
 
-def resumed(out: Path | None, asked: Mapping[str, Any], request: DreamRequest) -> Subject:
+def resumed(out: Path | None, asked: Mapping[str, Any], request: DreamRequest) -> DreamRequest:
     """The *request* of what was *asked*, by default with the seed of the images at *out*."""
     if asked["count"] == 1:
         raise InvalidRequest("--resume continues a run of several pictures: give its --count.")
     if asked["seed"] is not None:
-        return Subject(request)
+        return request
     if out is None or is_folder(out) or not out.suffix:
         raise InvalidRequest("--resume needs the --seed of the interrupted run, or the PNG file of its --out.")
-    return Subject(request.model_copy(update={"seed": begun_seed(request, out)}))
+    return request.model_copy(update={"seed": begun_seed(request, out)})
 
 
-def replayed(path: Path, asked: Mapping[str, Any], images: dict[str, bytes]) -> Subject:
+def replayed(path: Path, asked: Mapping[str, Any], images: dict[str, bytes]) -> DreamOrder:
     """The request in the record of a PNG. Raises InvalidRequest for missing images or other arguments."""
     _check_nothing_else(asked)
     png = read_file(path)
@@ -284,7 +275,8 @@ def replayed(path: Path, asked: Mapping[str, Any], images: dict[str, bytes]) -> 
             f"This picture was painted from another one (SHA-256 {missing[0][:12]}…). "
             "Add it with --init, --target or --mask."
         )
-    return Subject(request, read_replay_plan(record["resolved"]), png, Path(f"{path.stem}-again.png"))
+    plan = read_replay_plan(record["resolved"])
+    return DreamOrder(request, images, Path(f"{path.stem}-again.png"), replay_plan=plan, original=png)
 
 
 def _check_nothing_else(asked: Mapping[str, Any]) -> None:

@@ -15,9 +15,8 @@ import pytest
 from engine.catalogue.registry import Entry, Kind
 from engine.errors import ModelUnavailable, WeightsError
 from engine.weights.store import http
-from engine.weights.store.download import Download
+from engine.weights.store.download import Download, DownloadLimits, PartialFile
 from engine.weights.store.folder import Folder
-from engine.weights.store.resume import DownloadLimits, PartialFile
 from tests.engine.weights.server import Shelf, serving
 
 CONTENT = random.Random(0).randbytes(300_000)
@@ -260,7 +259,7 @@ def test_a_file_without_a_published_hash_needs_trust_and_is_pinned(folder: Folde
 def test_a_full_disk_is_noticed_before_it_is_full(
     folder: Folder, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.weights.store.resume.SPARE", 1 << 60)
+    monkeypatch.setattr("engine.weights.store.download.SPARE", 1 << 60)
     with pytest.raises(WeightsError, match=r"needs 0.00 GB; the disk of .* has \d+\.\d\d GB left"):
         Download(folder, limits=HASTY).fetch(entry(shelf.address + "/f"))
     assert 0 == folder.part(entry()).stat().st_size
