@@ -135,18 +135,11 @@ async def test_an_attached_picture_is_enlarged_and_enlarged_again(world: World, 
     )
 
 
-@pytest.mark.parametrize("command", ["Use as start", "Use as target", "Upscale", "Remix"])
-@pytest.mark.parametrize(
-    ("file", "said"),
-    [
-        (upload(b"<svg/>", "x.svg"), "This file is “image/svg+xml”."),
-        (upload(b"words", "x.txt"), "This message has no picture."),
-    ],
-)
-async def test_what_is_no_picture_is_refused_in_a_sentence(
-    world: World, max_: Person, command: str, file: AttachedFile, said: str
-) -> None:
-    assert said in whispered(await max_.use_on(posted(world, max_, file), command))
+async def test_what_is_no_picture_is_refused_in_a_sentence(world: World, max_: Person) -> None:
+    drawing, words = posted(world, max_, upload(b"<svg/>", "x.svg")), posted(world, max_, upload(b"words", "x.txt"))
+    for command in ("Use as start", "Use as target", "Upscale", "Remix"):
+        assert "This file is “image/svg+xml”." in whispered(await max_.use_on(drawing, command))
+        assert "This message has no picture." in whispered(await max_.use_on(words, command))
     assert [] == await world.jobs_of(max_)
 
 

@@ -203,7 +203,9 @@ class World:
             async with asyncio.timeout(seconds):
                 while not condition():
                     self._changed.clear()
-                    await _either(self._changed.wait(), 0.03)
+                    now_and_then = asyncio.get_running_loop().call_later(0.03, self._changed.set)
+                    await self._changed.wait()
+                    now_and_then.cancel()
         except TimeoutError:
             state = shown() if shown else self.last_requests()
             raise AssertionError(f"waited {seconds} s in vain for {what or 'a condition'}; there is {state}") from None
@@ -237,11 +239,3 @@ class World:
         prompts = {text for text in self.typed if " " in text.strip()}
         secret = [f"a token in the log: {line}" for line in self.lines if any(token in line for token in tokens)]
         return secret + [f"a prompt in the log: {line}" for line in self.lines if any(text in line for text in prompts)]
-
-
-async def _either(work: Any, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await work
-    except TimeoutError:
-        return
