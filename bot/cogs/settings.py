@@ -133,7 +133,9 @@ class SettingsCog(BotCog):
         changes = _usual(model, method, size, profile)
         changes |= await self._words(server_id, style, negative)
         if enforced is not None:
-            changes["enforced"] = None if enforced == USUAL else _enforceable(enforced)
+            if enforced != USUAL:
+                check_enforced(enforced)
+            changes["enforced"] = None if enforced == USUAL else enforced
         zone = None if timezone is None else UTC_NAME if timezone == USUAL else check_zone(timezone)
         limits = _given(max_size=max_size, max_steps=max_steps, max_count=max_count)
         changes |= {key: value or None for key, value in limits.items()}
@@ -291,12 +293,6 @@ class SettingsCog(BotCog):
 def _given(**options: T | None) -> dict[str, T]:
     """The options that were typed."""
     return {key: value for key, value in options.items() if value is not None}
-
-
-def _enforceable(negative: str) -> str:
-    """Raises PromptError or Refused."""
-    check_enforced(negative)
-    return negative
 
 
 def _usual(model: str | None, method: str | None, size: str | None, profile: str | None) -> dict[str, object]:

@@ -360,10 +360,10 @@ class Post:
         return original.id if original.id != without else None
 
     async def _in_history(self, job_id: str, since: float, without: int | None) -> int | None:
-        after = datetime.fromtimestamp(max(0.0, since - SLACK), UTC)
+        after, us = datetime.fromtimestamp(max(0.0, since - SLACK), UTC), self._client.user
         try:
             async for message in self.channel.history(limit=HISTORY, after=after, oldest_first=without is None):
-                if message.id != without and self._is_ours(message) and job_id in _custom_ids(message):
+                if message.id != without and message.author == us and job_id in _custom_ids(message):
                     return message.id
         except FAILURES as error:
             log.info("the channel's history cannot be read: %s", error)
@@ -378,9 +378,6 @@ class Post:
             self._counted(what, trouble_of(error).name.lower())
             raise
         self._counted(what, "")
-
-    def _is_ours(self, message: discord.Message) -> bool:
-        return self._client.user is not None and message.author.id == self._client.user.id
 
     def _webhook(self) -> discord.Webhook:
         return discord.Webhook.partial(self._client.application_id or 0, self.address.token, client=self._client)

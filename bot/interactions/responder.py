@@ -271,9 +271,10 @@ class ReactionResponder:
 
     async def send_private(self, words: str) -> None:
         """Send a direct message; if those are closed, a short reply that is deleted after `VANISHES` seconds."""
+        about = f"\n-# This is about {self._link}"
         try:
-            about = f"\n-# This is about {self._link}"
-            await self._direct(f"{shorten(words, CONTENT - len(about))}{about}")
+            direct = await self._client.create_dm(discord.Object(self._user_id))
+            await direct.send(f"{shorten(words, CONTENT - len(about))}{about}")
         except UNSAID as error:
             if getattr(error, "code", 0) not in NO_DIRECT_MESSAGES:
                 log.info("a direct message was refused: %s", error)
@@ -283,10 +284,6 @@ class ReactionResponder:
     async def send_private_payload(self, sheet: EphemeralPayload) -> None:
         """Send the text only, because the buttons do not work in a direct message."""
         await self.send_private(sheet.words)
-
-    async def _direct(self, words: str) -> None:
-        direct = await self._client.create_dm(discord.Object(self._user_id))
-        await direct.send(words)
 
     async def _reply(self, words: str) -> None:
         await self._channel.send(

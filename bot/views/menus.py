@@ -91,8 +91,8 @@ def sheet_menus(job: JobRow) -> tuple[JobMenu, ...]:
     """The menus of a finished batch or comparison of two or more images, best first; one more for seeds."""
     menus: tuple[type[JobMenu], ...] = (PickMenu, UpscaleMenu, StarMenu)
     if isinstance(job.request, Comparison):
-        ways = job.request.ways
-        options = [_way_option(picture, ways[picture.index].label) for picture in job.pictures]
+        labels = {one.index: f"{one.index + 1} · {job.request.ways[one.index].label}" for one in job.pictures}
+        options = [discord.SelectOption(value=str(i), label=shorten(label, LABEL)) for i, label in labels.items()]
         menus = (*menus, SeedMenu) if job.request.has_seeds else menus
     else:
         order = ordered(job)
@@ -101,10 +101,6 @@ def sheet_menus(job: JobRow) -> tuple[JobMenu, ...]:
             for place, picture in enumerate(order.pictures[:MOST_OPTIONS], 1)
         ]
     return tuple(menu(job.id, options, row) for row, menu in enumerate(menus))
-
-
-def _way_option(picture: PictureRow, label: str) -> discord.SelectOption:
-    return discord.SelectOption(value=str(picture.index), label=shorten(f"{picture.index + 1} · {label}", LABEL))
 
 
 def _option(job: JobRow, picture: PictureRow, place: int) -> discord.SelectOption:

@@ -105,7 +105,8 @@ class ChallengesCog(BotCog):
     async def _running(self, interaction: AnyInteraction, typed: str) -> Choices:
         caller = Invocation.of_interaction(interaction)
         found = await self.services.store.challenges.of_server(caller.guild_id or 0, 25)
-        mine = [one for one in found if not one.state.over and self._may_cancel(caller, one)]
+        all_of_them = self._moderates(caller)
+        mine = [one for one in found if not one.state.over and (all_of_them or one.host_id == caller.user_id)]
         return [
             app_commands.Choice(name=shorten(one.theme, 100), value=one.id)
             for one in mine
@@ -132,9 +133,6 @@ class ChallengesCog(BotCog):
 
     def _moderates(self, caller: Invocation) -> bool:
         return caller.moderator or caller.manager or caller.user_id in self.services.config.discord.owner_ids
-
-    def _may_cancel(self, caller: Invocation, challenge: Challenge) -> bool:
-        return self._moderates(caller) or challenge.host_id == caller.user_id
 
     def _check_may_grant(self, caller: Invocation) -> None:
         host = caller.user_id in self.services.config.discord.owner_ids
