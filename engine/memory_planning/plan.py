@@ -92,12 +92,6 @@ def with_one_cutout(request: DreamRequest) -> DreamRequest:
     return request.model_copy(update={"options": request.options.model_copy(update=least)})
 
 
-def uses_shipped_only(request: DreamRequest) -> bool:
-    """Whether the model and all CLIPs of *request* are the package's own, which are small."""
-    clips = guiding_clips(request.options, SHIPPED)
-    return request.model == SHIPPED and all(clip.name.startswith(SHIPPED) for clip in clips)
-
-
 def ceiling(request: DreamRequest) -> int:
     """An upper bound in bytes for an image of the package's networks. A test compares it with dry runs."""
     options = request.options
@@ -141,7 +135,9 @@ def plan_memory(method: Method[Any], request: DreamRequest, runtime: Runtime) ->
     Without an estimate for methods without memory levels, and for small images where memory is plenty. Raises
     OutOfMemory only if the image would not fit with all of the memory to itself; close cases are tried.
     """
-    plenty = uses_shipped_only(request) and ceiling(request) * PLENTY < runtime.hardware.reach()
+    clips = guiding_clips(request.options, SHIPPED)
+    ours = request.model == SHIPPED and all(clip.name.startswith(SHIPPED) for clip in clips)  # small networks
+    plenty = ours and ceiling(request) * PLENTY < runtime.hardware.reach()
     if plenty or not hasattr(method, "reduce_memory"):
         return MemoryPlan()
     estimate = MemoryEstimate(method, request, runtime)

@@ -158,18 +158,14 @@ def plan(net: UpscalerNet, scale: int, runtime: Runtime) -> Cutting:
     if net.scale**passes != scale:
         context += RESAMPLING
     context = math.ceil(context / net.grain) * net.grain
-    side = math.isqrt(_pixels(net, runtime) // net.scale ** (2 * (passes - 1)))
-    most = PAUSING_CORE if _pauses(net, runtime) and not net.exact else CORES[1]
+    pauses = _pauses(net, runtime)
+    pixels = int(runtime.free_memory() * SHARE) // (net.values * net.dtype.itemsize)  # that a window may have
+    if runtime.device.type == "cpu" and not pauses:
+        pixels = min(pixels, int(WINDOW_FLOPS / net.pixel_flops))
+    side = math.isqrt(pixels // net.scale ** (2 * (passes - 1)))
+    most = PAUSING_CORE if pauses and not net.exact else CORES[1]
     core = min(max(side - 2 * context, CORES[0]), max(most, CORES[0])) // net.grain * net.grain
     return Cutting(max(core, net.grain), context, 0 if net.exact else context // 2, net.grain)
-
-
-def _pixels(net: UpscalerNet, runtime: Runtime) -> int:
-    """Small pixels that a window may have."""
-    fit = int(runtime.free_memory() * SHARE) // (net.values * net.dtype.itemsize)
-    if runtime.device.type != "cpu" or _pauses(net, runtime):
-        return fit
-    return min(fit, int(WINDOW_FLOPS / net.pixel_flops))
 
 
 def _pauses(net: UpscalerNet, runtime: Runtime) -> bool:

@@ -70,10 +70,11 @@ def prepare(image: Image.Image, grain: int = 1, smallest: int = 1, wrap: Axes = 
     rgb = _filled(image) if alpha else image.convert("RGB")
     red, green, blue = rgb.split()
     grey = all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
-    pads = [
-        _pads(side, grain, smallest, max(margin, WRAPPED) if wrapped else 0)
-        for side, wrapped in zip(image.size, wrap, strict=True)
-    ]
+    pads = []
+    for side, wrapped in zip(image.size, wrap, strict=True):
+        before = max(margin, WRAPPED) if wrapped else max(-(-(TINY - side) // 2), 0)
+        wanted = max(side + 2 * before, smallest)
+        pads.append((before, -(-wanted // grain) * grain - side - before))
     origin = (pads[0][0], pads[1][0])
     return Surface(_continued(rgb, pads, wrap), image.size, alpha and _continued(alpha, pads, wrap), grey, origin)
 
@@ -93,13 +94,6 @@ def axes_of(record: Mapping[str, Any] | None) -> Axes:
 def axes(seamless: str) -> Axes:
     """The option “none”, “across”, “down” or “both” as axes."""
     return seamless in ("across", "both"), seamless in ("down", "both")
-
-
-def _pads(side: int, grain: int, smallest: int, margin: int) -> tuple[int, int]:
-    """Pixels to add before and after a side."""
-    before = margin or max(-(-(TINY - side) // 2), 0)
-    wanted = max(side + 2 * before, smallest)
-    return before, -(-wanted // grain) * grain - side - before
 
 
 def _filled(image: Image.Image) -> Image.Image:
