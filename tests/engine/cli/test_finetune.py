@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -69,12 +71,39 @@ ARGUMENTS = (
 TINY = ARGUMENTS.split()
 
 
+class Once:
+    """Trains into a folder once; later tests get a copy of that folder, and what was said with their own paths."""
+
+    def __init__(self, kept: Path) -> None:
+        self._kept = kept
+        self._said: tuple[Path, Said] | None = None
+
+    def __call__(self, folder: Path, train: Callable[[], Said]) -> Said:
+        if self._said is None:
+            save_scenes(folder / "pictures", 5)
+            self._said = folder, train()
+            shutil.copytree(folder, self._kept)
+            return self._said[1]
+        shutil.copytree(self._kept, folder, dirs_exist_ok=True)
+        first, said = self._said
+        return Said(said.status, *(text.replace(str(first), str(folder)) for text in (said.out, said.err)))
+
+
+@pytest.fixture(scope="module")
+def model_once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    return Once(tmp_path_factory.mktemp("model") / "kept")
+
+
+@pytest.fixture(scope="module")
+def adapter_once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    return Once(tmp_path_factory.mktemp("adapter") / "kept")
+
+
 @pytest.fixture
-def trained(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Said:
+def trained(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_once: Once) -> Said:
     """A model “mine” after two steps."""
     monkeypatch.setenv("DREAMBOT_TRAINING", str(tmp_path / "training"))
-    save_scenes(tmp_path / "pictures", 5)
-    return shell("train", "pictures", "--from", "scratch", "--out", "mine", *TINY)
+    return model_once(tmp_path, lambda: shell("train", "pictures", "--from", "scratch", "--out", "mine", *TINY))
 
 
 def test_a_trained_model_is_an_own_model_at_once(shell: Shell, trained: Said, tmp_path: Path) -> None:
@@ -165,14 +194,17 @@ def test_options_are_listed(shell: Shell) -> None:
 
 
 @pytest.fixture
-def adapter(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Said:
+def adapter(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adapter_once: Once) -> Said:
     """A model “mine” and its adapter “ink”, after two steps each at a high learning rate; the real method paints."""
     monkeypatch.setattr("engine.methods.clip_diffusion.METHOD", METHOD)
     monkeypatch.setenv("DREAMBOT_TRAINING", str(tmp_path / "training"))
-    save_scenes(tmp_path / "pictures", 5)
     quick = [*TINY, "--lr", 0.05, "--warmup", 0]
-    shell("train", "pictures", "--from", "scratch", "--out", "mine", *quick)
-    return shell("train", "pictures", "--from", "mine", "--out", "ink", *quick, "--lora", 2)
+
+    def train() -> Said:
+        shell("train", "pictures", "--from", "scratch", "--out", "mine", *quick)
+        return shell("train", "pictures", "--from", "mine", "--out", "ink", *quick, "--lora", 2)
+
+    return adapter_once(tmp_path, train)
 
 
 DREAM = "a red circle --model mine --size 16x16 --steps 2 --seed 3 --set perceptors=primer --set cutouts=1 --device cpu"
