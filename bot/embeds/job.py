@@ -32,6 +32,7 @@ from bot.models.job import (
 from bot.models.vote import Vote
 from bot.pictures.ranking import independent_score, ordered
 from bot.policy.word_filter import ENFORCED, added_texts
+from bot.requests.format import weights_of
 from bot.text import (
     PROMPT_SHOWN,
     bar,
@@ -329,10 +330,10 @@ def footer(job: JobRow) -> str:
     size = f"{first.width}×{first.height}" if first else ""
     request = job.request
     if isinstance(request, DreamRequest):
-        facts = [seeds(request), size, count(request.options.steps, "step"), request.method, request.model]
+        facts = [seeds(request), size, count(request.options.steps, "step"), request.method, weights_of(request)]
     elif isinstance(request, FilmRequest):
         frames = f"{count(len(job.pictures), 'frame')}, {number(round(len(job.pictures) / request.fps, 1))} s"
-        facts = [f"seed {request.seed}", frames, size, request.first.method, request.first.model, units(job.cost)]
+        facts = [f"seed {request.seed}", frames, size, request.first.method, weights_of(request.first), units(job.cost)]
     elif isinstance(request, Comparison):
         what = "picture" if request.source else "way"
         seed = "" if request.has_seeds else f"seed {request.seed}"

@@ -345,3 +345,9 @@ def _reads_as(prompt: str, negative: str, parts: Sequence[Prompt]) -> bool:
     except PromptError:
         return False
     return found == list(parts)
+
+
+def weights_of(request: DreamRequest) -> str:
+    """``primer``, or with adapters ``primer + ink:0.5``."""
+    has_adapters = getattr(request.options, "adapters", ())
+    return f"{request.model} + {getattr(request.options, 'adapter', '')}" if has_adapters else request.model

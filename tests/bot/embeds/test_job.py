@@ -77,6 +77,13 @@ def test_a_result_speaks_through_its_picture() -> None:
     assert "seed 7 · 256×256 · 15 steps · clip_diffusion · primer · 8.0\u00a0s" == embed.footer.text
 
 
+def test_a_result_names_its_adapters() -> None:
+    plain = build_request("an owl")
+    options = plain.options.model_copy(update={"adapter": "ink:0.5"})
+    inked = plain.model_copy(update={"options": options})
+    assert " · clip_diffusion · primer + ink:0.5 · " in footer(done(request=inked))
+
+
 def test_a_grid_names_all_seeds_and_scores() -> None:
     assert "seeds 7–9 · 256×256 · 15 steps · clip_diffusion · primer · 8.0\u00a0s" == footer(done(pictures=3))
 
