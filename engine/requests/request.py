@@ -49,44 +49,31 @@ from engine.requests.prompts import (
 from engine.requests.sizes import SHAPES, find_size, parse_shape, parse_size
 from engine.requests.upscaling import AUTO, LEARNED, SHIPPED, USUAL_SCALE, UpscaleRequest, best_upscaler
 
-__all__ = [
+__all__ = [  # of other modules, for those that may import this one alone
     "AUTO",
     "LEARNED",
-    "METHODS",
     "PROFILES",
     "SHAPES",
     "SHIPPED",
     "USUAL_SCALE",
     "BigganClipOptions",
-    "BigganOptions",
     "ClipDiffusionOptions",
     "ClipdrawOptions",
-    "DreamRequest",
-    "MethodOptions",
     "Options",
-    "PixelArtOptions",
     "PixelsOptions",
     "SirenOptions",
     "UpscaleRequest",
     "VqganClipOptions",
     "adapted_model",
     "best_upscaler",
-    "build_options",
-    "build_request",
-    "check_aims",
-    "find_model",
     "find_size",
     "known_adapters",
     "option_names",
     "option_span",
     "option_text",
-    "painter_by",
-    "parse_settings",
     "parse_shape",
     "parse_size",
     "profiles_of",
-    "request_from_json",
-    "request_to_json",
 ]
 
 REQUEST_VERSION: Literal[1] = 1
