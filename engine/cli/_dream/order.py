@@ -99,7 +99,7 @@ def find_place(out: Path | None, usual: str, *, resume: bool = False) -> Path:
 
 def unused(place: Path) -> Path:
     """*place*, or ``name.2.png``, ``name.3.png`` …: the first name without a file or numbered files, reserved."""
-    stems = (place.stem, *(f"{place.stem}.{number}" for number in range(2, MOST_ALIKE)))
+    stems = (f"{place.stem}.{number}" if number > 1 else place.stem for number in range(1, MOST_ALIKE))
     free = (place.with_stem(stem) for stem in stems if not _numbered_files(place.with_stem(stem)))
     found = next((one for one in free if reserve(one)), None)
     if found is None:
