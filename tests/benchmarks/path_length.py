@@ -18,7 +18,8 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType
@@ -66,8 +67,13 @@ class Trace:
 
 @contextmanager
 def traced() -> Iterator[Trace]:
-    """Count the calls of bot and engine functions in this thread and in threads that are started meanwhile."""
+    """Count the calls of bot and engine functions in this thread and in threads that are started meanwhile.
+
+    The event loop gets new threads for blocking work, because those that it has already would not be counted.
+    """
     trace, known = Trace(), dict[CodeType, tuple[str, str] | None]()
+    with suppress(RuntimeError):  # no event loop
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
     def profile(frame: FrameType, event: str, _: object) -> None:
         if event == "call":
