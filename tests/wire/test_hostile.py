@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -176,12 +177,19 @@ async def test_settings_that_cannot_be_are_refused_in_words(world: World, max_: 
 
 async def forged(world: World, person: Person, message: Shown, custom_id: str) -> Answer:
     """Press a button that the message never had."""
-    button = next(c for c in walk(message.state.components) if c.get("custom_id"))
-    before, button["custom_id"] = button["custom_id"], custom_id
-    try:
+    with planted(message, {"type": 2, "id": 98, "style": 2, "label": "x", "custom_id": custom_id}):
         return await person._answer(world.site.people.click(person.id, message.state, custom_id))
+
+
+@contextmanager
+def planted(message: Shown, component: dict[str, Any]) -> Iterator[None]:
+    """Show a component in the message for one press."""
+    components = message.state.components  # an edit of the message replaces this list
+    components.append({"type": 1, "id": 99, "components": [component]})
+    try:
+        yield
     finally:
-        button["custom_id"] = before
+        components.pop()
 
 
 NEVER_ISSUED = [
@@ -265,11 +273,8 @@ async def forged_choice(world: World, person: Person, message: Shown, action: st
     """Choose from a menu that the message never had."""
     custom_id = f"dream:{action}:{job}"
     menu = {"type": 3, "id": 98, "custom_id": custom_id, "options": [{"label": "x", "value": value}]}
-    message.state.components.append({"type": 1, "id": 99, "components": [menu]})
-    try:
+    with planted(message, menu):
         return await person._answer(world.site.people.click(person.id, message.state, custom_id, [value]))
-    finally:
-        message.state.components.pop()
 
 
 async def test_a_form_with_another_id_or_other_fields_is_answered_in_words(world: World, max_: Person) -> None:
