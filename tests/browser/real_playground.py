@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import BrowserContext, Locator, Page, expect
 
-from tests.browser.conftest import DESKTOP, ROOT, Watch
+from tests.browser.conftest import ROOT, Watch
 
 READY = 60_000
 """Timeout in milliseconds for starts of processes."""
@@ -74,15 +74,16 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def opened(browser: Browser, address: str, watch: Watch) -> AsyncIterator[Page]:
-    async with await browser.new_context(viewport=DESKTOP, color_scheme="light") as context:
-        page = await context.new_page()
-        page.set_default_timeout(READY)
-        watch.follow(page)
-        await page.goto(address)
-        await expect(page.locator("#bot-state")).to_have_attribute("data-lamp", "good", timeout=READY)
-        await expect(page.locator("#engine-state")).to_have_attribute("data-lamp", "good", timeout=READY)
-        yield page
+async def opened(context: BrowserContext, address: str, watch: Watch) -> AsyncIterator[Page]:
+    """The page in a new tab, once bot and engine are ready."""
+    page = await context.new_page()
+    page.set_default_timeout(READY)
+    watch.follow(page)
+    await page.goto(address)
+    await expect(page.locator("#bot-state")).to_have_attribute("data-lamp", "good", timeout=READY)
+    await expect(page.locator("#engine-state")).to_have_attribute("data-lamp", "good", timeout=READY)
+    yield page
+    await page.close()
 
 
 async def latest(page: Page, words: str) -> Locator:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import BrowserContext, expect
 
 from tests.browser.conftest import Watch, send
 from tests.browser.real_playground import opened, playing
@@ -19,9 +19,9 @@ pytestmark = [
 
 
 async def test_the_welcome_leads_from_a_comparison_to_a_vote_and_a_search(
-    browser: Browser, tmp_path: Path, watch: Watch
+    context: BrowserContext, tmp_path: Path, watch: Watch
 ) -> None:
-    async with playing(tmp_path, fake=True) as address, opened(browser, address, watch) as page:
+    async with playing(tmp_path, fake=True) as address, opened(context, address, watch) as page:
         steps = page.locator(".experiments li")
         await expect(steps.nth(0)).to_contain_text("Compare")
         await expect(steps.nth(1)).to_contain_text("Press Vote under the sheet")

@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import BrowserContext, expect
 
 from tests.browser.conftest import Watch, send
 from tests.browser.real_playground import READY, opened, playing
@@ -20,8 +20,8 @@ pytestmark = [
 ]
 
 
-async def test_a_film_is_asked_about_painted_and_played(browser: Browser, tmp_path: Path, watch: Watch) -> None:
-    async with playing(tmp_path, fake=True) as address, opened(browser, address, watch) as page:
+async def test_a_film_is_asked_about_painted_and_played(context: BrowserContext, tmp_path: Path, watch: Watch) -> None:
+    async with playing(tmp_path, fake=True) as address, opened(context, address, watch) as page:
         await send(page, "/film an owl ^ snow frames:4 file:.mp4")
         await page.locator(".button", has_text="Paint").click(timeout=READY)
         message = page.locator(".message", has_text="an owl ^ snow").last

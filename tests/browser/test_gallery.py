@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import PHONE, Watch, send
 from tests.browser.real_playground import latest, opened, playing
@@ -20,8 +20,10 @@ async def painted(page: Page, words: str) -> Locator:
     return message
 
 
-async def test_stars_gallery_and_search_can_be_used_on_the_page(browser: Browser, tmp_path: Path, watch: Watch) -> None:
-    async with playing(tmp_path, fake=True) as address, opened(browser, address, watch) as page:
+async def test_stars_gallery_and_search_can_be_used_on_the_page(
+    context: BrowserContext, tmp_path: Path, watch: Watch
+) -> None:
+    async with playing(tmp_path, fake=True) as address, opened(context, address, watch) as page:
         for words in ("an owl", "a fox", "a castle"):
             message = await painted(page, words)
         await message.locator(".button", has_text="Star").click()

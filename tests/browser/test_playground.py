@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import BrowserContext, Locator, Page, expect
 
 from engine.requests.request import METHODS
 from tests.browser.conftest import PATIENCE, Watch, send
@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), py
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def playground(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> AsyncIterator[str]:
-    """One playground with the fake engine for all tests of this file; *browser* is first because it may skip."""
+async def playground(tmp_path_factory: pytest.TempPathFactory, context: BrowserContext) -> AsyncIterator[str]:
+    """One playground with the fake engine for all tests of this file; *context* is first because it may skip."""
     async with playing(tmp_path_factory.mktemp("playground"), fake=True) as address:
         yield address
 
@@ -32,8 +32,8 @@ def patience() -> Iterator[None]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(browser: Browser, playground: str, watch: Watch) -> AsyncIterator[Page]:
-    async with opened(browser, playground, watch) as ready:
+async def page(context: BrowserContext, playground: str, watch: Watch) -> AsyncIterator[Page]:
+    async with opened(context, playground, watch) as ready:
         yield ready
 
 

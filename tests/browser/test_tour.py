@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import PATIENCE, PHONE, ROOT, Watch, send, shot
 from tests.browser.real_playground import READY, enlarged, latest, opened, playing
@@ -29,8 +29,10 @@ def patience() -> Iterator[None]:
 @pytest.mark.skipif(
     not all(path.is_file() for path in WEIGHTS), reason="the small model's weights are not in this checkout"
 )
-async def test_a_tour_from_the_slash_menu_to_an_upscaled_image(browser: Browser, tmp_path: Path, watch: Watch) -> None:
-    async with playing(tmp_path, fake=False) as address, opened(browser, address, watch) as page:
+async def test_a_tour_from_the_slash_menu_to_an_upscaled_image(
+    context: BrowserContext, tmp_path: Path, watch: Watch
+) -> None:
+    async with playing(tmp_path, fake=False) as address, opened(context, address, watch) as page:
         await menu_and_form(page)
         await paint(page)
         await fault_in_the_dark(page)
