@@ -14,6 +14,8 @@ from tests.wire.world import World
 
 PLACES = ("own private", "own public", "public", "private of another", "another server", "age-restricted")
 VISIBLE = {"own private", "own public", "public"}
+REPLACING = {"refresh", "votefor"}
+"""Actions that replace the message under which they are pressed."""
 
 
 async def picture_in(world: World, place: str) -> str:
@@ -44,10 +46,10 @@ async def tried(world: World, mo: Person, mine: Shown, job: str) -> dict[str, st
         opened.modal["custom_id"] = f"dream:{action}:{job}"
         if action != "erase":
             await note(f"modal {action}", await mo.submit(opened))
-    kinds = sorted((kind.action for kind in BUTTONS), key="refresh".__eq__)  # that one shows the job in *mine*
-    for action in kinds:
+    for action in (kind.action for kind in BUTTONS):
         if action not in ANYWHERE | {"delete", "cancel"}:
-            await note(action, await forged(world, mo, mine, f"dream:{action}:{job}:0"))
+            message = await dreamt(mo, "an owl") if action in REPLACING else mine
+            await note(action, await forged(world, mo, message, f"dream:{action}:{job}:0"))
     return told
 
 
