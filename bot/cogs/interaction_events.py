@@ -21,6 +21,8 @@ from engine.errors import DreamError
 
 MODAL_ID = re.compile(rf"{PREFIX}:(?P<action>{'|'.join(MODALS)}):(?P<job>{JOB})(?::(?P<index>[0-9]{{1,2}}))?")
 UNKNOWN = "This button is from another version of the bot and no longer works."
+_MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
+"""What discord.py raises outside of its own border for an interaction that it cannot read."""
 
 
 class LateAutocomplete(logging.Filter):
@@ -49,9 +51,10 @@ class DreamTree(app_commands.CommandTree[BotClient]):
                     access = COMMANDS.get(str(cast(dict[str, Any], interaction.data or {}).get("name")), Access.USUAL)
                     await services.gate.admit(Invocation.of_interaction(interaction), access)
                 await super()._call(interaction)
-        except DreamError as error:
+        except (DreamError, *_MALFORMED) as error:
+            words = describe_error(error, "an interaction")
             if typed:
-                await InteractionResponder.of(interaction).send_private(describe_error(error))
+                await InteractionResponder.of(interaction).send_private(words)
 
     async def on_error(self, interaction: discord.Interaction[BotClient], error: app_commands.AppCommandError) -> None:
         name = interaction.command.qualified_name if interaction.command else "unknown"

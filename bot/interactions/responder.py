@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias
 import discord
 
 from bot.interactions.context import Invocation
-from bot.interactions.message_api import FAILURES, EphemeralPayload, MessagePayload, timed_429
+from bot.interactions.message_api import FAILURES, EphemeralPayload, MessagePayload, is_transient, timed_429
 from bot.text import mention, message_link, shorten
 
 log = logging.getLogger(__name__)
@@ -187,11 +187,17 @@ class InteractionResponder:
                     await self._interaction.response.defer()
 
     async def open_modal(self, form: discord.ui.Modal) -> None:
-        """Open a modal, or reply that it is too late."""
+        """Open a modal, or reply that it is too late. Raises HTTPException for a form that Discord refuses."""
         async with self._lock:
             self._timer.cancel()
             if not self._interaction.response.is_done():
-                await self._interaction.response.send_modal(form)
+                try:
+                    with timed_429():
+                        await self._interaction.response.send_modal(form)
+                except FAILURES as error:
+                    if not is_transient(error) and getattr(error, "code", 0) not in TOO_LATE:
+                        raise
+                    log.info("a form could not be opened: %s", error)
                 return
         await self.send_private(PRESS_AGAIN)
 

@@ -67,3 +67,15 @@ async def test_a_reaction_in_a_server_that_could_not_be_read_waits_for_its_rules
     await reactions._catch_up(0)
 
     assert 1 == len(await world.jobs_of(max_))
+
+
+async def test_a_command_that_cannot_be_read_is_logged_at_once(world: World, max_: Person) -> None:
+    """discord.py reads its options in a task, whose error would otherwise be noticed when the task is collected."""
+    world.allow(r"^INTERACTION_CREATE: ", "an interaction failed", r"/callback → 404")
+    await max_.slash("queue")
+    [told] = [event.data for event in world.site.record.events if event.name == "INTERACTION_CREATE"]
+    broken = {**told, "id": "1", "token": "unknown", "data": {**told["data"], "options": "none"}}
+
+    world.site.hub.publish(Event("INTERACTION_CREATE", fixed(broken), only_for=world.site.world.app.id))
+
+    await world.until(lambda: any("an interaction failed" in one.getMessage() for one in world.logged), what="an error")

@@ -33,6 +33,19 @@ async def test_the_form_opens_with_words_and_settings(max_: Person) -> None:
     } == fields(opened.modal)
 
 
+async def test_a_form_that_comes_too_late_is_no_error(world: World, max_: Person) -> None:
+    """The press has expired, or Discord fails: the person presses again, and the host is told of no error."""
+    parent = await dreamt(max_, "an owl")
+
+    world.faults.refuse(r"POST .*/callback", 404, 10062, "Unknown interaction")
+    late = await max_.click(parent, "Remix")
+    world.faults.server_error(r"POST .*/callback", times=5)
+    broken = await max_.click(parent, "Remix")
+
+    assert late.failed and broken.failed
+    assert fields((await max_.click(parent, "Remix")).modal)
+
+
 async def test_anyone_may_remix_and_the_child_names_its_parent(world: World, max_: Person, mo: Person) -> None:
     parent = await dreamt(max_, "an owl", seed=7)
 
