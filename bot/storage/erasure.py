@@ -83,6 +83,14 @@ class Erasure(Table):
                 f" UNION SELECT channel_id, message_id FROM reports WHERE job_id IN ({ids}) AND message_id IS NOT NULL",
                 json.dumps(job_ids),
             )
+            for job_id in job_ids:
+                # A copy of a deleted copy shows the original: a blind vote on that hides both.
+                await session.run(
+                    "UPDATE jobs SET (parent_job, parent_index) = (gone.parent_job, gone.parent_index)"
+                    " FROM jobs AS gone WHERE gone.id = ?1 AND gone.kind IN ('pick', 'upscale', 'crop')"
+                    " AND gone.parent_job <> '' AND jobs.parent_job = ?1 AND jobs.parent_job <> ''",
+                    job_id,
+                )
             await session.run(f"DELETE FROM jobs WHERE id IN ({ids})", json.dumps(job_ids))  # noqa: S608 - a constant
 
     async def delete_stars(self, user_id: int, limit: int) -> bool:

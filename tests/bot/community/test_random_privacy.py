@@ -393,6 +393,15 @@ EVENTS = st.one_of(
 # No shrinking: an example takes a second.
 @settings(max_examples=20, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @example([("paint", 1, 3, False, None), ("hide", 0, 1), ("paint", 2, 3, False, 0), ("star", 1, 3, 0)])
+@example(
+    [
+        ("paint", 1, 3, False, None),
+        ("paint", 2, 3, False, 0),
+        ("paint", 3, 3, False, 1),
+        ("hide", 0, 1),
+        ("forget", 2),
+    ]
+)
 @given(st.lists(EVENTS, min_size=5, max_size=40))
 def test_no_list_shows_what_its_reader_must_not_see(events: list[tuple[Any, ...]]) -> None:
     asyncio.run(lived(events))
