@@ -181,7 +181,8 @@ def _upscaler(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
     ]
     once_more = album(count // 10, UPSCALER_SEED, "world", size=256, large=1024)
     held_out = album(256, HELD_OUT_SEED, large=256)
-    return train_upscaler.UpscalerTask(lessons, once_more, held_out), train_upscaler.RECIPE
+    recipe = train_upscaler.RECIPE if begun is None else train_upscaler.TUNING
+    return train_upscaler.UpscalerTask(lessons, once_more, held_out), recipe
 
 
 def _vqgan(pictures: int, begun: Begun) -> tuple[Task, Recipe]:

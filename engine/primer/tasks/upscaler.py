@@ -7,7 +7,7 @@ picture. A second pass, from 256 to 1,024 pixels, is learned by the same net.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -30,23 +30,30 @@ from engine.training.row_view import Rows
 from engine.training.task import Batch, Scores, Task
 from engine.upscalers.primer import Compact
 
+FEATURES, LAYERS, SCALE, BASE = 32, 10, 4, "bilinear"
 RECIPE = Recipe(
-    steps=6000,
-    batch=16,
+    steps=20_000,
+    batch=12,
     lr=1e-3,
     warmup=100,
-    decay=0.6,
+    decay=0.7,
     weight_decay=0.0,
-    betas=(0.9, 0.98),
     ema=0.998,
     clip=0.5,
+    muon=True,
+    adam_only=("body.0.", f"body.{2 * LAYERS + 2}."),
     seed=4,
 )
-FEATURES, LAYERS, BASE = 32, 10, "bilinear"
-_WINDOW, _TRIES = 24, 3
+TUNING = replace(RECIPE, lr=7e-4)
+"""For a run that begins with finished weights."""
+_WINDOW, _TRIES = 40, 2
 """Side of the small windows that it learns from, and how many are drawn to choose one."""
 _NOISIEST = 420
 """Timestep; beyond it the model's picture leaves the true one."""
+_PIXELS = 3.0
+"""Weight of the pixels of clean windows. What others show is uncertain; theirs weigh 1."""
+_LATTICE = 1.5
+"""Weight of differences between what two small pixels became, where stairs would show; that of all others is 1."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +66,16 @@ class Lesson:
 
 
 class UpscalerTask(Task):
-    """Charbonnier loss on random windows, plus that of their gradients, which makes edges crisp.
+    """Charbonnier loss on random windows, plus that of their gradients, which makes edges crisp and takes stairs away.
 
-    *lessons*: pictures at 64 and 256 pixels. *once_more*: pictures at 256 and 1,024, for the second of two passes.
+    *lessons*: pictures at 64 and 256 pixels. *once_more*: the first of them at 256 and 1,024, for the second pass.
     """
 
     name = "upscaler"
 
     def __init__(self, lessons: Sequence[Lesson], once_more: Rendered, held_out: Rendered) -> None:
         assert once_more.large is not None and held_out.large is not None
-        self.net: nn.Module = awakened(Compact(FEATURES, LAYERS, scale=4, base=BASE))
+        self.net: nn.Module = awakened(Compact(FEATURES, LAYERS, SCALE, BASE))
         self._clean = Rows(*(lesson.clean.numpy() for lesson in lessons))
         self._dreamt = Rows(*(lesson.dreamt.numpy() for lesson in lessons))
         self._large = Rows(*(lesson.large.numpy() for lesson in lessons))
@@ -76,51 +83,57 @@ class UpscalerTask(Task):
         self._test = torch.from_numpy(held_out.images[:64]), torch.from_numpy(held_out.large[:64])
 
     def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
-        """Return windows, flipped at random: a third dreamt, half clean or worn, the rest of the second pass."""
-        dreams, again = count // 3, count // 6
+        """Return windows, turned and flipped at random: a quarter dreamt, a sixth worn, a quarter of the second pass.
+
+        Two thirds of the second pass enlarge what the first one makes of dreams, wobbling edges included. All other
+        windows are clean.
+        """
+        dreams, worn, again = count // 4, count // 6, count // 4
         rows = torch.randint(len(self._large), (count - again,), generator=generator)
         small = torch.cat([self._dreamt[rows[:dreams]], self._clean[rows[dreams:]]])
-        small = to_float(small)
-        small = torch.cat([small[:dreams], _worn(small[dreams:], generator)])
         pairs = _windows(small, self._large[rows], generator)
-        pairs += _windows(*self._second_pass(again, generator), generator)
-        low, high = (torch.stack(part) for part in zip(*pairs, strict=True))
-        if torch.rand((), generator=generator) < 0.5:
-            low, high = low.flip(3), high.flip(3)
-        return {"low": low, "high": high}
+        second = torch.randint(len(self._middle), (again,), generator=generator)
+        own = 2 * again // 3
+        middle = torch.cat([self._middle[second[own:]], self._enlarged(self._dreamt[second[:own]])])
+        pairs += _windows(middle, self._huge[second.roll(-own)], generator)
+        low, high = (to_float(torch.stack(part)) for part in zip(*pairs, strict=True))
+        low[dreams : dreams + worn] = _worn(low[dreams : dreams + worn], generator)
+        weight = torch.full((count, 1, 1, 1), _PIXELS)
+        weight[: dreams + worn] = weight[count - own :] = 1
+        return {"low": low, "high": high, "weight": weight}
 
-    def _second_pass(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return corners [N, 3, 64, 64] of pictures of 256 pixels, slightly softened, and of those of 1,024."""
-        rows = torch.randint(len(self._middle), (count,), generator=generator)
-        top, left = (16 * int(torch.randint(13, (), generator=generator)) for _ in range(2))
-        middle = to_float(self._middle[rows, top : top + 64, left : left + 64])
-        return _worn(middle, generator), self._huge[rows, 4 * top : 4 * top + 256, 4 * left : 4 * left + 256]
+    @torch.no_grad()
+    def _enlarged(self, images: Tensor) -> Tensor:
+        """Return pictures after the first pass: uint8 [N, S, S, 3] → [N, 4 S, 4 S, 3]."""
+        guess = self.net(to_float(images).to(next(self.net.parameters()).device)).cpu()
+        large: Tensor = guess.clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1)
+        return large
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean √(d² + ε²) of the pixels, plus that of their differences rightwards and downwards."""
-        guess, high = self.net(batch["low"]).float(), batch["high"]
-        edges = _charbonnier(guess.diff(dim=2) - high.diff(dim=2)) + _charbonnier(guess.diff(dim=3) - high.diff(dim=3))
-        return _charbonnier(guess - high) + edges
+        off = self.net(batch["low"]).float() - batch["high"]
+        pixels = (batch["weight"] * _charbonnier(off)).mean()
+        return pixels + _edges(off.diff(dim=3)) + _edges(off.diff(dim=2).transpose(2, 3))
 
     def scores(self, net: nn.Module) -> Scores:
         """Return the mean absolute error on clean held-out pictures, and that of bicubic enlargement."""
         small, large = (to_float(images) for images in self._test)
         device = next(net.parameters()).device
         guess = torch.cat([net(part.to(device)).cpu() for part in torch.split(small, 16)]).clamp(0, 1)
-        plain = F.interpolate(small, scale_factor=4, mode="bicubic", align_corners=False).clamp(0, 1)
+        plain = F.interpolate(small, scale_factor=SCALE, mode="bicubic", align_corners=False).clamp(0, 1)
         return {"l1": float((guess - large).abs().mean()), "bicubic": float((plain - large).abs().mean())}
 
     def sheet(self, net: nn.Module) -> Image.Image | None:
         """Return small pictures, the enlarged ones, and the true ones."""
         small = to_float(self._test[0][:6])
         guess = net(small.to(next(net.parameters()).device)).cpu().clamp(0, 1)
-        plain = F.interpolate(small, scale_factor=4, mode="nearest")
+        plain = F.interpolate(small, scale_factor=SCALE, mode="nearest")
         rows = torch.cat([plain, guess, to_float(self._test[1][:6])])
         return contact_sheet(rows.mul(255).round().byte().permute(0, 2, 3, 1).numpy(), columns=6)
 
     def flags(self) -> Mapping[str, object]:
         """Return what the tensors do not say (`base`), and for readers what they do."""
-        return {"architecture": "compact", "features": FEATURES, "layers": LAYERS, "scale": 4, "base": BASE}
+        return {"architecture": "compact", "features": FEATURES, "layers": LAYERS, "scale": SCALE, "base": BASE}
 
 
 @torch.no_grad()
@@ -178,38 +191,44 @@ def dreamt_pictures(net: UNetModel, images: Tensor, contexts: Tensor, sketches: 
 
 
 def _worn(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return the pictures, half of them clean, the others slightly blurred with fine and coarse grain."""
-    count = len(images) // 2
-    if not count:
-        return images
-    worn = images[:count]
+    """Return pictures [N, 3, S, S], slightly blurred, with fine and coarse grain. S is a multiple of 4."""
+    count = len(images)
     softness = uniform(count, 0, 0.8, generator)
-    soft = F.avg_pool2d(F.pad(worn, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    worn = worn + softness * (soft - worn)
+    soft = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    worn = images + softness * (soft - images)
     fine = torch.randn(worn.shape, generator=generator)
     side = worn.shape[-1] // 4
     coarse = torch.randn(count, 3, side, side, generator=generator)
     coarse = F.interpolate(coarse, scale_factor=4, mode="nearest")  # the net's patches are 4 wide
     worn = worn + 0.03 * uniform(count, 0, 1, generator) * fine + 0.02 * uniform(count, 0, 1, generator) * coarse
-    return torch.cat([worn.clamp(0, 1), images[count:]])
+    return worn.clamp(0, 1)
 
 
 def _windows(small: Tensor, large: Tensor, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:
     """Return a window of every picture: of a few at random the one with most to see; plain ground teaches nothing.
 
-    *small*: [N, 3, S, S] in [0, 1]; *large*: uint8 [N, 4 S, 4 S, 3].
+    Windows are wider than twice the net's reach. In narrower ones every pixel would see the zeros beyond.
+    *small*: uint8 [N, S, S, 3]; *large*: [N, 4 S, 4 S, 3].
     """
     return [_window(low, high, generator) for low, high in zip(small, large, strict=True)]
 
 
 def _window(low: Tensor, high: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    corners = torch.randint(low.shape[-1] - _WINDOW + 1, (_TRIES, 2), generator=generator).tolist()
-    cut = [low[:, top : top + _WINDOW, left : left + _WINDOW] for top, left in corners]
-    best = max(range(_TRIES), key=lambda i: float(cut[i].var(dim=(1, 2)).sum()))
-    top, left = (4 * corner for corner in corners[best])
-    window = high[top : top + 4 * _WINDOW, left : left + 4 * _WINDOW]
-    return cut[best], to_float(window[None])[0]
+    corners = torch.randint(len(low) - _WINDOW + 1, (_TRIES, 2), generator=generator).tolist()
+    cut = [low[top : top + _WINDOW, left : left + _WINDOW] for top, left in corners]
+    best = max(range(_TRIES), key=lambda i: float(cut[i].float().var(dim=(0, 1)).sum()))
+    top, left = (SCALE * corner for corner in corners[best])
+    across, down, turned = torch.randint(2, (3,), generator=generator).bool().tolist()
+    axes = [axis for axis, flipped in ((0, down), (1, across)) if flipped]
+    pair = cut[best].flip(axes), high[top : top + SCALE * _WINDOW, left : left + SCALE * _WINDOW].flip(axes)
+    return (pair[0].transpose(0, 1), pair[1].transpose(0, 1)) if turned else pair
+
+
+def _edges(off: Tensor) -> Tensor:
+    """Return the weighted mean √(d² + ε²) of *off* [N, 3, H, W - 1], what differences of neighbours in rows are off."""
+    lost = _charbonnier(off)
+    return lost.mean() + (_LATTICE - 1) * lost[..., SCALE - 1 :: SCALE].sum() / lost.numel()
 
 
 def _charbonnier(difference: Tensor, epsilon: float = 1e-3) -> Tensor:
-    return (difference.square() + epsilon**2).sqrt().mean()
+    return (difference.square() + epsilon**2).sqrt()

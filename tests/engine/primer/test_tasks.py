@@ -2,6 +2,7 @@
 
 import math
 import tracemalloc
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from engine.primer.tasks.clip import ClipTask, top_1
 from engine.primer.tasks.composer import ComposerTask
 from engine.primer.tasks.dataset import Rendered, render, render_pair, scene_at
 from engine.primer.tasks.diffusion import diffusion_task, told, untold_guesses
-from engine.primer.tasks.upscaler import UpscalerTask, lesson
+from engine.primer.tasks.upscaler import Lesson, UpscalerTask, lesson
 from engine.primer.tasks.vqgan import FLAGS as VQGAN_FLAGS
 from engine.primer.tasks.vqgan import Places, VqganTask
 from engine.primer.vocabulary import VOCABULARY_SIZE
@@ -235,6 +236,47 @@ def test_the_upscaler_learns_and_its_tensors_say_what_it_is(
     learns(task)
     assert task.sheet(task.net) is not None
     compact_from(task.net.state_dict()).load_state_dict(task.net.state_dict())
+
+
+@pytest.fixture(scope="module")
+def enlarging(painted: Rendered) -> UpscalerTask:
+    """A task whose second pass has the truth of the first, four times as large."""
+    assert painted.large is not None
+    clean, large = torch.from_numpy(painted.images), torch.from_numpy(painted.large)
+    huge = painted.large.repeat(4, axis=1).repeat(4, axis=2)
+    task = UpscalerTask([Lesson(clean, clean, large)], replace(painted, images=painted.large, large=huge), painted)
+    torch.nn.init.zeros_(list(task.net.parameters())[-2])  # the last layer adds nothing to the plain enlargement
+    return task
+
+
+def test_a_window_of_the_upscaler_shows_what_its_truth_shows(enlarging: UpscalerTask) -> None:
+    batch = enlarging.batch(48, torch.Generator().manual_seed(1))
+    assert ((48, 3, 40, 40), (48, 3, 160, 160)) == (tuple(batch["low"].shape), tuple(batch["high"].shape))
+    shrunk = torch.nn.functional.avg_pool2d(batch["high"], 4)
+    off = (batch["low"] - shrunk).abs().mean(dim=(1, 2, 3))
+    others = (batch["low"] - shrunk.roll(1, 0)).abs().mean(dim=(1, 2, 3))
+    assert bool((off < 0.25 * others).all())
+
+
+def test_stairs_and_the_pixels_of_clean_windows_weigh_more(enlarging: UpscalerTask) -> None:
+    weights = enlarging.batch(12, torch.Generator().manual_seed(1))["weight"]
+    assert [1.0] * 5 + [3.0] * 5 + [1.0] * 2 == weights.flatten().tolist()  # dreamt or worn, clean, of its own
+    task = copy(enlarging)
+    task.net = torch.nn.Identity()
+    truth = torch.zeros(1, 3, 160, 160)
+
+    def loss(guess: torch.Tensor, weight: float) -> float:
+        return float(task.loss({"low": guess, "high": truth, "weight": torch.full((1, 1, 1, 1), weight)}))
+
+    def loss_of_step(place: int, turned: bool) -> float:
+        guess = (torch.arange(160) > place).float().expand_as(truth)
+        guess = guess.transpose(2, 3) if turned else guess
+        assert loss(guess, 2) - loss(guess, 1) == pytest.approx((159 - place) / 160, abs=1e-3)
+        return loss(guess, 0) - loss(truth, 0)
+
+    for turned in (False, True):
+        between, inside = loss_of_step(79, turned), loss_of_step(80, turned)
+        assert between == pytest.approx(1.5 * inside, rel=1e-3)
 
 
 def test_the_vqgan_learns_and_its_codebook_goes_where_the_pictures_are(painted: Rendered) -> None:
