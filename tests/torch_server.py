@@ -39,7 +39,7 @@ class _Popen(Popen):
 class TorchProcess(ForkServerProcess):
     """A `multiprocessing.Process` that begins with torch imported, and with nothing of the engine."""
 
-    server = _server("torch", "torch.fx.experimental.symbolic_shapes")
+    server = _server("torch")
 
     @staticmethod
     def _Popen(process: BaseProcess) -> _Popen:  # noqa: N802 (multiprocessing's name)

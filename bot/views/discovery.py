@@ -11,5 +11,6 @@ __all__ = ["BUTTONS", "ITEMS", "MODALS"]
 
 for _module in pkgutil.walk_packages(views.__path__, f"{views.__name__}."):
     importlib.import_module(_module.name)
+ITEMS.sort(key=lambda kind: kind.action)  # the order of imports differs between processes
 BUTTONS = [kind for kind in ITEMS if issubclass(kind, IdButton)]
 """Every button whose custom id holds an id."""

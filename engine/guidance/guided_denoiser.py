@@ -29,7 +29,7 @@ from engine.diffusion.samplers import GuidedPrediction
 from engine.diffusion.schedules import BatchCoefficients
 from engine.guidance.cutouts import NoiseKey
 from engine.guidance.feature_distance import Resemblance
-from engine.guidance.objective import Objective, limit_rms, objective_gradient, range_gradient
+from engine.guidance.objective import Objective, gradient_through, limit_rms, objective_gradient, range_gradient
 from engine.images.tensors import per_sample
 from engine.perceptors.perceptor import Perceptor
 
@@ -119,8 +119,8 @@ class Guidance:
             self.perceptors, seen, self.objectives, self.noise_keys, self.moved, self.resemblance
         )
         inside = range_gradient(base, self.objectives)
-        outputs, gradients = ([seen], [wanted]) if inside is None else ([seen, base], [wanted, inside])
-        (gradient,) = torch.autograd.grad(outputs, leaf, gradients)
+        with torch.enable_grad():
+            gradient = gradient_through(leaf, (seen, wanted), *(() if inside is None else [(base, inside)]))
         shift = xstart_shift(-limit_rms(gradient, self.limits[:, 0]), coefficients)
         return limit_rms(shift, self.limits[:, 1] * (1 - coefficients.alpha_bar).sqrt().flatten().to(x))
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from engine.catalogue.models import MODELS
 from engine.guidance.cutouts import NoiseKey
-from engine.guidance.objective import ClipTarget, Scales, objective_gradient
+from engine.guidance.objective import ClipTarget, Scales, gradient_through, objective_gradient
 from engine.guidance.targets import named
 from engine.images.tensors import to_image, to_unit
 from engine.methods import Finished, Running, Step, not_finite
@@ -188,7 +188,8 @@ class OptimisationMethod(ABC, Generic[S, G]):
             ),
             states[0].compiled,
         )
-        (gradient,) = torch.autograd.grad(picture, parameters, of_picture)
+        with torch.enable_grad():
+            gradient = gradient_through(parameters, (picture, of_picture))
         if (extra := self.extra_gradient(batch)) is not None:
             gradient = gradient + extra
         with torch.no_grad():

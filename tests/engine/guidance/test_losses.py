@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch.nn import functional as F
 
 from engine.guidance.objective import (
     clip_loss,
+    gradient_through,
     limit_rms,
     mse_loss,
     range_loss,
@@ -15,6 +17,7 @@ from engine.guidance.objective import (
     spherical_distance,
     tv_loss,
 )
+from tests.torch_server import run_python
 
 
 def unit(*shape: int) -> torch.Tensor:
@@ -104,3 +107,22 @@ def test_from_its_stop_value_on_a_view_is_not_pulled_nearer() -> None:
     torch.testing.assert_close(loss, clip_loss(views, targets, weights))
     torch.testing.assert_close(found, expected)
     assert not torch.allclose(found, torch.autograd.grad(clip_loss(views, targets, weights).sum(), views)[0])
+
+
+def test_the_gradient_through_several_tensors_is_autograds() -> None:
+    leaf = torch.randn(2, 3, requires_grad=True)
+    outputs, gradients = [leaf.sin(), leaf**2], [torch.randn(2, 3), torch.randn(2, 3)]
+    (expected,) = torch.autograd.grad(outputs, leaf, gradients, retain_graph=True)
+    assert torch.equal(expected, gradient_through(leaf, *zip(outputs, gradients, strict=True)))
+
+
+def test_a_gradient_imports_no_sympy() -> None:
+    code = (
+        "import sys, torch\n"
+        "from engine.guidance.objective import gradient_through\n"
+        "leaf = torch.ones(3, requires_grad=True)\n"
+        "gradient_through(leaf, (leaf * 2, torch.ones(3)))\n"
+        "print('sympy' in sys.modules)"
+    )
+    done = run_python("-c", code, cwd=Path.cwd())
+    assert (0, "False") == (done.returncode, done.stdout.strip()), done.stderr
