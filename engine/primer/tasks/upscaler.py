@@ -83,17 +83,17 @@ class UpscalerTask(Task):
         self._test = torch.from_numpy(held_out.images[:64]), torch.from_numpy(held_out.large[:64])
 
     def batch(self, count: int, generator: torch.Generator, done: float = 1.0) -> Batch:
-        """Return windows, turned and flipped at random: a quarter dreamt, a sixth worn, a quarter of the second pass.
+        """Return windows, turned and flipped at random: a quarter dreamt, a twelfth worn, a third of the second pass.
 
-        Two thirds of the second pass enlarge what the first one makes of dreams, wobbling edges included. All other
+        Three quarters of the second pass enlarge what the first one makes of dreams, wobbling edges included. All other
         windows are clean.
         """
-        dreams, worn, again = count // 4, count // 6, count // 4
+        dreams, worn, again = count // 4, count // 12, count // 3
         rows = torch.randint(len(self._large), (count - again,), generator=generator)
         small = torch.cat([self._dreamt[rows[:dreams]], self._clean[rows[dreams:]]])
         pairs = _windows(small, self._large[rows], generator)
         second = torch.randint(len(self._middle), (again,), generator=generator)
-        own = 2 * again // 3
+        own = 3 * again // 4
         middle = torch.cat([self._middle[second[own:]], self._enlarged(self._dreamt[second[:own]])])
         pairs += _windows(middle, self._huge[second.roll(-own)], generator)
         low, high = (to_float(torch.stack(part)) for part in zip(*pairs, strict=True))

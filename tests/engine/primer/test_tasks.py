@@ -27,7 +27,7 @@ from engine.primer.tasks.vqgan import FLAGS as VQGAN_FLAGS
 from engine.primer.tasks.vqgan import Places, VqganTask
 from engine.primer.vocabulary import VOCABULARY_SIZE
 from engine.training.task import Task
-from engine.upscalers.primer import compact_from
+from engine.upscalers.primer import Compact, compact_from
 
 SMALL = SmallClipFlags(vocabulary=VOCABULARY_SIZE, dim=16, text_width=32, text_layers=1, widths=(16, 32), blocks=(1, 1))
 
@@ -240,12 +240,14 @@ def test_the_upscaler_learns_and_its_tensors_say_what_it_is(
 
 @pytest.fixture(scope="module")
 def enlarging(painted: Rendered) -> UpscalerTask:
-    """A task whose second pass has the truth of the first, four times as large."""
-    assert painted.large is not None
-    clean, large = torch.from_numpy(painted.images), torch.from_numpy(painted.large)
-    huge = painted.large.repeat(4, axis=1).repeat(4, axis=2)
-    task = UpscalerTask([Lesson(clean, clean, large)], replace(painted, images=painted.large, large=huge), painted)
-    torch.nn.init.zeros_(list(task.net.parameters())[-2])  # the last layer adds nothing to the plain enlargement
+    """A task whose large pictures repeat each small pixel, as its net does."""
+    large, huge = (painted.images.repeat(times, axis=1).repeat(times, axis=2) for times in (4, 16))
+    clean = torch.from_numpy(painted.images)
+    again = replace(painted, images=large, large=huge)
+    task = UpscalerTask([Lesson(clean, clean, torch.from_numpy(large))], again, painted)
+    assert isinstance(task.net, Compact)
+    task.net.base = "nearest"
+    torch.nn.init.zeros_(list(task.net.parameters())[-2])
     return task
 
 
@@ -260,7 +262,7 @@ def test_a_window_of_the_upscaler_shows_what_its_truth_shows(enlarging: Upscaler
 
 def test_stairs_and_the_pixels_of_clean_windows_weigh_more(enlarging: UpscalerTask) -> None:
     weights = enlarging.batch(12, torch.Generator().manual_seed(1))["weight"]
-    assert [1.0] * 5 + [3.0] * 5 + [1.0] * 2 == weights.flatten().tolist()  # dreamt or worn, clean, of its own
+    assert [1.0] * 4 + [3.0] * 5 + [1.0] * 3 == weights.flatten().tolist()  # dreamt or worn, clean, of its own
     task = copy(enlarging)
     task.net = torch.nn.Identity()
     truth = torch.zeros(1, 3, 160, 160)
