@@ -5,7 +5,7 @@ import { el } from "./dom.js";
 /** Prompts whose words the bundled model knows. */
 export const PROMPTS = [
   "a rocket in space",
-  "an owl at night with a moon",
+  "an owl at night",
   "a sailboat on the sea at sunset",
   "a castle on a hill | fog:0.5 | green:-0.3",
 ];
