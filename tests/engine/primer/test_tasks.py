@@ -228,7 +228,9 @@ def test_the_upscaler_learns_and_its_tensors_say_what_it_is(
 ) -> None:
     guide = SmallClip(SMALL)
     net = diffusion_task(guide, composer, tidy, [painted], painted).net.eval()
+    painted = replace(painted, captions=["an owl in ink", "a pink owl"] * 16)
     taught = lesson(net, guide, composer, painted)  # type: ignore[arg-type]
+    assert list(range(0, 32, 2)) == taught.lined
     assert ((32, 64, 64, 3), torch.uint8) == (tuple(taught.dreamt.shape), taught.dreamt.dtype)
     huge = np.zeros((2, 1024, 1024, 3), np.uint8)
     again = replace(painted, images=np.zeros((2, 256, 256, 3), np.uint8), large=huge)
@@ -258,6 +260,17 @@ def test_a_window_of_the_upscaler_shows_what_its_truth_shows(enlarging: Upscaler
     off = (batch["low"] - shrunk).abs().mean(dim=(1, 2, 3))
     others = (batch["low"] - shrunk.roll(1, 0)).abs().mean(dim=(1, 2, 3))
     assert bool((off < 0.25 * others).all())
+
+
+def test_a_third_of_the_pictures_is_drawn_in_lines(painted: Rendered) -> None:
+    clean = torch.from_numpy(painted.images)
+    large = torch.zeros(len(clean), 256, 256, 3, dtype=torch.uint8)
+    lessons = [Lesson(clean, clean, large, lined) for lined in ((), (3, 5))]
+    task = UpscalerTask(lessons, painted, painted)
+    rows = task._rows(3000, torch.Generator().manual_seed(1))
+    shares = torch.bincount(rows, minlength=64) / 3000
+    assert float(shares[[35, 37]].sum()) == pytest.approx(1 / 3 + 2 / 3 / 32, abs=0.04)
+    assert float(shares[:32].sum()) == pytest.approx(1 / 3, abs=0.04)
 
 
 def test_stairs_and_the_pixels_of_clean_windows_weigh_more(enlarging: UpscalerTask) -> None:
