@@ -29,7 +29,9 @@ settings.load_profile("dreambot")
 ROOT = Path(__file__).parents[1]
 NEW_BLOCKS = 100_000
 """Memory blocks since the last freeze after which the heap is frozen again."""
-signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and CI runners may have it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # CI runners may have it ignored, nohup the other
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")

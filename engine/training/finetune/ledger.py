@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ import numpy as np
 from PIL import Image
 
 from engine.errors import InvalidRequest
+
+log = logging.getLogger(__name__)
 
 Row = Mapping[str, float]
 FILE = "log.csv"
@@ -59,15 +62,13 @@ class Ledger:
 
     def row(self, step: int, row: Row) -> None:
         """Send one row on; `write` puts all of them into the file."""
-        if self._board:
-            for key, value in row.items():
-                self._board.add_scalar(key, value, step)
+        for key, value in row.items():
+            self._tell_board("add_scalar", key, value, step)
         if self._wandb:
             self._wandb.log(dict(row), step=step)
 
     def grid(self, step: int, image: Image.Image) -> None:
-        if self._board:
-            self._board.add_image("samples", np.asarray(image), step, dataformats="HWC")
+        self._tell_board("add_image", "samples", np.asarray(image), step, dataformats="HWC")
         if self._wandb:
             import wandb
 
@@ -85,11 +86,18 @@ class Ledger:
         part = self.folder / f".{FILE}.part"
         part.write_text(text.getvalue(), encoding="utf-8")
         part.replace(self.folder / FILE)
-        if self._board:
-            self._board.flush()
+        self._tell_board("flush")
 
     def close(self) -> None:
-        if self._board:
-            self._board.close()
+        self._tell_board("close")
         if self._wandb:
             self._wandb.finish()
+
+    def _tell_board(self, method: str, *values: object, **options: object) -> None:
+        """Call TensorBoard's writer. Its thread's errors arrive here later: a full disk ends that log, not the run."""
+        if self._board:
+            try:
+                getattr(self._board, method)(*values, **options)
+            except OSError as error:
+                log.warning("TensorBoard's log ends: %s", error)
+                self._board = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import struct
@@ -45,6 +46,34 @@ def test_tensorboard_gets_values_and_grids(tmp_path: Path) -> None:
     events.Reload()
     assert [(3, 2.0)] == [(event.step, event.value) for event in events.Scalars("loss")]
     assert ["samples"] == events.Tags()["images"]
+
+
+class FullBoard:
+    """Stands in for TensorBoard's writer on a full disk: every call raises what its thread met."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("call", ["row", "grid", "write", "close"])
+def test_a_full_disk_ends_tensorboards_log_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, call: str
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    ledger = Ledger(tmp_path, 0)
+    ledger._board = FullBoard()
+
+    {
+        "row": lambda: ledger.row(1, {"loss": 0.5}),
+        "grid": lambda: ledger.grid(1, Image.new("RGB", (8, 8))),
+        "write": lambda: ledger.write([{"loss": 0.5}]),
+        "close": ledger.close,
+    }[call]()
+
+    ledger.write([{"loss": 0.5}, {"loss": 0.25}])
+    ledger.close()
+    assert 1 == caplog.text.count("TensorBoard's log ends")
+    assert ["loss", "0.5", "0.25"] == (tmp_path / "log.csv").read_text().split()
 
 
 def test_a_wandb_project_without_wandb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
