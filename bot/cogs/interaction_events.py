@@ -22,7 +22,7 @@ from engine.errors import DreamError
 MODAL_ID = re.compile(rf"{PREFIX}:(?P<action>{'|'.join(MODALS)}):(?P<job>{JOB})(?::(?P<index>[0-9]{{1,2}}))?")
 UNKNOWN = "This button is from another version of the bot and no longer works."
 _MALFORMED = (AttributeError, LookupError, TypeError, ValueError)
-"""What discord.py raises outside of its own border for an interaction that it cannot read."""
+"""What discord.py raises for an interaction that it cannot read."""
 
 
 class LateAutocomplete(logging.Filter):

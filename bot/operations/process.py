@@ -66,6 +66,7 @@ class LoopWatch:
         self._stack = ""
 
     async def run(self) -> None:
+        """Measure the event loop's lag every `TICK` seconds until cancelled."""
         self._due = time.monotonic() + TICK
         if log.isEnabledFor(logging.DEBUG):
             threading.Thread(target=self._sample, args=(threading.get_ident(),), name="loop watch", daemon=True).start()

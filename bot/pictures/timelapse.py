@@ -42,6 +42,7 @@ class Timelapses:
         self._keeping: set[asyncio.Task[None]] = set()
 
     def hear(self, update: Update) -> None:
+        """Collect the snapshots of a running job with one picture; encode the film once it is done."""
         job, progress = update.job, update.progress
         if not isinstance(job.request, DreamRequest) or job.is_batch:
             return

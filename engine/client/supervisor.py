@@ -239,6 +239,7 @@ class Supervisor:
         self._heard = time.monotonic()
 
     async def run(self) -> None:
+        """Start the process again after each exit, with pauses that grow while starts fail, until `stop`."""
         failures, (pause, longest) = 0, self._timeouts.backoff
         while not self._stopping:
             started = time.monotonic()
