@@ -184,7 +184,7 @@ def _by_ffmpeg(pictures: Iterator[Image.Image], path: Path, fps: int, crf: int) 
     size = f"{first.width}x{first.height}"
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(fps), "-i", "-"]
     target = ["-c:v", "libx264", "-crf", str(crf), "-pix_fmt", "yuv420p", "-movflags", "faststart", "-y", str(path)]
-    with tempfile.TemporaryFile() as errors:  # a pipe that nobody empties meanwhile would stop ffmpeg when it is full
+    with tempfile.TemporaryFile() as errors:  # a full pipe would stop ffmpeg
         with subprocess.Popen(  # noqa: S603 -- fixed words
             [shutil.which("ffmpeg") or "ffmpeg", "-loglevel", "error", *source, *target],
             stdin=subprocess.PIPE,
