@@ -95,7 +95,7 @@ class UpscalerTask(Task):
         """Return windows: a quarter dreamt, a twelfth worn, a third of the second pass.
 
         Three quarters of the second pass enlarge what the first one makes of dreams, wobbling edges included. All other
-        windows are clean.
+        windows are clean; a sixth of all are stripes.
         """
         dreams, worn, again = count // 4, count // 12, count // 3
         rows = self._rows(count - again, generator)
@@ -107,6 +107,8 @@ class UpscalerTask(Task):
         pairs += _windows(middle, self._huge[second.roll(-own)], generator)
         low, high = (to_float(torch.stack(part)) for part in zip(*pairs, strict=True))
         low[dreams : dreams + worn] = _worn(low[dreams : dreams + worn], generator)
+        for row in range(dreams + worn, dreams + worn + count // 6):
+            low[row], high[row] = _smeared(low[row], high[row], generator)
         weight = torch.full((count, 1, 1, 1), _PIXELS)
         weight[: dreams + worn] = weight[count - own :] = 1
         return {"low": low, "high": high, "weight": weight}
@@ -220,6 +222,13 @@ def _worn(images: Tensor, generator: torch.Generator) -> Tensor:
     coarse = F.interpolate(coarse, scale_factor=4, mode="nearest")  # the net's patches are 4 wide
     worn = worn + 0.03 * uniform(count, 0, 1, generator) * fine + 0.02 * uniform(count, 0, 1, generator) * coarse
     return worn.clamp(0, 1)
+
+
+def _smeared(low: Tensor, high: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return a window and its truth with one row or column everywhere: the zeros beyond must not leave a frame."""
+    axis, at = (int(torch.randint(most, (), generator=generator)) for most in (2, _WINDOW))
+    line = high.narrow(axis + 1, SCALE * at, SCALE).mean(axis + 1, keepdim=True)
+    return low.narrow(axis + 1, at, 1).expand_as(low).clone(), line.expand_as(high).clone()
 
 
 def _windows(small: Tensor, large: Tensor, generator: torch.Generator) -> list[tuple[Tensor, Tensor]]:

@@ -260,6 +260,10 @@ def test_a_window_of_the_upscaler_shows_what_its_truth_shows(enlarging: Upscaler
     off = (batch["low"] - shrunk).abs().mean(dim=(1, 2, 3))
     others = (batch["low"] - shrunk.roll(1, 0)).abs().mean(dim=(1, 2, 3))
     assert bool((off < 0.25 * others).all())
+    for low, high in zip(batch["low"][16:24], batch["high"][16:24], strict=True):  # stripes
+        assert any(
+            float(low.diff(dim=axis).abs().max()) == float(high.diff(dim=axis).abs().max()) == 0 for axis in (1, 2)
+        )
 
 
 def test_a_fifth_of_the_pictures_is_drawn_in_lines(painted: Rendered) -> None:
