@@ -156,7 +156,7 @@ def test_no_seam_is_painted() -> None:
         abrupt = extended.copy()
         abrupt[:, 256:] = 255 - abrupt[:, 256:]
         assert steps_across(abrupt, 256) > 2 * usual  # what the measure would find
-    assert np.median(seams) <= 2, seams  # one painted edge at the border is no seam
+    assert max(seams) <= 2, seams
 
 
 def test_the_pattern_of_a_large_picture_has_a_limit() -> None:
