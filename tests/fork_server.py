@@ -18,6 +18,7 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
 from pathlib import Path
+from typing import Protocol
 
 from engine.client import supervisor
 from engine.client.supervisor import DEFAULT_COMMAND as REAL
@@ -121,22 +122,28 @@ async def forked(start: Callable[[int], BaseProcess]) -> Forked:
     return Forked(process, output)
 
 
+class _Descriptor(Protocol):
+    """What `DupFd` makes: a file descriptor on its way to another process."""
+
+    def detach(self) -> int: ...
+
+
 def _context() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.fake_engine", "tests.fork_server"])
     return context
 
 
-def _run(environ: dict[str, str], sock: DupFd, output: DupFd) -> None:
+def _run(environ: dict[str, str], sock: _Descriptor, output: _Descriptor) -> None:
     """In the forked process: as if it had been executed with *environ* and these descriptors."""
     _become(environ, sock.detach(), output.detach(), serve)
 
 
-def _run_real(environ: dict[str, str], sock: DupFd, output: DupFd) -> None:
+def _run_real(environ: dict[str, str], sock: _Descriptor, output: _Descriptor) -> None:
     _become(environ, sock.detach(), output.detach(), lambda: sys.exit(worker.main()))
 
 
-def _run_router(environ: dict[str, str], sock: DupFd, output: DupFd) -> None:
+def _run_router(environ: dict[str, str], sock: _Descriptor, output: _Descriptor) -> None:
     supervisor.start_child = _start_worker  # type: ignore[assignment]
     _become(environ, sock.detach(), output.detach(), router.main)
     os._exit(0)

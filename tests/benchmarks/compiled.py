@@ -6,15 +6,23 @@ CPU seconds include the C++ compiler, which it needs. Takes some twenty CPU minu
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
+
+import torch
+from torch import nn
 
 from engine.environment import child_environment
-from tests.benchmarks.measure import Figure
+from engine.nets import kernels
+from engine.runtime.tuning import make_compiler
+from tests.benchmarks import floor
+from tests.benchmarks.measure import Figure, side_by_side
 
 ROOT = Path(__file__).parents[2]
 NETS = {
@@ -23,38 +31,6 @@ NETS = {
     "a U-Net of LSUN's size, 256×256": "a U-Net of LSUN's size",
 }
 """Name in `tests.benchmarks.floor` → what it is called here."""
-CHILD = """
-import json, os, sys, time
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-from torch import nn
-from engine.runtime import compiler as compiling
-from engine.nets import kernels
-from tests.benchmarks import floor
-from tests.benchmarks.measure import side_by_side
-
-by = compiling.make_compiler(Path(sys.argv[1]))
-nets = []
-def taken(net):
-    net = net.eval().requires_grad_(False)
-    nets.append(net)
-    return net
-floor._frozen = taken
-work = floor.NETS[sys.argv[2]]()
-kernels.usable()
-if not nets:  # a perceptor's
-    towers = work.__closure__[0].cell_contents.__self__
-    nets.append(towers.visual)
-by.take(nets[0])
-spent = lambda: sum(os.times()[:4])
-before = spent()
-assert by.step("a", work)[1], by.problem
-first = spent() - before
-plain = lambda: by.step("a", work, False)
-pair = side_by_side(plain, lambda: by.step("a", work), rounds=int(sys.argv[3]))
-print(json.dumps({"first": first, "ratio": pair.ratio, "plain": pair.before}))
-"""
 
 
 def run() -> list[Figure]:
@@ -75,15 +51,40 @@ def run() -> list[Figure]:
 def _child(folder: str, name: str, *, rounds: int) -> dict[str, float]:
     """A fresh process, as the engine's is started."""
     environment = child_environment(os.environ, device="cpu", threads="1") | {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, folder, name, str(rounds)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "tests.benchmarks.compiled", folder, name, str(rounds)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def _measure(folder: Path, name: str, rounds: int) -> dict[str, float]:
+    """Return CPU seconds of the first compiled pass, those of an eager pass, and eager over compiled."""
+    torch.set_num_threads(1)
+    compiler, nets = make_compiler(folder), list[nn.Module]()
+
+    def taken(net: nn.Module) -> nn.Module:
+        nets.append(net.eval().requires_grad_(False))
+        return net
+
+    with patch.object(floor, "_frozen", taken):
+        work = floor.NETS[name]()
+    kernels.usable()
+    if not nets:  # a perceptor is frozen by its own loader
+        nets.append(inspect.getclosurevars(work).nonlocals["net"].__self__.visual)
+    compiler.take(nets[0])
+    before = _spent()
+    assert compiler.step("a", work)[1], compiler.problem
+    first = _spent() - before
+    pair = side_by_side(lambda: compiler.step("a", work, False), lambda: compiler.step("a", work), rounds=rounds)
+    return {"first": first, "ratio": pair.ratio, "plain": pair.before}
+
+
+def _spent() -> float:
+    """CPU seconds of this process and of those it waited for."""
+    return sum(os.times()[:4])
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measure(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))

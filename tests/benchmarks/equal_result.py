@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from PIL import Image
 from torch import Tensor
 
 from engine.evaluation.figures import Mean, mean
@@ -61,7 +62,7 @@ def run() -> list[Figure]:
 
 def _painted(captions: Sequence[str], settings: Mapping[str, str], batch: int, runtime: Runtime, judges: Judges) -> Way:
     """Paint each caption with its own seed, the same for all methods."""
-    images = []
+    images = list[Image.Image]()
     seconds = cpu_seconds(lambda: images.extend(dream(captions, runtime, settings, batch=batch)))
     fits = (judges.images(images) * judges.texts(captions)).sum(dim=1)
     return Way(fits, seconds / len(captions))

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -89,7 +89,7 @@ def count(work: Run) -> int:
 @contextmanager
 def _torch_s_own() -> Iterator[None]:
     """Products as torch has them: those of oneDNN are not counted."""
-    usable, kernels.usable = kernels.usable, lambda: False  # type: ignore[assignment]
+    usable, kernels.usable = kernels.usable, lambda: False
     try:
         yield
     finally:
@@ -149,7 +149,7 @@ def _primer_clip() -> Run:
 
 def _clip() -> Run:
     perceptor = from_open_clip("ViT-B/32", open_clip.create_model("ViT-B-32"), torch.device("cpu"))
-    use_onednn(perceptor.towers)
+    use_onednn(cast("nn.Module", perceptor.towers))
     return _guiding(perceptor.towers.encode_image, 32, 3, perceptor.size, perceptor.size)
 
 

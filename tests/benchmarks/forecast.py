@@ -20,7 +20,7 @@ from functools import partial
 from itertools import count
 
 from bot.jobs.registry import JobRegistry
-from bot.models.job import JobRow, JobState, Origin, Priority, QueuePosition, owner_of
+from bot.models.job import JobRequest, JobRow, JobState, Origin, Priority, QueuePosition, owner_of
 from engine.protocol.messages import STARTING, Progress, Ready, Request, WorkerState
 from engine.requests.request import DreamRequest, UpscaleRequest, build_request
 from tests.benchmarks.measure import Figure, cpu_seconds
@@ -209,8 +209,8 @@ class Day:
         pictures = sum(painting.job.request.count for painting in inside)
         work = sum(painting.work * speed(painting.job.request) for painting in inside) * self.slow[worker]
         slow = 1.6 if self.now < self._slow_until else 1.0
-        scatter = self.random.lognormvariate(0, 0.08)
-        return self.machine.unit * work * pictures ** (self.machine.together - 1) * slow * scatter
+        slowness: float = self.machine.unit * pictures ** (self.machine.together - 1)
+        return work * slowness * slow * self.random.lognormvariate(0, 0.08)
 
     def steps(self, worker: str) -> None:
         self._rounding.discard(worker)
@@ -304,11 +304,11 @@ def wanted(random_: random.Random) -> Request:
     return build_request("an owl", size=size, steps=steps, seed=1, count=random_.choice((1, 1, 1, 1, 2, 4)))
 
 
-def speed(request: Request) -> float:
+def speed(request: JobRequest) -> float:
     """Not every unit takes equally long."""
     if isinstance(request, UpscaleRequest):
         return 0.4
-    return 0.7 if request.method == "pixels" else 1.0
+    return 0.7 if isinstance(request, DreamRequest) and request.method == "pixels" else 1.0
 
 
 def row(job_id: str, person: Person, request: Request, now: float) -> JobRow:

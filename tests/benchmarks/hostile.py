@@ -11,7 +11,7 @@ from bot.playground.server.tls import Authority
 from tests.benchmarks.measure import Figure
 from tests.engine.images import hostile
 from tests.wire.conftest import dreambot_maker, opened
-from tests.wire.test_hostile_pictures import HARMLESS, SENDERS, Peak, attack, drawn, honest
+from tests.wire.test_hostile_pictures import FILES, HARMLESS, SENDERS, Peak, attack, drawn, honest
 
 TIMES = 8
 
@@ -23,8 +23,7 @@ def run() -> list[Figure]:
 
 async def _run() -> list[Figure]:
     accepted = {make() for make in hostile.DECODED.values()}
-    made = [make() for make in (*hostile.REFUSED.values(), *hostile.DECODED.values())]
-    files = [drawn(number, made) for number in range(SENDERS)]
+    files = drawn(SENDERS, FILES // SENDERS)
     settings: dict[str, object] = {"quota": {"units": 0.0}, "queue": {"total": 500}}
     with tempfile.TemporaryDirectory() as folder:
         async with opened(Authority(), Path(folder), dreambot_maker(settings)) as world:

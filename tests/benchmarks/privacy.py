@@ -36,7 +36,7 @@ async def _run() -> list[Figure]:
             await core.store.settings.put("bot", "", "search_perceptor", ["clip", DIM])
             await embedder._open()
             privacy = Privacy(core.store, core.jobs, _Silent(), time.time, embedder.purge)  # type: ignore[arg-type]
-            figures = []
+            figures = list[Figure]()
             async with watched(core, "/mydata", figures):
                 copy = await privacy.copy(ANN, UPLOAD)
             assert copy.pictures > 1000

@@ -11,10 +11,10 @@ import copy
 import importlib
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.catalogue.models import MODELS
@@ -40,7 +40,9 @@ def run() -> list[Figure]:
     runtime = Runtime.open("cpu", dtype=torch.float32)
     net, theirs = _net(), _perceptor()
     perceptor = copy.deepcopy(theirs)
-    use_onednn(perceptor.towers)  # as the engine does with what it loads; the reference keeps PyTorch's own layers
+    use_onednn(
+        cast("nn.Module", perceptor.towers)
+    )  # as the engine does with what it loads; the reference keeps PyTorch's own layers
     runtime.net(f"diffusion:{MODEL}", lambda: DiffusionNet(net))
     runtime.net(f"perceptor:{MODELS[MODEL].perceptor}", lambda: perceptor)
     ours = _our_step(runtime)

@@ -187,4 +187,4 @@ def png_of(job: Job, index: int) -> bytes:
 def size_of(job: Job) -> tuple[int, int]:
     request = job.request
     scale = 1 if isinstance(request, DreamRequest) else request.scale
-    return request.width * scale, request.height * scale
+    return round(request.width * scale), round(request.height * scale)

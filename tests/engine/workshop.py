@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -112,7 +112,7 @@ class Workshop:
             self.events.append,
             threads="1",
             slots=slots,
-            find_method=find or (lambda _: self.method),
+            find_method=find or cast("Callable[[str], Method[Any]]", lambda _: self.method),
         )
 
     def submit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -124,11 +125,10 @@ def _tensor(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Te
         return torch.zeros(shape)
     if len(shape) == 1:  # slopes and norms are near one, biases near zero
         is_scale = name.endswith("weight")
-        return (0.25 if is_scale and name.startswith("body") else float(is_scale)) + 0.02 * torch.randn(
-            shape, generator=generator
-        )
+        mean = 0.25 if is_scale and name.startswith("body") else float(is_scale)
+        return torch.randn(shape, generator=generator) * 0.02 + mean
     fan = torch.Size(shape[1:]).numel()
-    return torch.randn(shape, generator=generator) * (1.5 / fan) ** 0.5
+    return torch.randn(shape, generator=generator) * math.sqrt(1.5 / fan)
 
 
 def _positions(window: int) -> Tensor:

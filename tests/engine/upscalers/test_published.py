@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_every_upscaler_of_the_table_is_built_at_full_size_from_its_names_and_sh
         made = {key: torch.empty(shape) for key, shape in FULL[name].items()}
         found = describe(name, made)
 
-    assert SCALES.get(name, 4) == found.scale
+    assert found and SCALES.get(name, 4) == found.scale
     assert PUBLISHED[name].size == pytest.approx(sum(4 * tensor.numel() for tensor in made.values()), rel=0.02)
 
 
@@ -118,6 +119,7 @@ def test_a_file_of_that_kind_is_hashed_loaded_and_enlarges(
     assert isinstance(step, Finished)
     assert (80, 68) == step.image.size
     resolved = step.facts["resolved"]
+    assert isinstance(resolved, Mapping)
     expected = {"upscaler": name, "upscaler_weights": entry.sha256, "upscaler_dtype": "float32"}
     assert expected == {key: resolved[key] for key in expected}
 
