@@ -191,7 +191,7 @@ class JobRun:
         if news and not waits and now - self._sent_at >= pause:
             self._measure(step, now)
             snapshots, self.snapshots = self.snapshots, {}
-        elif works and now - max(self._sent_at, self._beat_at) >= HEARTBEAT_SECONDS:
+        elif works and now - max(self.started, self._sent_at, self._beat_at) >= HEARTBEAT_SECONDS:
             self._beat_at, snapshots = now, {}
         else:
             return None

@@ -17,6 +17,7 @@ from engine.protocol.messages import Cancel, Command, Drain, Embed, Embeddings, 
 from engine.protocol.replay_record import read_record, replay_request
 from engine.runtime.runtime import DeviceLost, SizeLine
 from engine.upscalers import primer
+from engine.worker import job_state
 from engine.worker.event_loop import Loop
 from tests.engine.workshop import TinyMethod, Workshop
 
@@ -272,6 +273,16 @@ def test_snapshots_are_small_webp_pictures(monkeypatch: pytest.MonkeyPatch) -> N
     assert snapshots
     assert {"WEBP"} == {Image.open(io.BytesIO(data)).format for data in snapshots}
     assert {(256, 256)} == {Image.open(io.BytesIO(data)).size for data in snapshots}
+
+
+def test_the_first_progress_has_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_state, "HEARTBEAT_SECONDS", 60.0)
+    shop = Workshop(TinyMethod(pause=0.01))
+
+    shop.submit("a", steps=30, count=2)
+    shop.run("a")
+
+    assert {0, 1} == set(shop.progress("a")[0].snapshots)
 
 
 def test_progress_comes_at_a_bearable_rate() -> None:
