@@ -127,7 +127,7 @@ class VDiffusionNet(nn.Module):
         super().__init__()
         self.flags = flags
         self.torso_dtype = torch.float32
-        self.thrifty = False
+        self.checkpointing = False
         """Recompute activations in the backward pass instead of storing them."""
         if flags.context_dim:
             self.mapping_timestep_embed = RandomFeatures(MAPPED_FEATURES)
@@ -173,7 +173,7 @@ class VDiffusionNet(nn.Module):
                 h = torch.cat([h, deeper] if layer.skip_first else [deeper, h], dim=1)
             elif not isinstance(layer, VBlock | VAttention):
                 h = layer(h)
-            elif self.thrifty and torch.is_grad_enabled():
+            elif self.checkpointing and torch.is_grad_enabled():
                 h = checkpoint(layer, h, condition, use_reentrant=False)
             else:
                 h = layer(h, condition)

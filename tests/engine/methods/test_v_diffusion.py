@@ -206,3 +206,10 @@ def test_the_walk_knows_the_moments_of_its_times() -> None:
 
     for stop, k in ((3, 4), (0, 1)):
         assert cosine_moment(spliced(k / 4)).alpha_bar == pytest.approx(walk.at(stop).alpha_bar, rel=1e-6)
+
+
+def test_a_published_net_takes_less_memory_at_the_first_level() -> None:
+    request = build_request("an owl", model="wikiart-128", seed=7, settings={"cutouts": "1"})
+    roomy, frugal = (dry_run(METHOD, request, torch.float32, level).step for level in (0, 1))
+
+    assert frugal < 0.6 * roomy, "the net recomputes its activations in the backward pass"

@@ -86,8 +86,8 @@ def test_published_nets_have_the_published_number_of_weights(name: str, millions
 def test_less_memory_gives_the_same_gradient() -> None:
     net = small(**KINDS["reads text"]).requires_grad_(False)
     found = []
-    for thrifty in (False, True):
-        net.thrifty = thrifty
+    for checkpointing in (False, True):
+        net.checkpointing = checkpointing
         x, t, context = asked(net)
         leaf = x.clone().requires_grad_()
         found.append(torch.autograd.grad(net(leaf, t, context).square().sum(), leaf)[0])
