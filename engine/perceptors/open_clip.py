@@ -109,7 +109,7 @@ def from_open_clip(
         net,
         tokenizer(architecture),
         size=size if isinstance(size, int) else size[0],
-        dim=net.visual.output_dim,
+        dim=_dim(net, architecture),
         mean=getattr(net.visual, "image_mean", None) or CLIP_MEAN,
         std=getattr(net.visual, "image_std", None) or CLIP_STD,
         device=device,
@@ -117,6 +117,12 @@ def from_open_clip(
         scale=float(net.logit_scale.exp()),
         maps=_maps(net.visual),
     )
+
+
+def _dim(net: Any, architecture: str) -> int:
+    """Length of the embeddings. Image towers from timm (ConvNeXt, EVA, SigLIP …) do not tell theirs."""
+    own = getattr(net.visual, "output_dim", None)
+    return int(open_clip.get_model_config(architecture)["embed_dim"] if own is None else own)
 
 
 def _maps(tower: Any) -> Features | None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from engine.errors import ModelUnavailable, WeightsError
-from engine.perceptors.open_clip import from_open_clip, load_open_clip, open_clip, tokenizer
+from engine.memory_planning.meta_memory import LiveBytes
+from engine.perceptors.open_clip import from_open_clip, load_open_clip, open_clip, shape_of, tokenizer
 from engine.perceptors.perceptor import Perceptor
 from tests.engine.tiny import tiny_perceptor
 from tests.golden import TOLERANCE, Golden, distance, golden
@@ -71,6 +72,14 @@ def test_a_perceptor_normalises_what_comes_in_and_what_goes_out() -> None:
     )
     expected = torch.nn.functional.normalize(file["image_features"], dim=-1)
     assert distance(expected, perceptor.encode_image(file["image"] * std + mean)) < TOLERANCE
+
+
+def test_a_clip_whose_image_tower_is_timms_embeds_images() -> None:
+    with LiveBytes():
+        perceptor = shape_of("convnext_base_w/laion2b_s13b_b82k")
+        seen = perceptor.encode_image(torch.empty(1, 3, perceptor.size, perceptor.size, device="meta"))
+
+    assert (1, perceptor.dim) == seen.shape == (1, 640)
 
 
 def test_texts_become_openais_tokens() -> None:
