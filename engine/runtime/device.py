@@ -132,7 +132,7 @@ class Device:
 
     def free(self, loaded: int) -> int:
         """Bytes that the next step can take beside *loaded* bytes of models."""
-        return max(self.reach() - loaded, 0) if self.torch.type == "cpu" else free_memory(self.torch)
+        return free_memory(self.torch) if self.torch.type == "cuda" else max(self.reach() - loaded, 0)
 
     @contextmanager
     def peak(self) -> Iterator[Peak]:

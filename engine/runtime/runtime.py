@@ -198,5 +198,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(
-        words in str(error) for words in ("DefaultCPUAllocator: can't allocate", "out of memory", "CUBLAS_STATUS_ALLOC")
+        words in str(error)
+        for words in ("DefaultCPUAllocator:", "out of memory", "STATUS_ALLOC_FAILED", "ALLOCATION_FAILED")
     )

@@ -13,7 +13,7 @@ from torch import nn
 from engine.errors import EngineUnusable, OutOfMemory, WeightsError
 from engine.runtime.device import Device, container_memory, device_memory, find_device
 from engine.runtime.model_cache import size_of
-from engine.runtime.runtime import Runtime
+from engine.runtime.runtime import Runtime, is_out_of_memory
 
 
 def test_a_net_is_loaded_once_however_many_threads_ask() -> None:
@@ -160,6 +160,29 @@ def test_a_device_that_is_not_there_is_said_in_words() -> None:
 
 def test_auto_finds_something_that_computes() -> None:
     assert 2.0 == float(torch.ones(2, device=find_device("auto")).sum())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA out of memory. Tried to allocate 20.00 GiB",
+        "DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes.",
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes. Error code 12",
+        "MPS backend out of memory (MPS allocated: 17.01 GB, other allocations: 1.00 GB, max allowed: 18.13 GB).",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    ],
+)
+def test_lack_of_memory_is_recognised_on_every_system(words: str) -> None:
+    assert is_out_of_memory(RuntimeError(words))
+    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access was encountered"))
+
+
+def test_loaded_models_leave_less_memory_on_a_device_that_shares_the_system_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.runtime.device.free_memory", lambda device: 10_000)
+    monkeypatch.setattr("engine.runtime.device.held_memory", lambda: 0)
+
+    assert 4_000 == Device(torch.device("mps"), torch.float32).free(loaded=6_000)
 
 
 def test_a_healthy_device_is_alive() -> None:
