@@ -18,8 +18,8 @@ from bot.actions.history import HistoryActions
 from bot.actions.moderate import Moderation
 from bot.actions.privacy import Privacy
 from bot.actions.report import Reporting
-from bot.community.challenges.course import Challenges
 from bot.community.challenges.poster import ChallengePoster
+from bot.community.challenges.service import Challenges
 from bot.community.covered_sheets import CoveredSheets
 from bot.community.defaults import Defaults
 from bot.community.experiments import Experiments

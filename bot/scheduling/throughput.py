@@ -191,7 +191,7 @@ class PastJob:
 
 
 @dataclass(slots=True)
-class _Member:
+class _RunningJob:
     load: Workload
     work: RemainingWork
     device: str = ""
@@ -205,25 +205,25 @@ class _Member:
 
 
 @dataclass(slots=True)
-class _Company:
+class _WorkerJobs:
     """The jobs of one worker."""
 
-    members: dict[str, _Member] = field(default_factory=dict)
+    running: dict[str, _RunningJob] = field(default_factory=dict)
     until: float = 0.0
 
     def advance(self, at: float, together: float) -> None:
         seconds, self.until = max(0.0, at - self.until), at
-        if not self.members or not seconds:
+        if not self.running or not seconds:
             return
-        members = self.members.values()
-        pictures = sum(member.work.pictures for member in members)
+        running = self.running.values()
+        pictures = sum(job.work.pictures for job in running)
         rounds = seconds / round_seconds(
-            [member.work.alone.likely / member.work.rounds for member in members], pictures, together
+            [job.work.alone.likely / job.work.rounds for job in running], pictures, together
         )
-        for member in members:
-            member.expected += rounds
-            member.present += seconds
-            member.crowd += seconds * math.log(pictures)
+        for job in running:
+            job.expected += rounds
+            job.present += seconds
+            job.crowd += seconds * math.log(pictures)
 
 
 @dataclass(slots=True)
@@ -232,37 +232,37 @@ class ThroughputModel:
 
     durations: DurationModel = field(default_factory=DurationModel)
     together: float = TOGETHER
-    _companies: dict[str, _Company] = field(default_factory=dict)
-    _where: dict[str, _Company] = field(default_factory=dict)
+    _workers: dict[str, _WorkerJobs] = field(default_factory=dict)
+    _where: dict[str, _WorkerJobs] = field(default_factory=dict)
     _mean: float = math.log(2)
     _variance: float = 0.25
 
     def started(self, job_id: str, load: Workload, at: float, worker: str = "", device: str = "") -> None:
         """That worker renders the job from now on, on *device*."""
-        company = self._where[job_id] = self._companies.setdefault(worker, _Company())
-        company.advance(at, self.together)
-        company.members[job_id] = _Member(load, self.work(load).times(self.durations.slow(device)), device)
+        worker_jobs = self._where[job_id] = self._workers.setdefault(worker, _WorkerJobs())
+        worker_jobs.advance(at, self.together)
+        worker_jobs.running[job_id] = _RunningJob(load, self.work(load).times(self.durations.slow(device)), device)
 
     def stepped(self, job_id: str, painted: float, at: float, jobs: int) -> float | None:
         """Duration since the last call over the expected one; None if unknown, or unless all *jobs* there are known."""
-        company = self._where.get(job_id)
-        if company is None or len(company.members) != jobs:
+        worker_jobs = self._where.get(job_id)
+        if worker_jobs is None or len(worker_jobs.running) != jobs:
             return None
-        company.advance(at, self.together)
-        member = company.members[job_id]
-        (then, due), member.reported = member.reported, (painted * member.work.rounds, member.expected)
-        done = member.reported[0] - then
-        known = all(self.durations.knows(kind, member.device) for kind, _ in member.load.costs)
-        return (member.expected - due) / done if known and then > 0 and done > 0 else None
+        worker_jobs.advance(at, self.together)
+        job = worker_jobs.running[job_id]
+        (then, due), job.reported = job.reported, (painted * job.work.rounds, job.expected)
+        done = job.reported[0] - then
+        known = all(self.durations.knows(kind, job.device) for kind, _ in job.load.costs)
+        return (job.expected - due) / done if known and then > 0 and done > 0 else None
 
     def stopped(self, job_id: str, at: float, *, finished: bool) -> None:
         """The engine renders the job no more; a *finished* one teaches the duration of its kind of work."""
-        if (company := self._where.pop(job_id, None)) is None:
+        if (worker_jobs := self._where.pop(job_id, None)) is None:
             return
-        company.advance(at, self.together)
-        member = company.members.pop(job_id)
-        if finished and member.expected > 0:
-            self._learn(member)
+        worker_jobs.advance(at, self.together)
+        job = worker_jobs.running.pop(job_id)
+        if finished and job.expected > 0:
+            self._learn(job)
 
     def replay(self, past: Iterable[PastJob]) -> None:
         """Learn from finished jobs of the previous run."""
@@ -274,7 +274,7 @@ class ThroughputModel:
                 self.stopped(job.id, at, finished=True)
             else:
                 self.started(job.id, job.load, at, job.worker, job.device)
-        self._companies.clear()
+        self._workers.clear()
 
     def work(self, load: Workload) -> RemainingWork:
         """What that workload takes from start to end, on the first device."""
@@ -285,29 +285,29 @@ class ThroughputModel:
 
         Its speed so far is the best predictor of its further speed.
         """
-        if (company := self._where.get(job_id)) is None:
+        if (worker_jobs := self._where.get(job_id)) is None:
             return None
-        company.advance(at, self.together)
-        member = company.members[job_id]
-        whole, done = member.work, painted * member.work.rounds
+        worker_jobs.advance(at, self.together)
+        job = worker_jobs.running[job_id]
+        whole, done = job.work, painted * job.work.rounds
         low, high = _TRUST
         if painted > 0:
-            factor, rest = min(max(member.expected / done, low), high), max(1 - painted, _NEARLY)
+            factor, rest = min(max(job.expected / done, low), high), max(1 - painted, _NEARLY)
             likely = whole.alone.likely * rest * factor
             return RemainingWork(
                 DurationRange(likely * 0.85, likely, likely * 1.3), whole.rounds * rest, whole.pictures
             )
-        rest = max(_NEARLY, 1 - member.expected / whole.rounds)
+        rest = max(_NEARLY, 1 - job.expected / whole.rounds)
         alone = DurationRange(whole.alone.low * rest, whole.alone.likely * rest, whole.alone.high * max(rest, 0.3))
         return RemainingWork(alone, whole.rounds * rest, whole.pictures)
 
-    def _learn(self, member: _Member) -> None:
-        if len(member.load.costs) == 1:
-            seconds = member.work.alone.likely * member.expected / member.work.rounds
-            self.durations.learn(member.load.costs[0], seconds, member.device)
-        if member.present <= 0:
+    def _learn(self, job: _RunningJob) -> None:
+        if len(job.load.costs) == 1:
+            seconds = job.work.alone.likely * job.expected / job.work.rounds
+            self.durations.learn(job.load.costs[0], seconds, job.device)
+        if job.present <= 0:
             return
-        crowd, slower = member.crowd / member.present, math.log(member.expected / member.work.rounds)
+        crowd, slower = job.crowd / job.present, math.log(job.expected / job.work.rounds)
         away = crowd - self._mean
         self._mean += _MEMORY * away
         self._variance += _MEMORY * (away**2 - self._variance)

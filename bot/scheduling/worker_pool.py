@@ -9,9 +9,9 @@ cannot delay a job of four pictures forever, even though four slots of two worke
 job overtakes one that waits for room.
 
 A worker lags if it makes progress, but several times slower than measured before. A step counts as its duration over
-the duration expected for its work and its company on that device (`ThroughputModel.stepped`). The median of the latest
-steps ignores single long ones, which load weights or compile. Steps of other workers at that time are the yardstick if
-those are slow, too.
+the duration expected for its work beside the other jobs on that device (`ThroughputModel.stepped`). The median of the
+latest steps ignores single long ones, which load weights or compile. Steps of other workers at that time are the
+yardstick if those are slow, too.
 """
 
 from __future__ import annotations

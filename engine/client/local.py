@@ -45,7 +45,7 @@ class EventQueue:
     """Never full: what can come without end (progress) is merged, everything else comes once per picture."""
 
     def __init__(self) -> None:
-        self._letters: OrderedDict[object, Event] = OrderedDict()
+        self._events: OrderedDict[object, Event] = OrderedDict()
         self._count = 0
         self._changed = asyncio.Event()
         self._closed = False
@@ -54,10 +54,10 @@ class EventQueue:
         """Add *event*; unread snapshots of an older progress are kept where the newer one has none."""
         key: object = (event.job_id, event.attempt) if isinstance(event, Progress) else self._count
         self._count += 1
-        older = self._letters.pop(key, None)
+        older = self._events.pop(key, None)
         if isinstance(event, Progress) and isinstance(older, Progress):
             event = dataclasses.replace(event, snapshots={**older.snapshots, **event.snapshots})
-        self._letters[key] = event
+        self._events[key] = event
         self._changed.set()
 
     def close(self) -> None:
@@ -67,8 +67,8 @@ class EventQueue:
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         while True:
-            while self._letters:
-                yield self._letters.popitem(last=False)[1]
+            while self._events:
+                yield self._events.popitem(last=False)[1]
             if self._closed:
                 return
             self._changed.clear()

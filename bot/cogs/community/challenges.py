@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from discord import app_commands
 
-from bot.community.challenges.course import is_seen
 from bot.community.challenges.message import THEME, list_embed
+from bot.community.challenges.service import is_seen
 from bot.community.defaults import Typed
 from bot.errors import NotAllowed, Refused
 from bot.interactions.commands import Choices, Words, choices

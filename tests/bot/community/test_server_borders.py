@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.community.challenges.course import Challenges
+from bot.community.challenges.service import Challenges
 from bot.community.styles.library import Styles
 from bot.community.styles.starters import STARTERS
 from bot.jobs.admission import Submission
