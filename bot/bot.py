@@ -15,7 +15,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
 
 import aiohttp
 import discord
@@ -25,6 +24,7 @@ from bot import cogs
 from bot.cogs.interaction_events import DreamTree
 from bot.config.settings import Config
 from bot.interactions.connector import refuse_pages
+from bot.interactions.gateway_errors import StreamRepair, tolerant
 from bot.operations.command_sync import register_commands
 from bot.operations.database_watch import watch_database
 from bot.operations.engine_process import local_engine
@@ -61,23 +61,7 @@ SETTLE_SECONDS = 2.0
 """Seconds in which final updates may reach Discord at shutdown; the others are sent after the next start."""
 
 SESSION_EVENTS = ("READY", "RESUMED")
-"""Events without which a shard is never live; an error in one of them ends the bot."""
-
-
-def _bearing(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
-    """discord.py's parser of *event*, whose errors are logged and counted, and concern this one event only.
-
-    discord.py lets them end the connections of all shards. When it calls a parser, the event is already counted for
-    RESUME; a parser changes nothing but the cache, and starts the handlers as tasks.
-    """
-
-    def bear(data: Any) -> None:
-        try:
-            parse(data)
-        except Exception:
-            log.exception("an event %s from Discord cannot be read; it is left out", event)
-
-    return bear
+"""Events without which a shard is never live; after an error in one of them it connects again."""
 
 
 class DreamBot(BotClient):
@@ -112,7 +96,7 @@ class DreamBot(BotClient):
         self.config = config
         self.clock = clock
         parsers = self._connection.parsers
-        parsers.update({name: _bearing(name, parse) for name, parse in parsers.items() if name not in SESSION_EVENTS})
+        parsers.update({name: tolerant(name, parse) for name, parse in parsers.items() if name not in SESSION_EVENTS})
         self.engine = engine or local_engine(config.engine, config.folder)
         self.opened = False
         """Whether `setup_hook` has succeeded."""
@@ -120,6 +104,7 @@ class DreamBot(BotClient):
         """Whether the gateway was ready once, and the work that an earlier process left was resumed."""
         self._was_ready = False
         self.live_shards: set[int] = set()
+        self._streams = StreamRepair(self.live_shards)
         self.logins = 0
         """IDENTIFYs of this process, counted before they are sent."""
         self.login_watch = LoginWatch(self._remaining_logins, lambda: self.logins)
@@ -258,9 +243,19 @@ class DreamBot(BotClient):
         """Stay connected. Raises what discord.py cannot recover from; `close` is then still to be called."""
         self._connecting = asyncio.current_task()
         try:
-            await super().connect(reconnect=reconnect)
+            while True:
+                try:
+                    return await super().connect(reconnect=reconnect)
+                except Exception as error:
+                    if isinstance(error, discord.DiscordException) or not await self._streams.repair(error):
+                        raise
         finally:
             self._connecting = None
+
+    async def launch_shards(self) -> None:
+        """`connect` calls this; after a repair the shards are there."""
+        if not self.shards:
+            await super().launch_shards()
 
     async def close(self) -> None:
         """Accept no new jobs, give running jobs and their messages a few seconds, then close everything. Idempotent."""

@@ -94,10 +94,12 @@ class Connection:
                 return
 
     async def _put(self, text: str) -> None:
+        data = self._pack(text.encode()) if self._pack else text.encode()
+        data = self._sessions.garble(data, self.session)
         if self._pack is None:
-            await self._socket.send_str(text)
+            await self._socket.send_str(data.decode())
         else:
-            await self._socket.send_bytes(self._pack(text.encode()))
+            await self._socket.send_bytes(data)
 
     async def _read(self) -> None:
         async for message in self._socket:
@@ -167,7 +169,7 @@ class Connection:
             "user": {**user_payload(world.users[world.app.id]), "verified": True, "mfa_enabled": True, "email": None},
             "guilds": guilds,
             "session_id": session.id,
-            "resume_gateway_url": "wss://gateway.discord.gg",
+            "resume_gateway_url": self._sessions.resume_url,
             "session_type": "normal",
             "private_channels": [],
             "presences": [],

@@ -1,0 +1,67 @@
+"""What Discord's gateway sends and nobody can read: an event is left out, a stream is opened again.
+
+discord.py lets either end the connections of all shards.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from discord.shard import Shard
+
+log = logging.getLogger(__name__)
+
+LOST = 4000
+"""The close code with which a client keeps its session, to resume it."""
+
+
+def tolerant(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
+    """discord.py's parser of *event*, whose errors are logged and counted, and concern this one event only.
+
+    When discord.py calls a parser, the event is already counted for RESUME; a parser changes nothing but the cache,
+    and starts the handlers as tasks.
+    """
+
+    def parse_or_skip(data: Any) -> None:
+        try:
+            parse(data)
+        except Exception:
+            log.exception("an event %s from Discord cannot be read; it is left out", event)
+
+    return parse_or_skip
+
+
+class StreamRepair:
+    """Opens a shard's connection again after an error that discord.py has no answer to."""
+
+    def __init__(self, live: set[int]) -> None:
+        self._live = live
+        """Shards that have a session and a connection; the client keeps it."""
+        self._anew: set[int] = set()
+
+    async def repair(self, error: Exception) -> bool:
+        """Resume the session, which repeats what was lost; if that fails, too, begin a new one. False: that failed."""
+        shard = _failed_shard(error)
+        self._anew -= self._live
+        if shard is None or shard.id in self._anew:
+            return False
+        log.error("shard %d cannot read what Discord sent; it connects again", shard.id, exc_info=error)
+        await shard.ws.close(LOST)
+        if shard.id in self._live:
+            self._live.discard(shard.id)
+            shard.launch()  # it finds the closed socket and resumes
+        else:
+            self._anew.add(shard.id)
+            await shard.reconnect()
+        return True
+
+
+def _failed_shard(error: Exception) -> Shard | None:
+    """The shard whose connection raised *error*. discord.py does not tell, but its methods are in the traceback."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if isinstance(shard := frame.f_locals.get("self"), Shard):
+            return shard
+    return None
