@@ -7,7 +7,8 @@ Unlike torchvision and kornia, colours are not clamped in between, which would s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -197,8 +198,20 @@ class _Resample(torch.autograd.Function):
             weight = (1 - (pixel - at).abs()).prod(-1) * ((at >= 0) & (at < size)).all(-1)
             index = at.clamp(0, size - 1).long()
             flat = (index[..., 1] * size + index[..., 0]).view(count, 1, -1).expand(-1, gradient.shape[1], -1)
-            total.scatter_add_(2, flat, (gradient * weight[:, None] * steps).round().long().flatten(2))
+            with _in_any_order():
+                total.scatter_add_(2, flat, (gradient * weight[:, None] * steps).round().long().flatten(2))
         return total.view_as(gradient).to(gradient.dtype) / steps, None
+
+
+@contextmanager
+def _in_any_order() -> Iterator[None]:
+    """Kernels may add in any order: faster, and the same for whole numbers."""
+    fixed = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(False)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(fixed)
 
 
 def resample(views: Tensor, grid: Tensor) -> Tensor:

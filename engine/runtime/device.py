@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -207,6 +208,29 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     if device.type == "cuda" and torch.version.cuda and torch.cuda.get_device_capability(device) >= (7, 0):
         return torch.float16
     return torch.float32
+
+
+log = logging.getLogger(__name__)
+
+
+def use_deterministic_kernels(device: torch.device) -> None:
+    """Makes kernels on a CUDA *device* add in a fixed order, in the whole process, so that a replay repeats each bit.
+
+    Otherwise the gradients of convolutions and of attention differ from run to run. Call it before the first product.
+    """
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.utils.deterministic.fill_uninitialized_memory = False  # only debugging needs it
+        torch.use_deterministic_algorithms(True)
+
+
+def allow_any_kernel(error: RuntimeError) -> bool:
+    """Ends `use_deterministic_kernels` if *error* says that an operation has no such kernel; whether it did."""
+    if not torch.are_deterministic_algorithms_enabled() or "deterministic" not in str(error):
+        return False
+    torch.use_deterministic_algorithms(False)
+    log.warning("From now on, replays may differ by rounding: %s", str(error).strip().splitlines()[0])
+    return True
 
 
 def cores() -> int:

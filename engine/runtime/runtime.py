@@ -11,7 +11,7 @@ from typing import ParamSpec, Protocol, TypeVar
 import torch
 
 from engine.errors import DreamError, OutOfMemory
-from engine.runtime.device import MODELS_SHARE, Device, find_device
+from engine.runtime.device import MODELS_SHARE, Device, find_device, use_deterministic_kernels
 from engine.runtime.model_cache import ModelCache
 from engine.runtime.tuning import Compiler
 
@@ -91,7 +91,9 @@ class Runtime:
         *models*: bytes that loaded models may take together; 0 = a share of the device's memory. Without a *compiler*
         nothing is compiled. *sharing*: see `Device`.
         """
-        return cls.on(Device(find_device(device), dtype, sharing), models=models, compiler=compiler)
+        found = find_device(device)
+        use_deterministic_kernels(found)
+        return cls.on(Device(found, dtype, sharing), models=models, compiler=compiler)
 
     @classmethod
     def on(cls, hardware: Device, *, models: int = 0, compiler: Compiler | None = None) -> Runtime:

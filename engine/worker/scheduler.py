@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from engine.errors import DreamError, OutOfMemory
 from engine.methods import Failed, Finished, State, Step
+from engine.runtime.device import allow_any_kernel
 from engine.runtime.runtime import SPARE, DeviceLost, Runtime, Unexpected, catch
 from engine.runtime.tuning import Threads
 from engine.worker.job_state import ImageTask, Painter
@@ -173,7 +174,12 @@ def _batch_key(task: ImageTask) -> BatchKey:
 
 
 def _checked_advance(painter: Painter, states: list[State], runtime: Runtime) -> list[Step]:
-    steps = painter.advance(states, runtime)
+    try:
+        steps = painter.advance(states, runtime)
+    except RuntimeError as error:
+        if not allow_any_kernel(error):
+            raise
+        steps = painter.advance(states, runtime)
     if len(steps) != len(states):
         raise RuntimeError(f"{type(painter).__name__} answered {len(steps)} steps for {len(states)} pictures")
     return steps

@@ -61,10 +61,17 @@ def _drawn(strokes: Strokes, paper: Tensor, grid: Tensor, longer: int) -> Tensor
     distances: Tensor = _Distances.apply(flattened(strokes.points) * longer, grid)  # type: ignore[no-untyped-call]
     cover = torch.sigmoid((strokes.widths[..., None] * longer / 2 - distances) / SOFTNESS)
     veil = torch.log1p(-(cover * strokes.opacities[..., None]).clamp(max=OPAQUE))
-    below = veil.sum(1, keepdim=True) - veil.cumsum(1)  # log of the transmittance of later strokes
-    shares = -torch.expm1(veil) * below.exp()
+    shares = -torch.expm1(veil) * _sum_of_later(veil).exp()
     ground = veil.sum(1).exp()[:, None] * paper[None, :, None]
     return torch.einsum("nsp,nsc->ncp", shares, strokes.colours) + ground
+
+
+def _sum_of_later(veil: Tensor) -> Tensor:
+    """For each of the strokes, [N, S, P], the sum over those above it: the log of their transmittance."""
+    if veil.is_cuda:  # where `cumsum` adds in any order
+        strokes = veil.shape[1]
+        return veil.new_ones(strokes, strokes).triu(1) @ veil
+    return veil.sum(1, keepdim=True) - veil.cumsum(1)
 
 
 def flattened(points: Tensor) -> Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine.methods import Failed, Finished, Running, method_names
 from engine.methods._shared import filled
@@ -16,6 +18,13 @@ from tests.engine.methods.easels import EASELS, PROMPT, Easel
 from tests.engine.methods.seen import pixels
 from tests.engine.tiny import paint
 
+WITHOUT_DETERMINISTIC_KERNEL = {
+    "adaptive_max_pool2d_backward", "_adaptive_avg_pool2d_backward", "avg_pool3d_backward", "bincount", "cumsum",
+    "embedding_bag", "grid_sampler_2d_backward", "histc", "kthvalue", "median", "nll_loss2d_forward", "put_",
+    "reflection_pad1d_backward", "reflection_pad2d_backward", "upsample_bicubic2d_backward",
+    "upsample_bilinear2d_backward", "upsample_linear1d_backward",
+}  # fmt: skip
+"""Operations that `torch.use_deterministic_algorithms` refuses on CUDA."""
 SCORED = ("clip_score", "embedding", "perceptor", "notes", "resolved")
 
 
@@ -154,3 +163,29 @@ def test_batches_are_filled_up_to_powers_of_two_except_on_a_cpu(easel: Easel) ->
     assert list(map(id, [*states, states[0]])) == list(map(id, filled(states, torch.device("cuda"))))
     states[0].bucket = 8
     assert 8 == len(filled(states, torch.device("cpu"))), "a replay repeats the batch of the first time"
+
+
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The names of all operations on fractions, those of the backward pass among them."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if args and isinstance(args[0], torch.Tensor) and args[0].is_floating_point():
+            self.names.add(func._schema.name.removeprefix("aten::"))
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_on_cuda_needs_deterministic_kernels_only(easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda self: True))
+    changed = {"augment": "vqganclip", "tv_scale": "1"} if easel.begin()[0].options.guided else {}
+    (state,) = easel.begin(settings=changed)
+    with Operations() as operations:
+        easel.method.advance([state], easel.runtime)
+
+    assert len(operations.names) > 10
+    assert not operations.names & WITHOUT_DETERMINISTIC_KERNEL

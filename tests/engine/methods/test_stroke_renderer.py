@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from engine.methods._drawing import stroke_renderer as module
-from engine.methods._drawing.stroke_renderer import PIECES, Strokes, draw, flattened
+from engine.methods._drawing.stroke_renderer import PIECES, Strokes, _sum_of_later, draw, flattened
 
 WHITE = torch.ones(3)
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
@@ -51,6 +51,14 @@ def test_a_later_stroke_covers_an_earlier_one() -> None:
 def test_what_is_half_opaque_lets_half_of_the_ground_through() -> None:
     picture = draw(strokes(ACROSS, colours=(RED,), opacity=0.5), WHITE, (40, 40))[0]
     torch.testing.assert_close(torch.tensor([1.0, 0.5, 0.5]), picture[:, 20, 20], atol=1e-3, rtol=0)
+
+
+def test_the_cover_of_later_strokes_is_the_same_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    veil = -torch.rand(2, 5, 7)
+    expected = _sum_of_later(veil)
+    monkeypatch.setattr(torch.Tensor, "is_cuda", property(lambda self: True))
+
+    torch.testing.assert_close(expected, _sum_of_later(veil))
 
 
 def test_without_opacity_there_is_only_paper() -> None:

@@ -21,7 +21,7 @@ from engine.methods import Failed, Finished, Running, Step
 from engine.methods.clip_diffusion import ClipDiffusion
 from engine.protocol.messages import Job, Result, Submit
 from engine.requests.request import build_request
-from engine.runtime.device import Device, Peak
+from engine.runtime.device import Device, Peak, use_deterministic_kernels
 from engine.runtime.runtime import SPARE, UNKNOWN_STEP, Runtime
 from engine.runtime.tuning import Threads
 from engine.worker.job_state import ImageTask, JobRun, Stage
@@ -378,3 +378,26 @@ def test_the_nets_of_a_picture_are_loaded_once_however_small_the_budget() -> Non
     assert isinstance(shop.ends["job"], Result)
     assert (1, 1) == (loads["diffusion:primer"], loads["perceptor:primer"])
     assert 1 == len(shop.worker.runtime.cache.sizes), "what is over the budget leaves when the picture is finished"
+
+
+def test_an_operation_without_a_deterministic_kernel_is_repeated_with_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Strange(Painter):
+        def advance(self, states: list[State], runtime: Runtime) -> list[Step]:
+            if torch.are_deterministic_algorithms_enabled():
+                raise RuntimeError("cumsum_cuda_kernel does not have a deterministic implementation, but you set it.")
+            return super().advance(states, runtime)
+
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    card = Card(1000)
+    try:
+        use_deterministic_kernels(torch.device("cpu"))
+        assert not torch.are_deterministic_algorithms_enabled(), "a CPU adds in a fixed order anyway"
+        use_deterministic_kernels(torch.device("cuda"))
+        (step,) = lanes(card).advance(paintings(Strange(card), 1))
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+    assert isinstance(step, Running)
