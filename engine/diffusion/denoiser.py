@@ -27,11 +27,13 @@ class Prediction:
     log_variance: Tensor | None = None
 
 
-SPREAD = 0.5
+PIXEL_STD = 0.5
 """Standard deviation of a pixel over natural images in [-1, 1]."""
 Net: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """x_t [N, 3, H, W] and timesteps [N] → [N, 3 or 6, H, W]."""
 Denoiser: TypeAlias = Callable[[Tensor, BatchCoefficients], Prediction]
+Solve: TypeAlias = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""x_t, what a network predicts, and ᾱ → x_0 and ε; one of `from_eps`, `from_xstart`, `from_v`."""
 
 
 def predict_xstart(x_t: Tensor, eps: Tensor, alpha_bar: Tensor) -> Tensor:
@@ -49,79 +51,78 @@ def q_sample(x_start: Tensor, noise: Tensor, alpha_bar: Tensor) -> Tensor:
     return alpha_bar.sqrt().to(x_start) * x_start + (1 - alpha_bar).sqrt().to(x_start) * noise
 
 
-def eps_denoiser(net: Net, learned_variance: bool) -> Denoiser:
-    """Wraps a network that predicts ε and, with *learned_variance*, the interpolation between log β̃ and log β."""
-
-    def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
-        out = net(x_t, coefficients.timestep.to(x_t.device))
-        eps, log_variance = _split(out, coefficients) if learned_variance else (out, None)
-        return Prediction(predict_xstart(x_t, eps, coefficients.alpha_bar), eps, log_variance)
-
-    return denoise
+def from_eps(x_t: Tensor, eps: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+    """A prediction of ε → x_0 and ε."""
+    return predict_xstart(x_t, eps, alpha_bar), eps
 
 
-def xstart_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
-    """Wraps a network that predicts x_0."""
-
-    def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
-        out = net(x_t, coefficients.timestep.to(x_t.device))
-        x_start, log_variance = _split(out, coefficients) if learned_variance else (out, None)
-        return Prediction(x_start, predict_eps(x_t, x_start, coefficients.alpha_bar), log_variance)
-
-    return denoise
+def from_xstart(x_t: Tensor, pred_xstart: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+    """A prediction of x_0 → x_0 and ε."""
+    return pred_xstart, predict_eps(x_t, pred_xstart, alpha_bar)
 
 
-def velocity_denoiser(net: Net, learned_variance: bool = False) -> Denoiser:
-    """Wraps a network that predicts v = √ᾱ·ε - √(1-ᾱ)·x_0 at the steps of its schedule (Salimans & Ho 2022)."""
-
-    def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
-        out = net(x_t, coefficients.timestep.to(x_t.device))
-        v, log_variance = _split(out, coefficients) if learned_variance else (out, None)
-        signal, noise = coefficients.alpha_bar.sqrt().to(x_t), (1 - coefficients.alpha_bar).sqrt().to(x_t)
-        return Prediction(signal * x_t - noise * v, noise * x_t + signal * v, log_variance)
-
-    return denoise
+def from_v(x_t: Tensor, v: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+    """A prediction of v = √ᾱ·ε - √(1-ᾱ)·x_0 (Salimans & Ho 2022) → x_0 and ε."""
+    alpha, sigma = alpha_bar.sqrt().to(x_t), (1 - alpha_bar).sqrt().to(x_t)
+    return alpha * x_t - sigma * v, sigma * x_t + alpha * v
 
 
-def v_denoiser(net: Net) -> Denoiser:
-    """Wraps a network that predicts v = α·ε - σ·x_0 at the cosine time 2/π·atan2(σ, α) (Salimans & Ho 2022)."""
+def timestep_denoiser(net: Net, solve: Solve, *, learned_variance: bool = False) -> Denoiser:
+    """Wraps a network that sees the timesteps of its training.
 
-    def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
-        alpha, sigma = coefficients.alpha_bar.sqrt(), (1 - coefficients.alpha_bar).sqrt()
-        time = torch.atan2(sigma, alpha).flatten() * (2 / math.pi)
-        v = net(x_t, time.to(x_t))
-        alpha, sigma = alpha.to(x_t), sigma.to(x_t)
-        return Prediction(alpha * x_t - sigma * v, sigma * x_t + alpha * v)
-
-    return denoise
-
-
-def plain_slope(coefficients: BatchCoefficients) -> Tensor:
-    """∂x_0/∂x_t of the ideal denoiser for independent Gaussian pixels: s²√ᾱ / (s²ᾱ + 1-ᾱ), [N, 1, 1, 1]."""
-    bar = coefficients.alpha_bar
-    return SPREAD**2 * bar.sqrt() / (SPREAD**2 * bar + 1 - bar)
-
-
-def free_guidance(
-    reading: Denoiser, blind: Denoiser, scale: Tensor, against: Denoiser | None = None, aversion: Tensor | None = None
-) -> Denoiser:
-    """Classifier-free guidance (Ho & Salimans 2022): blind + scale · (reading - blind - aversion · (against - blind)).
-
-    *reading* is conditioned on the prompt, *blind* on nothing, *against* on the negative prompt (composable diffusion,
-    Liu et al. 2022). *scale* and *aversion* are [N, 1, 1, 1]; scale 1 equals *reading*, scale 0 *blind*.
-    Only *reading* is differentiated, because that costs a third of the work and keeps the gradient's direction.
+    *learned_variance*: it also predicts the interpolation between log β̃ and log β.
     """
 
     def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
-        told = reading(x_t, coefficients)
-        still = x_t.detach()
+        out, log_variance = net(x_t, coefficients.timestep.to(x_t.device)), None
+        if learned_variance:
+            out, log_variance = _split(out, coefficients)
+        return Prediction(*solve(x_t, out, coefficients.alpha_bar), log_variance)
+
+    return denoise
+
+
+def cosine_denoiser(net: Net) -> Denoiser:
+    """Wraps a network that predicts v and sees the cosine time 2/π·atan2(√(1-ᾱ), √ᾱ)."""
+
+    def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
+        alpha_bar = coefficients.alpha_bar
+        time = torch.atan2((1 - alpha_bar).sqrt(), alpha_bar.sqrt()).flatten() * (2 / math.pi)
+        return Prediction(*from_v(x_t, net(x_t, time.to(x_t)), alpha_bar))
+
+    return denoise
+
+
+def gaussian_slope(coefficients: BatchCoefficients) -> Tensor:
+    """∂x_0/∂x_t of the ideal denoiser for independent Gaussian pixels: s²√ᾱ / (s²ᾱ + 1-ᾱ), [N, 1, 1, 1]."""
+    bar = coefficients.alpha_bar
+    return PIXEL_STD**2 * bar.sqrt() / (PIXEL_STD**2 * bar + 1 - bar)
+
+
+def classifier_free_guidance(
+    conditional: Denoiser,
+    unconditional: Denoiser,
+    scale: Tensor,
+    negative: Denoiser | None = None,
+    negative_scale: Tensor | None = None,
+) -> Denoiser:
+    """x_0 = u + scale · (c - u - negative_scale · (n - u)) of the predictions of three denoisers.
+
+    Classifier-free guidance (Ho & Salimans 2022, eq. 6) from u, *unconditional*, to c, *conditional* on the prompt, and
+    away from n, conditional on the *negative* prompt (composable diffusion, Liu et al. 2022). *scale* and
+    *negative_scale* are [N, 1, 1, 1]; scale 1 equals *conditional*, scale 0 *unconditional*.
+    Only *conditional* is differentiated, because that costs a third of the work and keeps the gradient's direction.
+    """
+
+    def denoise(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
+        prediction = conditional(x_t, coefficients)
         with torch.no_grad():
-            ground = blind(still, coefficients).pred_xstart
-            away = torch.zeros_like(ground)
-            if against is not None and aversion is not None:
-                away = aversion.to(x_t) * (against(still, coefficients).pred_xstart - ground)
-        pred_xstart = ground + scale.to(x_t) * (told.pred_xstart - ground - away)
-        return with_xstart(told, pred_xstart, x_t, coefficients)
+            base = unconditional(x_t.detach(), coefficients).pred_xstart
+            away = torch.zeros_like(base)
+            if negative is not None and negative_scale is not None:
+                away = negative_scale.to(x_t) * (negative(x_t.detach(), coefficients).pred_xstart - base)
+        pred_xstart = base + scale.to(x_t) * (prediction.pred_xstart - base - away)
+        return with_xstart(prediction, pred_xstart, x_t, coefficients)
 
     return denoise
 
@@ -180,25 +181,25 @@ def rolled(x: Tensor, down: Tensor, across: Tensor) -> Tensor:
     return moved.permute(0, 3, 1, 2).contiguous()
 
 
-def wandering(denoise: Denoiser, down: Tensor, across: Tensor, margin: tuple[int, int] = (0, 0)) -> Denoiser:
+def seamless_denoiser(denoise: Denoiser, down: Tensor, across: Tensor, margin: tuple[int, int] = (0, 0)) -> Denoiser:
     """Rolls each image by *down* and *across* [N] pixels before *denoise*, and back after it.
 
     Different offsets in each step make the image seamless. The circular *margin* (pixels above and below, pixels left
     and right) keeps the last steps from leaving visible edges.
     """
-    high, wide = margin
 
-    def moved(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
-        said = denoise(beyond_edges(x_t, down, across, margin), coefficients)
-        back = (_cropped(part, high, wide) for part in (said.pred_xstart, said.eps))
-        variance = said.log_variance if said.log_variance is None else _cropped(said.log_variance, high, wide)
-        pred_xstart, eps = (rolled(part, -down, -across) for part in back)
-        return Prediction(pred_xstart, eps, None if variance is None else rolled(variance, -down, -across))
+    def unrolled(padded: Tensor) -> Tensor:
+        return rolled(_cropped(padded, *margin), -down, -across)
 
-    return moved
+    def denoise_rolled(x_t: Tensor, coefficients: BatchCoefficients) -> Prediction:
+        found = denoise(roll_and_pad(x_t, down, across, margin), coefficients)
+        variance = None if found.log_variance is None else unrolled(found.log_variance)
+        return Prediction(unrolled(found.pred_xstart), unrolled(found.eps), variance)
+
+    return denoise_rolled
 
 
-def beyond_edges(x: Tensor, down: Tensor, across: Tensor, margin: tuple[int, int]) -> Tensor:
+def roll_and_pad(x: Tensor, down: Tensor, across: Tensor, margin: tuple[int, int]) -> Tensor:
     """Rolls each image, then pads it circularly by *margin*: [N, C, H + 2·high, W + 2·wide]."""
     high, wide = margin
     return F.pad(rolled(x, down, across), (wide, wide, high, high), "circular")
@@ -208,13 +209,13 @@ def _cropped(x: Tensor, high: int, wide: int) -> Tensor:
     return x[..., high : x.shape[-2] - high, wide : x.shape[-1] - wide]
 
 
-def kept(
-    prediction: Prediction, stays: Tensor, mask: Tensor, x_t: Tensor, coefficients: BatchCoefficients
+def inpainted(
+    prediction: Prediction, picture: Tensor, mask: Tensor, x_t: Tensor, coefficients: BatchCoefficients
 ) -> Prediction:
-    """Replaces the predicted x_0 by *stays* where *mask* [N, 1, H, W] is 0, and recomputes ε there.
+    """Replaces the predicted x_0 by *picture* where *mask* [N, 1, H, W] is 0, and recomputes ε there.
 
-    The result equals *stays* there with every sampler, and the network sees the kept part in each step.
+    The result equals *picture* there with every sampler, and the network sees that part in each step.
     """
-    pred_xstart = torch.where(mask == 1, prediction.pred_xstart, mask * prediction.pred_xstart + (1 - mask) * stays)
-    found = with_xstart(prediction, pred_xstart, x_t, coefficients)
+    blend = mask * prediction.pred_xstart + (1 - mask) * picture
+    found = with_xstart(prediction, torch.where(mask == 1, prediction.pred_xstart, blend), x_t, coefficients)
     return replace(found, eps=torch.where(mask == 1, prediction.eps, found.eps))

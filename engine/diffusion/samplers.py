@@ -118,8 +118,8 @@ def _log_snr(alpha_bar: Tensor) -> Tensor:
     return (alpha_bar.log() - (1 - alpha_bar).log()) / 2
 
 
-FAINTEST = 1e-6
-"""Smallest ᾱ at which x_0 is computed from ε. Below it (the first stop of a cosine schedule) x_0 is rounding error."""
+MIN_ALPHA_BAR = 1e-6
+"""Smallest ᾱ at which x_0 is computed from ε. Below it (the first step of a cosine schedule) x_0 is rounding error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,23 +250,23 @@ class Split:
 
     def step(self, given: SolverInput, model: GuidedModel) -> SolverStep:
         here = given.coefficients
-        sighted = here.alpha_bar >= FAINTEST  # x_0 is rounding error below
-        x = _pulled(given.x, model, here, given, self._before, sighted)
+        known = here.alpha_bar >= MIN_ALPHA_BAR  # x_0 is rounding error below
+        x = _guided(given.x, model, here, given, self._before, known)
         now = model.plain(x, here)
         eps = plms_eps(torch.cat([now.eps[None], given.history]), torch.minimum(given.depth + 1, given.order))
         x = euler_step(x, eps, here, now.pred_xstart)
-        x = _pulled(x, model, given.ahead, given, self._behind, sighted & (here.alpha_bar_prev < 1))
+        x = _guided(x, model, given.ahead, given, self._behind, known & (here.alpha_bar_prev < 1))
         return SolverStep(x, now.pred_xstart, now.eps)
 
 
-def _pulled(
-    x: Tensor, model: GuidedModel, there: BatchCoefficients, given: SolverInput, share: float, able: Tensor
+def _guided(
+    x: Tensor, model: GuidedModel, at: BatchCoefficients, given: SolverInput, share: float, where: Tensor
 ) -> Tensor:
-    """Applies a *share* of the guidance to *x* at the coefficients *there*, where *able* [N, 1, 1, 1]."""
-    gradient = model.gradient(x, there) if share and able.any() else None
+    """Applies a *share* of the guidance to *x* with the coefficients *at*, *where* [N, 1, 1, 1] it is possible."""
+    gradient = model.gradient(x, at) if share and where.any() else None
     if gradient is None:
         return x
-    return torch.where(able.to(x.device), guidance_step(x, gradient, there.alpha_bar, given.coefficients, share), x)
+    return torch.where(where.to(x.device), guidance_step(x, gradient, at.alpha_bar, given.coefficients, share), x)
 
 
 def begins(given: SolverInput) -> bool:
@@ -277,8 +277,8 @@ def begins(given: SolverInput) -> bool:
 
 
 def can_begin(alpha_bar: Tensor, alpha_bar_prev: Tensor) -> Tensor:
-    """Whether an improved Euler step is possible: not at the last step, and not below `FAINTEST`."""
-    return (alpha_bar >= FAINTEST) & (alpha_bar_prev < 1)
+    """Whether an improved Euler step is possible: not at the last step, and not below `MIN_ALPHA_BAR`."""
+    return (alpha_bar >= MIN_ALPHA_BAR) & (alpha_bar_prev < 1)
 
 
 SOLVERS: Mapping[str, Solver] = {

@@ -72,7 +72,7 @@ class BatchCoefficients:
 
 @dataclass(frozen=True)
 class RespacedSchedule:
-    """The steps of a respaced process. *timesteps* rise, so sampling runs from the last stop to stop 0."""
+    """The steps of a respaced process. *timesteps* rise, so sampling runs from the last index to 0."""
 
     timesteps: tuple[int, ...]
     alphas_cumprod: Tensor
@@ -85,12 +85,12 @@ class RespacedSchedule:
     def __len__(self) -> int:
         return len(self.timesteps)
 
-    def at(self, stop: int) -> StepCoefficients:
-        return self._steps[stop]
+    def at(self, index: int) -> StepCoefficients:
+        return self._steps[index]
 
-    def noisiness(self, stop: int) -> float:
-        """The timestep of that stop on the scale of option schedules: 0 (image) to 999 (noise)."""
-        return self.timesteps[stop] * 1000 / self.steps
+    def timestep(self, index: int) -> float:
+        """The timestep at *index* on the scale of option schedules: 0 (image) to 999 (noise)."""
+        return self.timesteps[index] * 1000 / self.steps
 
     @cached_property
     def _steps(self) -> tuple[StepCoefficients, ...]:
@@ -98,7 +98,7 @@ class RespacedSchedule:
         prev = torch.cat([bar.new_ones(1), bar[:-1]])
         beta = 1 - bar / prev
         variance = beta * (1 - prev) / (1 - bar)
-        variance[0] = variance[1] if len(variance) > 1 else 1e-20  # β̃ is 0 at the last stop, and its log infinite
+        variance[0] = variance[1] if len(variance) > 1 else 1e-20  # β̃ is 0 in the last step, and its log infinite
         timesteps = [t * self.timestep_scale for t in self.timesteps]
         columns = (timesteps, bar.tolist(), prev.tolist(), variance.log().tolist(), beta.log().tolist())
         return tuple(StepCoefficients(*row) for row in zip(*columns, strict=True))

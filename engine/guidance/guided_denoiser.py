@@ -19,9 +19,9 @@ from engine.diffusion.denoiser import (
     Denoiser,
     Prediction,
     clipped,
+    gaussian_slope,
     gradient_of_shift,
-    kept,
-    plain_slope,
+    inpainted,
     with_xstart,
     xstart_shift,
 )
@@ -61,7 +61,7 @@ class Guidance:
     clips: bool = False
     """Whether predicted images are clamped to [-1, 1]."""
     secondary: Denoiser | None = None
-    moved: tuple[Tensor, Tensor] | None = None
+    offsets: tuple[Tensor, Tensor] | None = None
     """[N] each: pixels down and across by which the image is rolled for CLIP."""
     inpaint: InpaintMask | None = None
     resemblance: Resemblance | None = None
@@ -116,7 +116,7 @@ class Guidance:
             base = self._base(prediction, leaf, coefficients)
             seen = self._seen(base, leaf, coefficients)
         wanted = objective_gradient(
-            self.perceptors, seen, self.objectives, self.noise_keys, self.moved, self.resemblance
+            self.perceptors, seen, self.objectives, self.noise_keys, self.offsets, self.resemblance
         )
         inside = range_gradient(base, self.objectives)
         with torch.enable_grad():
@@ -131,7 +131,7 @@ class Guidance:
         assert prediction is not None
         if self.path == "net":
             return prediction.pred_xstart
-        return prediction.pred_xstart.detach() + plain_slope(coefficients).to(x) * (x - x.detach())
+        return prediction.pred_xstart.detach() + gaussian_slope(coefficients).to(x) * (x - x.detach())
 
     def _seen(self, base: Tensor, x: Tensor, coefficients: BatchCoefficients) -> Tensor:
         """The input of CLIP. Blended: x_0·√(1-ᾱ) + x_t·(1-√(1-ᾱ)), so a noisier x_t has less weight."""
@@ -145,8 +145,6 @@ class Guidance:
     def _framed(self, prediction: Prediction, x: Tensor, coefficients: BatchCoefficients) -> Prediction:
         if self.clips:
             prediction = clipped(prediction, x, coefficients)
-        return (
-            prediction
-            if self.inpaint is None
-            else kept(prediction, self.inpaint.picture, self.inpaint.mask, x, coefficients)
-        )
+        if self.inpaint is None:
+            return prediction
+        return inpainted(prediction, self.inpaint.picture, self.inpaint.mask, x, coefficients)

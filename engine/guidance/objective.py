@@ -184,13 +184,13 @@ def objective_gradient(
     seen: Tensor,
     objectives: Sequence[Objective],
     noise_keys: Sequence[NoiseKey],
-    moved: tuple[Tensor, Tensor] | None = None,
+    offsets: tuple[Tensor, Tensor] | None = None,
     resemblance: Resemblance | None = None,
 ) -> Tensor:
     """The gradient ∂/∂seen of the summed losses of each image: [N, 3, H, W] in [-1, 1] → [N, 3, H, W].
 
     *objectives* (of equal `shape`) and *noise_keys*: one per image. *perceptors*: those of the objectives' CLIP
-    targets. *moved*: [N] pixels down and across by which each image is rolled for CLIP and the smoothness loss.
+    targets. *offsets*: [N] pixels down and across by which each image is rolled for CLIP and the smoothness loss.
     *resemblance*: distance to the init images; None = in the maps of the first perceptor. The autograd graph of each
     batch or part is freed before the next one is built.
     """
@@ -198,8 +198,8 @@ def objective_gradient(
     with torch.enable_grad():
         passes = _passes(objectives[0], rehearsed=leaf.is_meta) if objectives[0].scales.clip else []
         first = passes[0] if passes else None
-        total = _clip_losses(perceptors, leaf, objectives, noise_keys, moved, first)
-        total = _pixel_losses(leaf, objectives, moved, total)
+        total = _clip_losses(perceptors, leaf, objectives, noise_keys, offsets, first)
+        total = _pixel_losses(leaf, objectives, offsets, total)
         if objectives[0].scales.features:
             distance = resemblance or partial(feature_distance, perceptors[0])
             unlike = distance(leaf, _inits(objectives, leaf), noise_keys)
@@ -207,7 +207,7 @@ def objective_gradient(
         gradient = _gradient(leaf, total)
         for clip_pass in passes[1:]:
             gradient = gradient + _gradient(
-                leaf, _clip_losses(perceptors, leaf, objectives, noise_keys, moved, clip_pass)
+                leaf, _clip_losses(perceptors, leaf, objectives, noise_keys, offsets, clip_pass)
             )
     return gradient
 
@@ -240,11 +240,11 @@ def _gradient(leaf: Tensor, loss: Tensor) -> Tensor:
 
 
 def _pixel_losses(
-    seen: Tensor, objectives: Sequence[Objective], moved: tuple[Tensor, Tensor] | None, total: Tensor
+    seen: Tensor, objectives: Sequence[Objective], offsets: tuple[Tensor, Tensor] | None, total: Tensor
 ) -> Tensor:
     """*total* plus all losses on pixels. Losses with scale 0 for every image are not computed."""
     if any(smooth := [p.scales.tv for p in objectives]):
-        total = total + _column(smooth, seen) * tv_loss(rolled(seen, *moved) if moved else seen)
+        total = total + _column(smooth, seen) * tv_loss(rolled(seen, *offsets) if offsets else seen)
     if any(pale := [p.scales.saturation for p in objectives]):
         total = total + _column(pale, seen) * saturation_loss(seen)
     if any(like := [p.scales.init for p in objectives]):
@@ -257,7 +257,7 @@ def _clip_losses(
     seen: Tensor,
     objectives: Sequence[Objective],
     noise_keys: Sequence[NoiseKey],
-    moved: tuple[Tensor, Tensor] | None,
+    offsets: tuple[Tensor, Tensor] | None,
     clip_pass: tuple[int, int, int] | None,
 ) -> Tensor:
     """The loss of one CLIP for one part of a batch of cutouts, for each image: [N]. Parts sum to the batch's loss."""
@@ -266,7 +266,7 @@ def _clip_losses(
     number, batch, part = clip_pass
     perceptor, clip_targets = perceptors[number], [p.clip_targets[number] for p in objectives]
     recipes = [p.recipes[number] for p in objectives]
-    shown = rolled(seen, *moved) if moved else seen
+    shown = rolled(seen, *offsets) if offsets else seen
     sides, name = (seen.shape[2], seen.shape[3]), f" {number}/{batch}" if number or batch else ""
     cuts = [
         draw_cuts(recipe, t.seed, t.index, t.step, sides, perceptor.size, name).part(part, min(p.parts, recipe.total))

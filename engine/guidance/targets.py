@@ -38,20 +38,20 @@ class Targets:
     """[P]: `Prompt.stop`, minus infinity for none; None if no prompt has one."""
 
     @property
-    def wanted(self) -> Tensor:
+    def positive(self) -> Tensor:
         """The unit vector of the weighted sum of all targets with a positive weight: [D]; 0 without one."""
         return F.normalize(self.weights.clamp_min(0) @ self.vectors, dim=-1)
 
     @property
-    def unwanted(self) -> Tensor:
+    def negative(self) -> Tensor:
         """The same for targets with a negative weight."""
         return F.normalize(-self.weights.clamp_max(0) @ self.vectors, dim=-1)
 
     @property
-    def aversion(self) -> float:
+    def negative_ratio(self) -> float:
         """Sum of the negative weights over the sum of the positive ones: 0 or infinite if either is missing."""
-        positive, negative = float(self.weights.clamp_min(0).sum()), float(-self.weights.clamp_max(0).sum())
-        return negative / positive if positive else math.inf
+        above, below = float(self.weights.clamp_min(0).sum()), float(-self.weights.clamp_max(0).sum())
+        return below / above if above else math.inf
 
 
 def make_targets(
@@ -136,7 +136,7 @@ def named(*perceptors: Perceptor) -> dict[str, object]:
 
 @torch.no_grad()
 def judge(perceptor: Perceptor, picture: Tensor, targets: Targets) -> dict[str, object]:
-    """[3, H, W] in [0, 1] → facts: clip_score (cosine with what is wanted), embedding of the whole picture, perceptor.
+    """[3, H, W] in [0, 1] → facts: clip_score, the cosine with the positive prompts; embedding of the whole; perceptor.
 
     A CLIP rates images too high that it has guided; rank with another perceptor.
     """
@@ -144,7 +144,7 @@ def judge(perceptor: Perceptor, picture: Tensor, targets: Targets) -> dict[str, 
     view = to_unit(cut(to_signed(picture.clamp(0, 1))[None], [whole], perceptor.size))
     embedding = perceptor.encode_image(view)[0]
     return {
-        "clip_score": round(float(embedding @ targets.wanted), DIGITS),
+        "clip_score": round(float(embedding @ targets.positive), DIGITS),
         "embedding": [round(value, DIGITS) for value in embedding.tolist()],
         "perceptor": perceptor.id,
     }

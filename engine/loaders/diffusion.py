@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.catalogue.registry import Entry, Kind, entries, find_entry
-from engine.diffusion.denoiser import Denoiser, eps_denoiser, v_denoiser, velocity_denoiser, xstart_denoiser
+from engine.diffusion.denoiser import Denoiser, cosine_denoiser, from_eps, from_v, from_xstart, timestep_denoiser
 from engine.diffusion.schedules import RespacedSchedule, alphas_cumprod, continuous_schedule, respaced_schedule
 from engine.errors import ModelUnavailable, WeightsError
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, fill, read_checkpoint
@@ -50,7 +50,7 @@ class DiffusionNet:
     def flags(self) -> AdmFlags | VDiffusionFlags:
         return self.net.flags
 
-    def walk(self, spacing: str) -> RespacedSchedule:
+    def schedule(self, spacing: str) -> RespacedSchedule:
         """The process of the net's training, respaced. Raises InvalidRequest for an impossible spacing."""
         flags = self.flags
         if isinstance(flags, VDiffusionFlags):
@@ -70,9 +70,9 @@ class DiffusionNet:
 
         flags = self.flags
         if isinstance(flags, VDiffusionFlags):
-            return v_denoiser(net)
-        wrap = xstart_denoiser if flags.predict_xstart else velocity_denoiser if flags.predict_v else eps_denoiser
-        return wrap(net, flags.learn_sigma)
+            return cosine_denoiser(net)
+        solve = from_xstart if flags.predict_xstart else from_v if flags.predict_v else from_eps
+        return timestep_denoiser(net, solve, learned_variance=flags.learn_sigma)
 
 
 def net_key(model: str, adapters: Sequence[WeightedAdapter] = ()) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from engine.catalogue.registry import find_entry
-from engine.diffusion.denoiser import Denoiser, v_denoiser
+from engine.diffusion.denoiser import Denoiser, cosine_denoiser
 from engine.errors import InvalidRequest
 from engine.loaders.checkpoint import fill
 from engine.nets.secondary import MULTIPLE, SecondaryNet
@@ -55,7 +55,7 @@ SECONDARY = "secondary"
 
 def load_secondary(runtime: NetProvider) -> Denoiser:
     """The net as a denoiser, from the runtime's cache. Raises ModelUnavailable or WeightsError."""
-    return v_denoiser(runtime.net(SECONDARY, lambda: _read_secondary(runtime.device)))
+    return cosine_denoiser(runtime.net(SECONDARY, lambda: _read_secondary(runtime.device)))
 
 
 def check_sides(sides: tuple[int, int]) -> None:

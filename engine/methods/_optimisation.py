@@ -97,7 +97,7 @@ class OptimisationMethod(ABC, Generic[S, G]):
     def update(self, generator: G, batch: Sequence[S], gradient: Tensor) -> Mapping[str, Tensor]:
         """New values [N, …] of the states' fields: `parameters`, `mean`, `square` and what else a method keeps."""
 
-    def moved(self, batch: Sequence[S], sides: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
+    def offsets(self, batch: Sequence[S], sides: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
         """[N] pixels down and across by which CLIP sees each image of *sides* (height, width) rolled; None = not."""
         return None
 
@@ -184,7 +184,7 @@ class OptimisationMethod(ABC, Generic[S, G]):
                 picture,
                 [s.objective for s in batch],
                 keys,
-                self.moved(batch, (picture.shape[2], picture.shape[3])),
+                self.offsets(batch, (picture.shape[2], picture.shape[3])),
             ),
             states[0].compiled,
         )

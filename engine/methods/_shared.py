@@ -222,7 +222,7 @@ class GuidedImage(ABC):
         """The weight of each loss in the next step."""
 
     @property
-    def like(self) -> Tensor | None:
+    def init(self) -> Tensor | None:
         """The init image that the objective holds to, [3, H, W] in [-1, 1]."""
         return None
 
@@ -239,7 +239,7 @@ class GuidedImage(ABC):
             clip_targets=tuple(target.at(self.timestep, recipe) for target in self.clip_targets),
             recipe=recipe,
             scales=self.scales,
-            init=self.like,
+            init=self.init,
             distance=getattr(self.options, "distance", "spherical"),
             batches=getattr(self.options, "cut_batches", 1),
         )

@@ -67,7 +67,7 @@ class BigganImage(OptimisedImage):
         return Scales(CLIP_SCALE, tv=options.tv_scale.at(at), init=hold)
 
     @property
-    def like(self) -> Tensor | None:
+    def init(self) -> Tensor | None:
         return self.held
 
 

@@ -22,7 +22,7 @@ from engine.loaders.guidance_nets import HEADS, VGG, check_sides, has_lpips, loa
 from engine.methods import Finished, Running, Step, not_finite
 from engine.methods._diffusion.state import Sample, TextCondition, initial_latents
 from engine.methods._diffusion.step import sketched, step_together, text_condition, without_nouns
-from engine.methods._shared import filled, make_phases, recipe_at
+from engine.methods._shared import filled, make_phases, recipe_at, sides_of
 from engine.perceptors.perceptor_loader import load_perceptor, readable
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions
@@ -51,11 +51,11 @@ class ClipDiffusion:
         assert isinstance(options, ClipDiffusionOptions)
         readable(request, model)
         net = load_diffusion_net(model.name, runtime, options.adapters)
-        net.walk(options.spacing)
+        net.schedule(options.spacing)
         if options.class_id >= 0 and not net.flags.class_cond:
             raise InvalidRequest(f"class_id={options.class_id} needs a net with classes; {model.title} has none.")
         if options.gradient == "secondary":
-            check_sides(_sides(request, model))
+            check_sides(sides_of(request))
             load_secondary(runtime)
         guiding = guiding_clips(options, model.perceptor)
         for clip in (*guiding, *([Weighted(model.perceptor)] if net.flags.context_dim else [])):
@@ -75,16 +75,16 @@ class ClipDiffusion:
         model, options = MODELS[request.model], request.options
         key = net_key(model.name, options.adapters)
         net = load_diffusion_net(model.name, runtime, options.adapters, key)
-        schedule, guiding = net.walk(options.spacing), guiding_clips(options, model.perceptor)
+        schedule, guiding = net.schedule(options.spacing), guiding_clips(options, model.perceptor)
         names = [clip.name for clip in guiding]
         own = model.perceptor if net.flags.context_dim or model.perceptor in names else names[0]
-        recipe = recipe_at(options, schedule.noisiness(len(schedule) - 1))
+        recipe = recipe_at(options, schedule.timestep(len(schedule) - 1))
         phases, notes = make_phases(request, images, runtime, guiding, own, recipe)
         parts = phases_of(readable(request, model)[0])
-        told = [phase.own.targets for phase in phases]
+        targets = [phase.own.targets for phase in phases]
         if net.composer:  # the sketch shows the nouns
             pictures, perceptor = decode(request, images, runtime.device), load_perceptor(own, runtime)
-            told = [make_targets(perceptor, without_nouns(part.prompts), pictures, recipe) for part in parts]
+            targets = [make_targets(perceptor, without_nouns(part.prompts), pictures, recipe) for part in parts]
         lpips = options.init_distance == "lpips" and has_lpips()
         if options.init_distance == "lpips" and not lpips:
             notes += (NO_LPIPS,)
@@ -102,15 +102,15 @@ class ClipDiffusion:
                 start=start,
                 phases=phases,
                 conditions=tuple(
-                    _condition(request, index, net, words, part.prompts)
-                    for words, part in zip(told, parts, strict=True)
+                    _condition(request, index, net, found, part.prompts)
+                    for found, part in zip(targets, parts, strict=True)
                 ),
                 notes=notes,
                 lpips=lpips,
                 memory_level=runtime.memory.level(_kind(model, start.x, options)),
             )
             for index, start in enumerate(
-                initial_latents(request, options, schedule, images, _sides(request, model), runtime.device)
+                initial_latents(request, options, schedule, images, sides_of(request), runtime.device)
             )
         ]
 
@@ -139,12 +139,12 @@ class ClipDiffusion:
         net = load_diffusion_net(first.model.name, runtime, first.options.adapters, first.net_key)
         batch = filled(states, runtime.device)
         bucket = len(batch)
-        move, compiled = runtime.compiler.step(
+        after, compiled = runtime.compiler.step(
             (METHOD_NAME, states[0].batch_key, bucket), lambda: step_together(net, batch, runtime), states[0].compiled
         )
-        alive = move.x.isfinite().flatten(1).all(1).tolist()
+        alive = after.x.isfinite().flatten(1).all(1).tolist()
         dtype = str(net.net.torso_dtype).removeprefix("torch.")
-        guides = [load_perceptor(eye.perceptor, runtime) for eye in states[0].clip_targets]
+        guides = [load_perceptor(target.perceptor, runtime) for target in states[0].clip_targets]
         terms = StepConditions(bucket, torch.get_num_threads(), states[0].memory_level, compiled)
         resolved = {"weights": net.sha256, "dtype": dtype, "bucket": bucket, **named(*guides)}
         if states[0].lpips:
@@ -154,7 +154,7 @@ class ClipDiffusion:
         if net.adapters:
             resolved["adapters"] = net.adapters
         return [
-            _commit(state, move, i, runtime, terms, resolved) if alive[i] else not_finite(state, ADVICE)
+            _commit(state, after, i, runtime, terms, resolved) if alive[i] else not_finite(state, ADVICE)
             for i, state in enumerate(states)
         ]
 
@@ -163,31 +163,36 @@ METHOD = ClipDiffusion()
 
 
 def _condition(
-    request: DreamRequest, index: int, net: DiffusionNet, told: Targets, prompts: Sequence[Prompt]
+    request: DreamRequest, index: int, net: DiffusionNet, targets: Targets, prompts: Sequence[Prompt]
 ) -> TextCondition | None:
-    """The condition of one picture: *told*, and the sketch of *prompts* if the network sees one."""
+    """The condition of one picture: *targets*, and the sketch of *prompts* if the network sees one."""
     options = request.options
     assert isinstance(options, ClipDiffusionOptions)
     if not (net.flags.context_dim and options.cfg_scale):
         return None
-    luck = uniform(request.seed, index, 0, "layout", (64,))
+    draws = uniform(request.seed, index, 0, "layout", (64,))
     model = MODELS[request.model]
-    sketch = sketched(net, prompts, luck, _sides(request, model))
-    return text_condition(told, sketch, free_guidance=model.free_guidance)
+    sketch = sketched(net, prompts, draws, sides_of(request))
+    return text_condition(targets, sketch, free_guidance=model.free_guidance)
 
 
 def _commit(
-    state: Sample, move: SolverStep, i: int, runtime: NetProvider, terms: StepConditions, resolved: Mapping[str, object]
+    state: Sample,
+    after: SolverStep,
+    i: int,
+    runtime: NetProvider,
+    terms: StepConditions,
+    resolved: Mapping[str, object],
 ) -> Step:
     log, facts = state.step_log.appended(terms), dict[str, object]()
     if state.step + 1 == state.steps:
-        facts = state.facts(to_unit(move.x[i]), {**resolved, "course": log.rows}, runtime)
-    state.x, state.step, state.step_log = move.x[i].clone(), state.step + 1, log
-    if move.memory is not None:
+        facts = state.facts(to_unit(after.x[i]), {**resolved, "course": log.rows}, runtime)
+    state.x, state.step, state.step_log = after.x[i].clone(), state.step + 1, log
+    if after.memory is not None:
         most = SOLVERS[state.options.sampler].memory
-        state.history = (move.memory[i].clone(), *state.history)[:most]
+        state.history = (after.memory[i].clone(), *state.history)[:most]
     if state.step < state.steps:
-        shown = move.pred_xstart[i].clone()
+        shown = after.pred_xstart[i].clone()
         return Running(state.step, state.steps, lambda: to_image(to_unit(shown)))
     return Finished(to_image(to_unit(state.x)), facts)
 
@@ -196,8 +201,3 @@ def _kind(model: Model, x: Tensor, options: ClipDiffusionOptions) -> Hashable:
     """Pictures of one kind take equally much memory."""
     views = str(options.cutouts), options.perceptors, options.clip_cutouts, options.augment
     return METHOD_NAME, model.name, tuple(x.shape), views
-
-
-def _sides(request: DreamRequest, model: Model) -> tuple[int, int]:
-    """Height and width at the net's own size."""
-    return request.height // model.scale, request.width // model.scale

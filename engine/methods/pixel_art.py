@@ -137,7 +137,7 @@ class PixelArt(CanvasMethod[CellSheet]):
             palette = torch.tensor(options.listed, dtype=torch.float32) / 255
         return torch.cat([cells, palette.flatten()])
 
-    def moved(self, batch: Sequence[CanvasImage], sides: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
+    def offsets(self, batch: Sequence[CanvasImage], sides: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
         """Another offset in each step along the seamless axes."""
         return seam_offsets(batch, sides)
 

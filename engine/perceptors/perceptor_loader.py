@@ -113,8 +113,8 @@ def understood(prompts: Sequence[Prompt], title: str) -> tuple[tuple[Prompt, ...
 
 def cut_short(prompts: Sequence[Prompt], perceptors: Iterable[Perceptor]) -> tuple[str, ...]:
     """Notes about the ends of *prompts* that exceed the context of some *perceptors*."""
-    clip_targets = list({eye.id: eye for eye in perceptors}.values())
-    ends = (max((eye.unread(prompt.text) for eye in clip_targets), key=len) for prompt in prompts if prompt.text)
+    different = list({one.id: one for one in perceptors}.values())
+    ends = (max((one.unread(prompt.text) for one in different), key=len) for prompt in prompts if prompt.text)
     return tuple(
         "A part of the prompt is too long to be read to its end; left out was "
         f"“{shorten(end, UNREAD, placeholder=' …')}”. What is divided by | is read part by part."

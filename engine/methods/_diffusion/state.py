@@ -69,12 +69,12 @@ def axes(options: ClipDiffusionOptions) -> tuple[bool, bool]:
 class TextCondition:
     """What the network is conditioned on."""
 
-    wanted: Tensor
+    positive: Tensor
     """[D], unit length."""
-    unwanted: Tensor | None
-    """[D], unit length; None if nothing is unwanted."""
-    aversion: float
-    """How many times the unwanted prediction is subtracted."""
+    negative: Tensor | None
+    """[D], unit length; None without negative prompts."""
+    negative_scale: float
+    """How many times the prediction for *negative* is subtracted."""
     sketch: Tensor | None = None
     """[4, H, W], for a network that sees one."""
 
@@ -112,20 +112,20 @@ class Sample(GuidedImage):
     """Predictions of earlier steps that the sampler needs, newest first."""
 
     @property
-    def stop(self) -> int:
-        """The stop of the schedule at which the next step begins; the last is 0."""
+    def schedule_index(self) -> int:
+        """The index in `schedule` at which the next step begins; 0 in the last step."""
         return self.steps - self.step - 1
 
     @property
     def timestep(self) -> float:
-        return self.schedule.noisiness(self.stop)
+        return self.schedule.timestep(self.schedule_index)
 
     @property
     def condition(self) -> TextCondition | None:
         return self.conditions[self.phase]
 
     @property
-    def like(self) -> Tensor | None:
+    def init(self) -> Tensor | None:
         return self.start.init
 
     @property
@@ -161,7 +161,7 @@ class Sample(GuidedImage):
         """Whether its next step is the improved Euler step with which PLMS begins."""
         if self.options.sampler != "plms" or self.order == 1 or self.history:
             return False
-        here = self.schedule.at(self.stop)
+        here = self.schedule.at(self.schedule_index)
         return bool(can_begin(torch.tensor(here.alpha_bar), torch.tensor(here.alpha_bar_prev)))
 
     @property
@@ -180,7 +180,7 @@ class Sample(GuidedImage):
     @property
     def batch_key(self) -> Hashable:
         condition, options, objective = self.condition, self.options, self.objective
-        reads = condition is not None, condition is not None and condition.unwanted is not None, options.cfg_scale != 1
+        reads = condition is not None, condition is not None and condition.negative is not None, options.cfg_scale != 1
         solver = options.sampler, self.begins, options.gradient
         frame = self.start.mask is not None, options.seamless, self.margin
         frugal = self.memory_level, self.bucket, self.compiled

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.diffusion.denoiser import clipped, free_guidance
+from engine.diffusion.denoiser import classifier_free_guidance, clipped
 from engine.diffusion.samplers import ddim_step
 from engine.diffusion.schedules import stack
 from engine.images.pictures import contact_sheet, grid
@@ -118,11 +118,11 @@ def sample(
 ) -> list[Image.Image]:
     """*count* samples by DDIM with equal noise at every call. *contexts*: [count, D]; *classes*: [count]."""
     found, device = DiffusionNet(net), next(net.parameters()).device
-    walk = found.walk(str(min(steps, net.flags.diffusion_steps)))
+    walk = found.schedule(str(min(steps, net.flags.diffusion_steps)))
     denoise = found.denoiser(classes=None if classes is None else classes.to(device))
     if contexts is not None:
         scale = per_sample(torch.full((count,), CFG_SCALE))
-        denoise = free_guidance(found.denoiser(contexts.to(device)), denoise, scale)
+        denoise = classifier_free_guidance(found.denoiser(contexts.to(device)), denoise, scale)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(count, 3, net.flags.image_size, net.flags.image_size, generator=generator).to(device)
     for stop in reversed(range(len(walk))):

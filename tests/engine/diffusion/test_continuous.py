@@ -31,7 +31,7 @@ def test_noise_rises_and_never_leaves_nothing_of_the_image(name: str) -> None:
         walk = continuous_schedule(name, spacing)
         bars = walk.alphas_cumprod
         assert bool((bars[1:] < bars[:-1]).all()) and 1e-6 < float(bars[-1]) < float(bars[0]) < 1
-        assert 999 == walk.noisiness(len(walk) - 1) or spacing == "ddim50"
+        assert 999 == walk.timestep(len(walk) - 1) or spacing == "ddim50"
         assert sorted(set(walk.timesteps)) == list(walk.timesteps)
     assert torch.float64 == bars.dtype
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.diffusion.denoiser import SPREAD, Prediction, plain_slope, predict_eps
+from engine.diffusion.denoiser import PIXEL_STD, Prediction, gaussian_slope, predict_eps
 from engine.diffusion.samplers import SOLVERS, GuidedModel, GuidedPrediction, SolverInput, SolverStep
 from engine.diffusion.schedules import BatchCoefficients, RespacedSchedule, alphas_cumprod, respaced_schedule
 from tests.engine.diffusion.walks import Asked, standing
@@ -16,14 +16,14 @@ X = seeded((2, 3, 4, 4), 3).double()
 
 
 MEASURED, UNSURE = 0.4, 0.6
-"""What a guide knows of every pixel, and how far that may be off: together with SPREAD, what it may be then."""
-SURE = 1 / (1 / SPREAD**2 + 1 / UNSURE**2)
+"""What a guide knows of every pixel, and how far that may be off: together with PIXEL_STD, what it may be then."""
+SURE = 1 / (1 / PIXEL_STD**2 + 1 / UNSURE**2)
 MEAN = SURE * MEASURED / UNSURE**2
 
 
 def ideal(x: Tensor, coefficients: BatchCoefficients) -> Prediction:
     """The ideal net for independent pixels of a known spread, whose walk is known exactly."""
-    x_start = plain_slope(coefficients) * x
+    x_start = gaussian_slope(coefficients) * x
     return Prediction(x_start, predict_eps(x, x_start, coefficients.alpha_bar))
 
 
@@ -69,7 +69,7 @@ def error(sampler: str, steps: int, clock: str, order: int = 1, guided: bool = F
     """How far from the exact solution of the probability flow it arrives at the last stop."""
     schedule = evenly(steps, clock)
     first, last = schedule.at(steps).alpha_bar, schedule.at(0).alpha_bar
-    mean, variance = (MEAN, SURE) if guided else (0.0, SPREAD**2)
+    mean, variance = (MEAN, SURE) if guided else (0.0, PIXEL_STD**2)
     spread = [math.sqrt(variance * bar + 1 - bar) for bar in (first, last)]
     exact = mean * math.sqrt(last) + (X - mean * math.sqrt(first)) * spread[1] / spread[0]
     return float((arrived(sampler, schedule, order, measured if guided else gaussian) - exact).abs().max())

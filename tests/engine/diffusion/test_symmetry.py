@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.diffusion.denoiser import Prediction, kept, mirrored, predict_eps, q_sample, rolled, wandering
+from engine.diffusion.denoiser import Prediction, inpainted, mirrored, predict_eps, q_sample, rolled, seamless_denoiser
 from engine.diffusion.samplers import ddim_step
 from engine.diffusion.schedules import BatchCoefficients, alphas_cumprod, respaced_schedule, stack
 from tests.golden import seeded
@@ -45,7 +45,7 @@ def test_a_net_that_looks_at_single_pixels_does_not_notice_that_it_wanders() -> 
 
     where = torch.tensor([2, 5]), torch.tensor([3, 1])
     for margin in ((0, 0), (2, 0), (2, 3)):
-        moved = wandering(denoise, *where, margin)(X, coefficients())
+        moved = seamless_denoiser(denoise, *where, margin)(X, coefficients())
         assert torch.equal(denoise(X, coefficients()).pred_xstart, moved.pred_xstart)
 
 
@@ -56,7 +56,7 @@ def test_within_a_margin_a_net_sees_what_lies_beyond_the_edge() -> None:
 
     still = torch.zeros(2, dtype=torch.long)
     assert torch.equal(
-        torch.roll(X, 1, -1), wandering(left_neighbour, still, still, (0, 1))(X, coefficients()).pred_xstart
+        torch.roll(X, 1, -1), seamless_denoiser(left_neighbour, still, still, (0, 1))(X, coefficients()).pred_xstart
     )
 
 
@@ -68,6 +68,6 @@ def test_what_a_mask_keeps_arrives_as_it_was_and_the_rest_as_predicted() -> None
     for stop in range(9, -1, -1):
         wanted = torch.full_like(x, 0.25)
         at = coefficients(stop)
-        prediction = kept(Prediction(wanted, predict_eps(x, wanted, at.alpha_bar)), stays, mask, x, at)
+        prediction = inpainted(Prediction(wanted, predict_eps(x, wanted, at.alpha_bar)), stays, mask, x, at)
         x = ddim_step(prediction, at, 0.0, torch.zeros_like(x))
     torch.testing.assert_close(x, torch.where(mask == 1, torch.tensor(0.25), stays), rtol=0, atol=1e-5)

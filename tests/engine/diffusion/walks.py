@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.diffusion.denoiser import Denoiser, Prediction, clipped, eps_denoiser, with_xstart, xstart_shift
+from engine.diffusion.denoiser import (
+    Denoiser,
+    Prediction,
+    clipped,
+    from_eps,
+    timestep_denoiser,
+    with_xstart,
+    xstart_shift,
+)
 from engine.diffusion.samplers import SOLVERS, GuidedModel, GuidedPrediction, SolverInput
 from engine.diffusion.schedules import (
     BatchCoefficients,
@@ -41,7 +49,7 @@ def denoiser_of(file: Golden) -> Denoiser:
     """The file's net, filled."""
     net = build_adm(file.metadata["flags"]).eval().requires_grad_(False)
     file.fill(net)
-    return eps_denoiser(net, learned_variance=True)
+    return timestep_denoiser(net, from_eps, learned_variance=True)
 
 
 def cosine_moment(time: float) -> StepCoefficients:

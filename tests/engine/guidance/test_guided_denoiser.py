@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.diffusion.denoiser import Prediction, plain_slope, predict_eps
+from engine.diffusion.denoiser import Prediction, gaussian_slope, predict_eps
 from engine.diffusion.samplers import GuidedPrediction
 from engine.diffusion.schedules import BatchCoefficients, alphas_cumprod, respaced_schedule, stack
 from engine.guidance.cutouts import CutRecipe, NoiseKey
@@ -29,7 +29,7 @@ def coefficients(stop: int = 9) -> BatchCoefficients:
 
 
 def ideal(x: Tensor, at: BatchCoefficients) -> Prediction:
-    x_start = plain_slope(at).to(x) * x
+    x_start = gaussian_slope(at).to(x) * x
     return Prediction(x_start, predict_eps(x, x_start, at.alpha_bar))
 
 

@@ -37,18 +37,18 @@ def test_a_picture_is_as_many_targets_as_it_has_cuts() -> None:
 
 def test_what_is_wanted_forgets_what_is_not() -> None:
     perceptor = small()
-    wanted = make_targets(perceptor, parse_prompts("an owl:2 | fog:-1"), {}, CutRecipe(4)).wanted
+    wanted = make_targets(perceptor, parse_prompts("an owl:2 | fog:-1"), {}, CutRecipe(4)).positive
     torch.testing.assert_close(wanted, perceptor.encode_text(["an owl"])[0])
 
 
 def test_what_is_unwanted_has_a_direction_and_a_share() -> None:
     perceptor = small()
     targets = make_targets(perceptor, parse_prompts("an owl:2 | fog:-0.5"), {}, CutRecipe(4))
-    torch.testing.assert_close(targets.unwanted, perceptor.encode_text(["fog"])[0])
-    assert 0.25 == targets.aversion
-    assert 0 == make_targets(perceptor, parse_prompts("an owl"), {}, CutRecipe(4)).aversion
+    torch.testing.assert_close(targets.negative, perceptor.encode_text(["fog"])[0])
+    assert 0.25 == targets.negative_ratio
+    assert 0 == make_targets(perceptor, parse_prompts("an owl"), {}, CutRecipe(4)).negative_ratio
     only_away = make_targets(perceptor, parse_prompts("fog:-1"), {}, CutRecipe(4))
-    assert math.inf == only_away.aversion and not only_away.wanted.any()
+    assert math.inf == only_away.negative_ratio and not only_away.positive.any()
 
 
 def test_powers_of_two() -> None:

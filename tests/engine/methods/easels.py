@@ -57,7 +57,7 @@ class Easel:
 
     def near(self, prompt: str, steps: str, **settings: str) -> float:
         """How near the picture comes to the usual prompt, for the eye that guides."""
-        wanted = self.begin()[0].own.targets.wanted.numpy()
+        wanted = self.begin()[0].own.targets.positive.numpy()
         (step,) = paint(self.method, self.begin(prompt, {"steps": steps, **settings}), self.runtime)
         assert isinstance(step, Finished)
         return float(np.dot(step.facts["embedding"], wanted))  # type: ignore[arg-type]

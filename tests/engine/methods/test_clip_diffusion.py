@@ -132,7 +132,7 @@ def test_a_step_that_fails_has_changed_nothing(runtime: Runtime) -> None:
 def score(runtime: Runtime, prompt: str, settings: dict[str, str]) -> float:
     """Cosine with PROMPT, of four pictures painted by *prompt*."""
     states = begin(runtime, prompt, {"steps": "12", "cfg_scale": "1", **settings}, count=4)
-    wanted = begin(runtime)[0].objective.targets.wanted
+    wanted = begin(runtime)[0].objective.targets.positive
     steps = paint(METHOD, states, runtime)
     return float(np.mean([np.dot(s.facts["embedding"], wanted.numpy()) for s in steps if isinstance(s, Finished)]))
 

@@ -61,7 +61,7 @@ def test_clip_looks_at_a_small_drawing_however_large_it_shall_be() -> None:
 def test_drawing_comes_nearer_to_the_prompt(runtime: Runtime) -> None:
     def score(prompt: str, steps: str) -> float:
         states = begin(runtime, prompt, {"steps": steps, "strokes": "6"})
-        wanted = begin(runtime)[0].objective.targets.wanted.numpy()
+        wanted = begin(runtime)[0].objective.targets.positive.numpy()
         (step,) = paint(METHOD, states, runtime)
         assert isinstance(step, Finished)
         return float(np.dot(step.facts["embedding"], wanted))

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from engine.catalogue.registry import find_entry
-from engine.diffusion.denoiser import Prediction, plain_slope, predict_eps
+from engine.diffusion.denoiser import Prediction, gaussian_slope, predict_eps
 from engine.diffusion.schedules import BatchCoefficients, alphas_cumprod, respaced_schedule, stack
 from engine.errors import WeightsError
 from engine.guidance.cutouts import CutRecipe
@@ -46,7 +46,7 @@ def begin(
 
 
 def ideal(x: Tensor, at: BatchCoefficients) -> Prediction:
-    x_start = plain_slope(at).to(x) * x
+    x_start = gaussian_slope(at).to(x) * x
     return Prediction(x_start, predict_eps(x, x_start, at.alpha_bar))
 
 
@@ -114,7 +114,7 @@ def test_a_picture_that_skips_steps_is_as_noisy_as_its_clock_says(runtime: Runti
     views = "[1]*500+[3]*500"
     (skipped,) = begin(runtime, settings={"steps": "8", "skip_steps": "5", "perlin": "gray", "cutouts": views})
     (whole,) = begin(runtime, settings={"steps": "8", "cutouts": views})
-    assert skipped.schedule.at(skipped.stop) == whole.schedule.at(2)
+    assert skipped.schedule.at(skipped.schedule_index) == whole.schedule.at(2)
     assert (3, 1) == (skipped.objective.recipe.count, whole.objective.recipe.count)
 
 

@@ -210,13 +210,13 @@ def test_a_seamless_picture_is_seen_at_another_offset_in_each_step() -> None:
     (state,) = METHOD.begin(job, {}, RUNTIME)
     offsets = []
     for state.step in range(8):
-        moved = METHOD.moved([state], (96, 96))
+        moved = METHOD.offsets([state], (96, 96))
         assert moved is not None and 0 == moved[0] and 0 <= moved[1] < 96
         offsets.append(int(moved[1]))
 
     assert len(set(offsets)) > 4
     plain = METHOD.begin(job_of("an owl", {"cells": "8"}, method="pixel_art", seed=7), {}, RUNTIME)
-    assert METHOD.moved(plain, (96, 96)) is None
+    assert METHOD.offsets(plain, (96, 96)) is None
 
 
 def test_the_shell_writes_the_sprite_beside_the_picture(shell: Shell) -> None:

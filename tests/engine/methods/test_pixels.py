@@ -45,7 +45,7 @@ def test_a_picture_is_as_large_as_asked_for_before_its_finish(runtime: Runtime) 
 def test_painting_starts_faint_and_ends_near_the_prompt(runtime: Runtime) -> None:
     def score(prompt: str, steps: str) -> float:
         states = begin(runtime, prompt, {"steps": steps})
-        wanted = begin(runtime)[0].objective.targets.wanted.numpy()
+        wanted = begin(runtime)[0].objective.targets.positive.numpy()
         (step,) = paint(METHOD, states, runtime)
         assert isinstance(step, Finished)
         return float(np.dot(step.facts["embedding"], wanted))

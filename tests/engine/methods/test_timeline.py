@@ -58,7 +58,7 @@ def test_what_stands_before_the_timeline_holds_in_all_of_it(easel: Easel) -> Non
         state.step = step
         assert torch.equal(expected.vectors, state.clip_targets[0].targets.vectors)
         assert torch.equal(expected.weights, state.clip_targets[0].targets.weights)
-    assert torch.equal(texts[1].wanted, state.own.targets.wanted), "the end is what the picture is scored by"
+    assert torch.equal(texts[1].positive, state.own.targets.positive), "the end is what the picture is scored by"
 
 
 def test_pictures_of_different_phases_share_a_batch_and_stay_the_same(easel: Easel) -> None:
@@ -97,13 +97,13 @@ def test_the_condition_of_a_network_that_reads_changes_too() -> None:
     method = find_method("clip_diffusion")
     job = job_of(CHANGING, {"steps": "6", "cutouts": "2", "skip_steps": "2", "clip_guidance_scale": "0"}, seed=7)
     (state,) = method.begin(job, {}, runtime)
-    first = state.condition.wanted
+    first = state.condition.positive
     method.advance([state], runtime)
 
     assert 3 == state.step_of_all, "steps that are skipped count"
-    assert not torch.equal(first, state.condition.wanted)
+    assert not torch.equal(first, state.condition.positive)
     (owl,) = method.begin(job_of("an owl", {"steps": "6"}, seed=7), {}, runtime)
-    assert torch.equal(owl.condition.wanted, state.condition.wanted)
+    assert torch.equal(owl.condition.positive, state.condition.positive)
 
 
 def guided_by(easel: Easel, **settings: str) -> object:

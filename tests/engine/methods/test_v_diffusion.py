@@ -157,14 +157,14 @@ def test_a_net_that_was_always_told_hears_negative_weights_in_one_sum(runtime: R
     (state,) = begin(runtime, {}, "an owl | fog:-0.4")
     assert state.condition is not None
     if free(runtime):
-        assert state.condition.unwanted is not None
+        assert state.condition.negative is not None
         assert begin(runtime, {"cfg_scale": "3"})[0].options.cfg_scale == 3
         return
     both = state.own.targets
     summed = both.weights @ both.vectors
 
-    assert state.condition.unwanted is None
-    assert torch.allclose(summed / summed.norm(), state.condition.wanted)
+    assert state.condition.negative is None
+    assert torch.allclose(summed / summed.norm(), state.condition.positive)
     with pytest.raises(InvalidRequest, match="never trained without a prompt: only cfg_scale=1"):
         begin(runtime, {"cfg_scale": "3"})
 
@@ -202,7 +202,7 @@ def test_memory_is_planned_without_the_weights(model: str) -> None:
 
 
 def test_the_walk_knows_the_moments_of_its_times() -> None:
-    walk = tiny_v().walk("4")
+    walk = tiny_v().schedule("4")
 
     for stop, k in ((3, 4), (0, 1)):
         assert cosine_moment(spliced(k / 4)).alpha_bar == pytest.approx(walk.at(stop).alpha_bar, rel=1e-6)

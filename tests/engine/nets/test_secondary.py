@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from engine.diffusion.denoiser import v_denoiser
+from engine.diffusion.denoiser import cosine_denoiser
 from engine.diffusion.schedules import BatchCoefficients, stack
 from engine.nets.secondary import SecondaryNet
 from tests.engine.diffusion.walks import cosine_moment
@@ -30,7 +30,7 @@ def test_v_is_the_references() -> None:
 
 def test_picture_and_noise_that_follow_from_v_are_the_references() -> None:
     file, net = filled()
-    found = v_denoiser(net)(file["x"], moments_of(file))
+    found = cosine_denoiser(net)(file["x"], moments_of(file))
     assert distance(file["pred"], found.pred_xstart) < TOLERANCE
     assert distance(file["eps"], found.eps) < TOLERANCE
 
