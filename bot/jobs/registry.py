@@ -22,8 +22,7 @@ from bot.models.job import (
 from bot.scheduling.eta_simulator import Forecast, RunningJob, forecast
 from bot.scheduling.fair_queue import EVERYTHING, FairQueue
 from bot.scheduling.throughput import DurationRange, EtaCorrection, RemainingWork, ThroughputModel, Workload
-from bot.scheduling.ticket import JobNeeds, Ticket
-from bot.scheduling.worker_pool import LagWatch, WorkerPool
+from bot.scheduling.worker_pool import JobNeeds, LagWatch, Ticket, WorkerPool
 from engine.protocol.messages import Progress, Ready
 
 log = logging.getLogger(__name__)

@@ -21,20 +21,12 @@ from operator import attrgetter
 
 from bot.models.job import Priority, QueuePosition
 from bot.scheduling.throughput import TOGETHER, DurationRange, RemainingWork, round_seconds
-from bot.scheduling.ticket import Ticket
+from bot.scheduling.worker_pool import Capacity, Ticket
 
 HEAD = 32
 """Waiting jobs that are simulated exactly."""
 MOST = 4
 """Workers that are simulated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """A worker: pictures that it renders at a time, and how many times longer its steps take than on the first."""
-
-    slots: int
-    slow: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,15 @@ while it equals the owner's present one; others are dropped when they come up.
 from __future__ import annotations
 
 import heapq
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
+from operator import itemgetter
 
 from bot.models.job import Priority
-from bot.scheduling.ticket import Key, Ticket, WaitingOrder
-from bot.scheduling.worker_pool import WorkerPool
+from bot.scheduling.worker_pool import Ticket, WorkerPool
 
 HEAD_START: Mapping[Priority, float] = {
     Priority.HOST: 50.0,
@@ -36,6 +36,14 @@ HEAD_START: Mapping[Priority, float] = {
     Priority.BACKGROUND: 0.0,
 }
 """Units of cost by which a job may start before its owner's virtual time. A default picture costs about 1.6."""
+SHARE: Mapping[Priority, float] = {
+    Priority.HOST: 4.0,
+    Priority.ROLE: 2.0,
+    Priority.NORMAL: 1.0,
+    Priority.BATCH: 0.5,
+    Priority.BACKGROUND: 1.0,
+}
+"""Divisor of the cost by which an owner's virtual time grows."""
 LOOKED_AT = 16
 """Jobs that may wait for room while later ones start."""
 EVERYTHING = -1
@@ -125,10 +133,10 @@ class FairQueue:
         if not entry.ticket.background:
             self._busy[entry.ticket.owner] += 1
         self.workers.assign(entry.ticket, worker)
-        start = self._virtual[entry.ticket.owner]
-        self._virtual[entry.ticket.owner] = start + entry.ticket.span
+        start, span = self._virtual[entry.ticket.owner], _span(entry.ticket)
+        self._virtual[entry.ticket.owner] = start + span
         self._touch(entry.ticket.owner)
-        self._advance(start, entry.ticket.span)
+        self._advance(start, span)
         return entry.ticket
 
     def give_back(self, job_id: str, ticket: Ticket | None = None, painted: float = 0.0) -> None:
@@ -173,7 +181,7 @@ class FairQueue:
         ):
             start = virtual - HEAD_START[entry.ticket.priority]
             found.append(((held, background, start, entry.arrival, owner), entry.ticket))
-            virtual += entry.ticket.span
+            virtual += _span(entry.ticket)
         return found
 
     def _find(self, heap: list[_Candidate], *, background: bool) -> tuple[_WaitingJob, str] | None:
@@ -242,7 +250,7 @@ class FairQueue:
         self.workers.release(entry.ticket.job_id)
         if not entry.ticket.background:
             _decrease(self._busy, owner)
-        self._virtual[owner] -= entry.ticket.span * (1 - painted)
+        self._virtual[owner] -= _span(entry.ticket) * (1 - painted)
         return entry
 
     def _advance(self, started: float, span: float) -> None:
@@ -276,7 +284,62 @@ class FairQueue:
             }
 
 
+def _span(ticket: Ticket) -> float:
+    """The growth of its owner's virtual time."""
+    return ticket.cost / SHARE[ticket.priority]
+
+
 def _decrease(counter: Counter[str], owner: str) -> None:
     counter[owner] -= 1
     if not counter[owner]:
         del counter[owner]
+
+
+Key = tuple[bool, bool, float, int, str]
+"""Held, background, start in virtual time (less the head start), arrival, owner."""
+KeyedTickets = Sequence[tuple[Key, Ticket]]
+_MANY = 8
+"""All jobs are sorted again once one in so many of them belongs to an owner who changed."""
+
+
+class WaitingOrder:
+    """The waiting jobs in their fair order. *keyed*: owner → their waiting jobs with distinct keys.
+
+    The order is kept up to date owner by owner: a change costs the jobs of its owner only.
+    """
+
+    def __init__(self, keyed: Callable[[str], KeyedTickets]) -> None:
+        self._keyed = keyed
+        self._owned: dict[str, KeyedTickets] = {}
+        self._keys: list[Key] = []
+        self._tickets: list[Ticket] = []
+        """In the order of `_keys`."""
+        self._changed: set[str] = set()
+
+    def change(self, owner: str) -> None:
+        """The jobs of *owner* or their keys may have changed."""
+        self._changed.add(owner)
+
+    def tickets(self) -> list[Ticket]:
+        """All waiting jobs in the order of their keys."""
+        anew = len(self._changed) * _MANY > len(self._keys)
+        for owner in self._changed:
+            former, now = self._owned.pop(owner, ()), self._keyed(owner)
+            if now:
+                self._owned[owner] = now
+            if not anew:
+                self._replace(former, now)
+        self._changed.clear()
+        if anew:
+            entries = sorted(chain.from_iterable(self._owned.values()), key=itemgetter(0))
+            self._keys, self._tickets = [key for key, _ in entries], [ticket for _, ticket in entries]
+        return self._tickets.copy()
+
+    def _replace(self, former: KeyedTickets, now: KeyedTickets) -> None:
+        for key, _ in former:
+            place = bisect_left(self._keys, key)
+            del self._keys[place], self._tickets[place]
+        for key, ticket in now:
+            place = bisect_left(self._keys, key)
+            self._keys.insert(place, key)
+            self._tickets.insert(place, ticket)

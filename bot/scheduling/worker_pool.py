@@ -23,9 +23,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
-from bot.scheduling.eta_simulator import Capacity
-from bot.scheduling.ticket import JobNeeds, Ticket
-from engine.protocol.messages import Ready, WorkerState
+from bot.models.job import Priority
+from engine.protocol.messages import Ready, Request, WorkerState
+from engine.requests.request import DreamRequest
 
 LOADING = 1.0
 """Duration of loading weights over the job's own duration."""
@@ -35,6 +35,56 @@ _ANY = sys.maxsize
 _REMEMBERED = 1000
 """Needs whose workers are remembered."""
 _FREE, _ROOM = attrgetter("free"), attrgetter("room")
+
+
+@dataclass(frozen=True, slots=True)
+class JobNeeds:
+    """What a worker needs for a job. *names*: as in `Ready.unavailable`. *batch*: equal ones share steps."""
+
+    nets: str = ""
+    names: frozenset[str] = frozenset()
+    memory: str = ""
+    pixels: int = 0
+    batch: str = ""
+
+    @classmethod
+    def of(cls, request: Request) -> JobNeeds:
+        if not isinstance(request, DreamRequest):
+            return cls(nets=request.nets, names=frozenset({request.nets}), batch=request.nets)
+        names = frozenset({request.method, request.model, *request.helpers})
+        shape = f"{request.nets}, {request.width}×{request.height}"
+        return cls(request.nets, names, request.memory_kind, request.width * request.height, shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    job_id: str
+    owner: str
+    cost: float
+    """Units, > 0."""
+    pictures: int = 1
+    priority: Priority = Priority.NORMAL
+    running_limit: int = 1
+    """Jobs of this owner that may run at a time."""
+    server: int = 0
+    """The server of its request; 0 = none. Jobs of a server can be held."""
+    isolated: bool = False
+    """Suspected of crashing the engine: runs alone on a worker, so that a crash is attributable."""
+    shuns: frozenset[str] = frozenset()
+    """Workers that crashed under it; others are tried first."""
+    needs: JobNeeds = JobNeeds()
+
+    @property
+    def background(self) -> bool:
+        return self.priority is Priority.BACKGROUND
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """A worker: pictures that it renders at a time, and how many times longer its steps take than on the first."""
+
+    slots: int
+    slow: float = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -86,9 +136,7 @@ class WorkerLoad:
     def can(self, needs: JobNeeds) -> bool:
         """Whether it has the weights and the memory."""
         most = self.state.largest.get(needs.memory)
-        return (most is None or needs.pixels <= most) and (
-            not self.state.lacks or needs.names.isdisjoint(self.state.lacks)
-        )
+        return (most is None or needs.pixels <= most) and needs.names.isdisjoint(self.state.lacks)
 
     def duration(self, ticket: Ticket, together: float) -> float:
         """How many times longer than alone the job would take here, by `bot.scheduling.throughput`."""

@@ -13,7 +13,7 @@ from bot.jobs.engine_loop import Portion, next_portion, of_the_whole
 from bot.models.audit import AuditFilter
 from bot.models.job import PORTION, JobRow, JobState, Priority
 from bot.scheduling.fair_queue import FairQueue
-from bot.scheduling.ticket import Ticket
+from bot.scheduling.worker_pool import Ticket
 from bot.text import duration
 from engine.protocol.messages import Progress
 from tests.bot.core import ANN, BOB, MOD, Core, config, count, dream, running_core

@@ -10,7 +10,7 @@ import pytest
 
 from bot.models.job import Priority, QueuePosition
 from bot.scheduling import eta_simulator
-from bot.scheduling.eta_simulator import Capacity, RunningJob, forecast
+from bot.scheduling.eta_simulator import RunningJob, forecast
 from bot.scheduling.throughput import (
     DurationModel,
     DurationRange,
@@ -20,7 +20,7 @@ from bot.scheduling.throughput import (
     ThroughputModel,
     Workload,
 )
-from bot.scheduling.ticket import Ticket
+from bot.scheduling.worker_pool import Capacity, Ticket
 from engine.requests.request import UpscaleRequest
 from tests.benchmarks.forecast import MACHINES, Day, Machine
 from tests.bot.core import dream

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.models.job import Priority
-from bot.scheduling.fair_queue import EVERYTHING, FairQueue
-from bot.scheduling.ticket import Ticket, WaitingOrder
+from bot.scheduling.fair_queue import EVERYTHING, FairQueue, WaitingOrder
+from bot.scheduling.worker_pool import Ticket
 
 
 def ticket(name: str, cost: float = 1.0, **more: object) -> Ticket:

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from bot.models.job import Priority
 from bot.scheduling.fair_queue import FairQueue
-from bot.scheduling.ticket import JobNeeds, Ticket
-from bot.scheduling.worker_pool import WorkerPool
+from bot.scheduling.worker_pool import JobNeeds, Ticket, WorkerPool
 from engine.protocol.messages import Ready, WorkerState
 
 OWL, BOAT = JobNeeds(nets="primer", batch="primer 256"), JobNeeds(nets="imagenet", batch="imagenet 512")
