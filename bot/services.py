@@ -140,7 +140,6 @@ class Services:
         self.delivery = Delivery(client, config, self.jobs, store, self.renderer, clock, client.metrics.sent)
         registry.subscribe(client.metrics.hear)
         registry.subscribe(self.timelapses.hear)
-        registry.subscribe(self.rounds.wake, JobState.DONE)
         self._add_community(client)
         self._add_gallery(client)
         self._add_actions(client)

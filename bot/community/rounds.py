@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 Kind = Literal["votes", "sheets of votes", "challenges", "starboard", "search index", "vectors"]
 
 POLL_SECONDS = 2.0
-"""Interval in which deadlines and unannounced changes are looked for, such as deleted pictures."""
+"""Interval in which deadlines and changes are looked for, such as finished and deleted pictures."""
 MOST_FAILURES = 3
 """Failures in a row after which the pause before the next attempt grows no longer."""
 CHECK_SECONDS = 60.0
@@ -56,8 +56,8 @@ class Rounds:
         """Do this at the start, whenever it is due, and at least *every* so many seconds. A failure is repeated."""
         self._works[kind] = _Work(do, every)
 
-    def wake(self, _: object = None) -> None:
-        """Look now, because something has changed. The job registry calls it with the update of a finished job."""
+    def wake(self) -> None:
+        """Look now instead of at the next poll, because somebody waits for what has changed."""
         self._news.set()
 
     async def run(self) -> None:
