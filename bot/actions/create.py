@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import discord
 
-from bot.actions.history import ExistingResults
+from bot.actions.existing_results import ExistingResults
 from bot.config.settings import Config
 from bot.delivery.renderer import MessageRenderer
 from bot.delivery.service import Delivery

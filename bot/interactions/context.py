@@ -1,4 +1,4 @@
-"""The person and place of a command, button press or reaction, with the bot's permissions there.
+"""The person and place of a command, button press or reaction: what they may see and do, and what the bot may.
 
 Permissions are checked before a job is queued, so that no picture is painted that cannot be posted.
 """
@@ -12,7 +12,8 @@ import discord
 
 from bot.errors import NotAllowed, Refused
 from bot.models.job import Applied, JobRow, Kind, Origin
-from bot.policy.server_rules import Location
+from bot.policy.server_rules import Location, check_revealed
+from bot.storage import Store
 from bot.text import listed
 
 _NEEDED = {
@@ -163,6 +164,37 @@ class Invocation:
         """Raise NotAllowed unless this is the job's owner or a moderator of the place, who may delete it."""
         if not (self.moderator or job.owned_by(self.user_id)):
             raise NotAllowed(f"Only {job.origin.shown_name} or a moderator can delete this.")
+
+    async def job(self, store: Store, job_id: str, *, blind: bool = False) -> JobRow:
+        """The job, if the person may see it: their own, a starred one, or one that they can read here.
+
+        They can read it if it is shown in this channel, or in another channel of this server that they can read.
+
+        A custom id can be forged, so every button, menu and modal asks. Raises Refused; an unknown job reads the same.
+        *blind*: a blind vote over its pictures is no obstacle.
+        """
+        job = await store.jobs.find(job_id)
+        if job is None or not await self._may_see(store, job):
+            raise Refused("This picture is not available here. It may have been deleted.")
+        if not blind:
+            await check_revealed(store, job, self.user_id)
+        return job
+
+    async def _may_see(self, store: Store, job: JobRow) -> bool:
+        if job.owned_by(self.user_id):
+            return True
+        if job.message_id is None and job.origin.channel_id == self.channel_id:  # its message is being posted
+            return True
+        shown = {channel_id for channel_id, _ in await store.messages.of_job(job.id)}
+        if self.channel_id in shown:
+            return True
+        where = job.origin
+        here = where.guild_id is not None and where.guild_id == self.guild_id and not where.guest
+        if here and where.channel_id in shown and self.sees(where.channel_id):
+            return True
+        if await store.starboard.is_in(job.id, self.channel_id):
+            return True
+        return any(star.user_id == self.user_id for star in await store.stars.of_job(job.id))
 
     def origin(
         self,

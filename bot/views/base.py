@@ -82,7 +82,7 @@ class Press:
 
         Also for one that a blind vote hides, unless the act shows neither its prompt nor its author (*blind*).
         """
-        return await self.services.history.visible(job_id, self.caller, blind=blind)
+        return await self.caller.job(self.services.store, job_id, blind=blind)
 
 
 async def handle(

@@ -21,12 +21,10 @@ from discord import Permissions
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from bot.actions.history import HistoryActions
 from bot.community.gallery.embedder import PictureEmbedder, PictureIndexer
 from bot.community.gallery.finder import Finder
 from bot.community.gallery.starboard import Starboard
 from bot.community.lineage.access import ResultAccess
-from bot.config.sections import RetentionSection
 from bot.embeds.gallery import UNTOLD, list_embed
 from bot.errors import Refused
 from bot.interactions.context import Invocation
@@ -301,16 +299,15 @@ async def check(history: History) -> None:
 async def check_reach(history: History, person: int, told: set[str]) -> None:
     """Lineage and buttons refuse what a vote hides, in the very channel that shows it."""
     access = ResultAccess(history.store)
-    actions = HistoryActions(history.store, RetentionSection())
     for one in history.known.values():
         for channel in one.shown:
             caller = Invocation(person, "x", channel, 100, (), False, Permissions.all(), False, True)
             job = await history.store.jobs.find(one.job_id)
             assert job is not None
             assert await access.sees(job, caller) == (one.job_id in told)
-            assert job == await actions.visible(one.job_id, caller, blind=True)
+            assert job == await caller.job(history.store, one.job_id, blind=True)
             with nullcontext() if one.job_id in told else pytest.raises(Refused, match="blind vote"):
-                await actions.visible(one.job_id, caller)
+                await caller.job(history.store, one.job_id)
 
 
 class Channel(NamedTuple):
