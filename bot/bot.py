@@ -1,6 +1,6 @@
 """DreamBot: opens the store, starts the engine, loads every cog, follows the shards, closes in the right order.
 
-`DreamTree` of `bot.cogs.interaction_events` and `handle` of `bot.views.base` turn errors into messages.
+`DreamTree` of `bot.cogs.command_tree` and `handle` of `bot.views.base` turn errors into messages.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import discord
 from discord.ext import commands
 
 from bot import cogs
-from bot.cogs.interaction_events import DreamTree
+from bot.cogs.command_tree import DreamTree
 from bot.config.settings import Config
 from bot.interactions.connector import refuse_pages
 from bot.interactions.gateway_errors import StreamRepair, tolerant
@@ -36,6 +36,7 @@ from bot.operations.status import Shards, Status, look
 from bot.retry import patiently, supervise
 from bot.services import BotClient, BotCog, Buttons, Services
 from bot.storage import Store
+from bot.views.base import on_interaction
 from bot.views.community.challenges import challenge_buttons, result_buttons
 from bot.views.community.stars import star_buttons
 from bot.views.community.votes import ballot_buttons
@@ -155,6 +156,7 @@ class DreamBot(BotClient):
                 if isinstance(cog, type) and issubclass(cog, BotCog) and cog.__module__ == found.name:
                     await self.add_cog(cog(self))
         self.add_dynamic_items(*ITEMS)
+        self.add_listener(on_interaction)
         self._registering = self._begin(
             register_commands(self.tree, self.store.settings, self.config.discord.test_guild)
         )

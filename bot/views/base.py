@@ -2,7 +2,8 @@
 
     dream:<action>:<job id>[:<image index>]
 
-discord.py only logs what the callback of a DynamicItem raises, so every callback runs inside `handle`.
+discord.py calls `Item.callback` for a button or menu, also of an earlier process. `on_interaction` gets all the rest.
+discord.py only logs what a callback raises, so every one runs inside `handle`.
 """
 
 from __future__ import annotations
@@ -29,8 +30,15 @@ JOB = "[0-9a-z]{1,12}"
 MOST_OPTIONS = 25
 """Options that Discord allows in a menu."""
 ItemT = TypeVar("ItemT", bound="ui.Item[Any]")
+MODAL_ID = re.compile(rf"{PREFIX}:(?P<action>[a-z]+):(?P<job>{JOB})(?::(?P<index>[0-9]{{1,2}}))?")
+UNKNOWN = "This button is from another version of the bot and no longer works."
 ITEMS: list[type[Item[Any]]] = []
 """Every kind of button and menu, once `bot.views.discovery` is loaded."""
+MODALS: dict[str, Callable[[AnyInteraction, str, int | None], Awaitable[None]]] = {}
+"""Action of a custom id → what handles such a submitted modal; takes the id and the image index of the custom id too.
+
+Filled like `ITEMS`.
+"""
 
 
 def custom_id(action: str, job_id: str, index: int | None = None) -> str:
@@ -108,6 +116,22 @@ async def handle(
             press = Press.of(interaction, private=private, form=modal)
             await services.gate.admit(press.caller, access)
             await work(press)
+
+
+async def on_interaction(interaction: AnyInteraction) -> None:
+    """Handle submitted modals and unknown buttons; discord.py passes every interaction.
+
+    The custom id says everything, so a modal that was opened before a restart can be submitted after it.
+    """
+    named = str(cast(dict[str, Any], interaction.data or {}).get("custom_id", ""))
+    if interaction.type is discord.InteractionType.modal_submit:
+        if (found := MODAL_ID.fullmatch(named)) and (submitted := MODALS.get(found["action"])):
+            await submitted(interaction, found["job"], None if found["index"] is None else int(found["index"]))
+    elif interaction.type is discord.InteractionType.component and named.startswith(f"{PREFIX}:"):
+        services: Services = interaction.client.services  # type: ignore[attr-defined]
+        known = any(kind.__discord_ui_compiled_template__.fullmatch(named) for kind in ITEMS)
+        if not known and not services.handlers.is_repeated(interaction.id):
+            await InteractionResponder.of(interaction, private=True).send_private(UNKNOWN)
 
 
 class Look(TypedDict, total=False):

@@ -4,8 +4,7 @@ import importlib
 import pkgutil
 
 from bot import views
-from bot.views.base import ITEMS, IdButton
-from bot.views.forms import MODALS
+from bot.views.base import ITEMS, MODALS, IdButton
 
 __all__ = ["BUTTONS", "ITEMS", "MODALS"]
 

@@ -1,13 +1,9 @@
-"""Modals: their fields, what handles their submission, and what was typed.
-
-The custom id says everything, so that a modal that was opened before a restart can be submitted after it.
-"""
+"""Modals: their fields, what handles their submission, and what was typed."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import discord
 from discord import ui
@@ -15,7 +11,7 @@ from discord import ui
 from bot.interactions.handlers import Access
 from bot.interactions.message_api import EphemeralPayload
 from bot.interactions.responder import AnyInteraction, InteractionResponder
-from bot.views.base import Press, custom_id, handle
+from bot.views.base import MODALS, Press, custom_id, handle
 
 FIELD = 4000
 """Characters that Discord accepts in a field. The parser reports prompts that are too long."""
@@ -24,6 +20,7 @@ MODAL_SECONDS = 900.0
 _SHOWN = 1000
 """Characters of a prompt that fit into a message with an error."""
 Submit: TypeAlias = Callable[[Press, str, int | None], Awaitable[None]]
+"""Takes the press, the id and the image index of the custom id."""
 
 
 class Modal(ui.Modal):
@@ -54,24 +51,23 @@ class Modal(ui.Modal):
         self.add_item(ui.Label(text=label, component=ui.Select(custom_id=name, options=options)))
 
 
-class Form(NamedTuple):
-    """What handles a submitted modal; takes the press, the id and the image index of the custom id."""
-
-    submit: Submit
-    private: bool
-    """The answer is shown to the person only."""
-    access: Access
-
-
-MODALS: dict[str, Form] = {}
-"""Action of a custom id → its form, once `bot.views.discovery` is loaded."""
-
-
 def submits(action: str, *, private: bool = True, access: Access = Access.USUAL) -> Callable[[Submit], Submit]:
-    """Registers what handles the modals with that action in their custom ids."""
+    """Registers what handles the modals with that action in their custom ids.
+
+    *private*: the answer is shown to the person only. An error returns the typed prompt to them.
+    """
 
     def register(submit: Submit) -> Submit:
-        MODALS[action] = Form(submit, private, access)
+        async def submitted(interaction: AnyInteraction, id_: str, index: int | None) -> None:
+            async def work(press: Press) -> None:
+                await submit(press, id_, index)
+
+            typed = modal_values(cast(dict[str, Any], interaction.data or {})).get("prompt", "")
+            listener = PromptReturner(InteractionResponder.of(interaction, private=private), typed)
+            doing = f"the modal {action}"
+            await handle(interaction, work, private=private, access=access, doing=doing, listener=listener)
+
+        MODALS[action] = submitted
         return submit
 
     return register
@@ -90,20 +86,6 @@ def _fields(components: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
         elif "custom_id" in component:
             chosen = component.get("values") or [""]
             yield component["custom_id"], str(component.get("value") or chosen[0])
-
-
-async def submit(interaction: AnyInteraction, match: re.Match[str]) -> None:
-    """Run what handles a submitted modal, by its custom id. An error returns the typed prompt to the person."""
-    action, index = match["action"], match["index"]
-    form = MODALS[action]
-    responder = InteractionResponder.of(interaction, private=form.private)
-    typed = modal_values(cast(dict[str, Any], interaction.data or {})).get("prompt", "")
-
-    async def work(press: Press) -> None:
-        await form.submit(press, match["job"], None if index is None else int(index))
-
-    listener, doing = PromptReturner(responder, typed), f"the modal {action}"
-    await handle(interaction, work, private=form.private, access=form.access, doing=doing, listener=listener)
 
 
 class PromptReturner:

@@ -27,7 +27,7 @@ import bot.cogs.privacy
 import bot.cogs.queue
 import bot.cogs.quota
 import bot.cogs.settings
-from bot.cogs.interaction_events import LateAutocomplete
+from bot.cogs.command_tree import LateAutocomplete
 from bot.community.gallery.pages import GalleryView
 from bot.interactions.responder import AnyInteraction
 from bot.models.comparison import Comparison, Way

@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 from discord import ui
 
-from bot.cogs.interaction_events import MODAL_ID
 from bot.models.job import JobRow, JobState
-from bot.views.base import custom_id
+from bot.views.base import MODAL_ID, custom_id
 from bot.views.discovery import BUTTONS, ITEMS
 from bot.views.forms import modal_values
 from bot.views.layout import buttons_for, private_buttons_for
