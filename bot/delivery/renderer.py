@@ -78,7 +78,7 @@ class MessageRenderer:
 
         *in_full*: its readers may see what a vote or a challenge hides.
         """
-        if not in_full and (entry := await self._store.blind_pictures.entry(update.job.id)) is not None:
+        if not in_full and (entry := await self._blind_entry(update.job)) is not None:
             return await self._entry_payload(update, entry, upload_limit)
         job = update.job
         if job.is_batch and job.state is JobState.DONE and self._graded:
@@ -91,6 +91,12 @@ class MessageRenderer:
         except (PictureGone, UnreadablePicture, InvalidRequest) as error:  # invalid: no encoder for videos any more
             uploads, notes = (), [str(error)]
         return await self._payload(update, uploads, notes, job, vote)
+
+    async def _blind_entry(self, job: JobRow) -> BlindEntry | None:
+        """What its message hides during a challenge. Only a finished picture can be entered after it was asked for."""
+        if job.origin.kind != "entry" and job.state is not JobState.DONE:
+            return None
+        return await self._store.blind_pictures.entry(job.id)
 
     async def _entry_payload(self, update: Update, entry: BlindEntry, limit: int | None) -> MessagePayload:
         """An entry of a challenge before its vote has ended: the picture without author, prompt and record.
@@ -116,7 +122,7 @@ class MessageRenderer:
         return MessagePayload(embed, files, partial(self._buttons, job, reports, False, blindness))
 
     async def render_refusal(self, update: Update, why: str) -> MessagePayload:
-        if (entry := await self._store.blind_pictures.entry(update.job.id)) is not None:
+        if (entry := await self._blind_entry(update.job)) is not None:
             return await self._entry_payload(update, entry, None)
         note = f"Discord does not accept this picture: {why}. It is stored in your history and was charged."
         return await self._payload(update, (), [note], update.job)
