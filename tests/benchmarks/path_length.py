@@ -71,12 +71,12 @@ def traced() -> Iterator[Trace]:
 
     The event loop gets new threads for blocking work, because those that it has already would not be counted.
     """
-    trace, known = Trace(), dict[CodeType, tuple[str, str] | None]()
+    trace, known, begun = Trace(), dict[CodeType, tuple[str, str] | None](), True
     with suppress(RuntimeError):  # no event loop
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
     def profile(frame: FrameType, event: str, _: object) -> None:
-        if event == "call":
+        if event == "call" and begun:  # a thread keeps its hook
             code = frame.f_code
             if code not in known:
                 known[code] = _function(code)
@@ -88,6 +88,7 @@ def traced() -> Iterator[Trace]:
     try:
         yield trace
     finally:
+        begun = False
         sys.setprofile(None)
         threading.setprofile(None)
 
@@ -140,8 +141,8 @@ async def _in_world(path: Callable[[World], Awaitable[Trace]]) -> Trace:
 async def _world() -> AsyncIterator[World]:
     with tempfile.TemporaryDirectory() as folder:
         rounds.POLL_SECONDS = process.TICK = 3600.0
-        logging.getLogger("bot").setLevel(logging.INFO)
         async with opened(Authority(), Path(folder), dreambot_maker({})) as world:
+            logging.getLogger("bot").setLevel(logging.INFO)  # tests log everything
             await world.until(lambda: world.bot.engine.ready and world.bot.at_work, what="the engine and the gateway")
             works = world.services.rounds._works.values()
             await world.until(lambda: all(one.begin_at and not one.task for one in works), what="the first rounds")
