@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gc
 import importlib
+import json
 import os
 import signal
 import sys
@@ -41,6 +43,21 @@ def _forked_engines() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("engine.client.supervisor.start_child", start_fake_or_real)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _counted_decoders() -> Iterator[None]:
+    """The decoder's processes start without an environment and without site; coverage counts them nevertheless."""
+    from engine.images import decoder
+
+    with pytest.MonkeyPatch.context() as patch:
+        if config := os.environ.get("COVERAGE_PROCESS_CONFIG"):
+            alone = json.loads(base64.b64decode(config)) | {"patch": ["_exit", "fork"]}  # not "subprocess"
+            config = base64.b64encode(json.dumps(alone).encode()).decode()
+            start = f"import os, coverage; os.environ.update(COVERAGE_PROCESS_CONFIG='{config}'); "
+            start += "coverage.process_startup(); del os.environ['COVERAGE_PROCESS_CONFIG']; "
+            patch.setattr(decoder, "_PATH", decoder._PATH + start)
         yield
 
 
