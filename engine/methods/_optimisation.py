@@ -21,7 +21,7 @@ from engine.guidance.objective import ClipTarget, Scales, gradient_through, obje
 from engine.guidance.targets import named
 from engine.images.tensors import to_image, to_unit
 from engine.methods import Finished, Running, Step, not_finite
-from engine.methods._shared import GuidedImage, filled, make_phases, recipe_at, score_fewer_cutouts, value_at
+from engine.methods._shared import GuidedImage, filled, make_phases, recipe_at, value_at
 from engine.perceptors.perceptor_loader import load_perceptor, readable
 from engine.protocol.messages import Job
 from engine.protocol.replay_record import StepConditions
@@ -58,6 +58,41 @@ class OptimisedImage(GuidedImage):
     @property
     def scales(self) -> Scales:
         return Scales(1.0, tv=value_at(self.options.tv_scale, self.timestep))
+
+
+def adam_update(
+    batch: Sequence[OptimisedImage],
+    gradient: Tensor,
+    rates: Sequence[float],
+    *,
+    betas: tuple[float, float] = (0.9, 0.999),
+    epsilon: float = 1e-8,
+) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """The parameters, what to subtract from them, and their new moments by name; all [N, …] like *gradient*.
+
+    *rates*: each image's learning rate. The defaults are PyTorch's, as in the notebooks.
+    """
+    first, second = betas
+    before, mean, square = (torch.stack([getattr(s, k) for s in batch]) for k in ("parameters", "mean", "square"))
+    mean, square = mean.lerp(gradient, 1 - first), square.lerp(gradient.square(), 1 - second)
+    counts = [image.step + 1 for image in batch]
+    count, rate = (torch.tensor(values, dtype=torch.float64) for values in (counts, rates))
+    size, correction = (
+        values.to(gradient).view(-1, *(1,) * (gradient.ndim - 1))
+        for values in (rate / (1 - first**count), (1 - second**count).sqrt())
+    )
+    move = size * mean / (square.sqrt() / correction + epsilon)
+    return before, move, {"mean": mean, "square": square}
+
+
+def decay_in_steps(step: int, steps: int) -> float:
+    """Factor of the learning rate at *step* (from 0) of *steps*: 1, 0.4 after half, 0.1 after three quarters."""
+    return 0.1 if step >= 0.75 * steps else 0.4 if step >= 0.5 * steps else 1.0
+
+
+def cosine_decay(step: int, steps: int) -> float:
+    """Factor of the learning rate at *step* (from 0) of *steps*: falls from 1 to 0 along half a cosine."""
+    return (1 + float(torch.cos(torch.tensor(torch.pi * step / steps, dtype=torch.float64)))) / 2
 
 
 S = TypeVar("S", bound=OptimisedImage)
@@ -164,9 +199,19 @@ class OptimisationMethod(ABC, Generic[S, G]):
         return state.generator_key, tuple(state.parameters.shape), state.objective.shape, conditions
 
     def reduce_memory(self, state: S, runtime: NetProvider) -> bool:
-        """Makes CLIP score half as many cutouts at once; false if it scores them one by one already."""
+        """Makes CLIP score half as many cutouts at once; false if it scores them one by one already.
+
+        A replay gives up its batch first, if that is larger than 1. Later images of the kind begin at this level.
+        """
+        if state.bucket > 1:
+            state.bucket = 1
+            return True
+        if state.parts >= state.objective.most_cuts:
+            return False
+        state.memory_level += 1
         kind = self._kind(state.generator_key, state.parameters, state.options)
-        return score_fewer_cutouts(state, kind, state.objective.most_cuts, runtime)
+        runtime.memory.levels[kind] = state.memory_level
+        return True
 
     def advance(self, states: list[S], runtime: NetProvider) -> list[Step]:
         """One step of the optimiser for each of *states*."""

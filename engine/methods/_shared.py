@@ -1,12 +1,11 @@
-"""What several methods share: the init image, batches, lack of memory in a step, offsets of seamless images, Adam.
-
-With guidance also the state of an image, its objective in a step, and the targets of each phase.
+"""What several methods share: batches, the init image, and with guidance the state of an image, its objective in a
+step, the targets of each phase, and the offsets of seamless images.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -35,7 +34,6 @@ class Batched(Protocol):
     """A state whose steps depend on the size of the batch."""
 
     bucket: int
-    memory_level: int
 
 
 S = TypeVar("S", bound=Batched)
@@ -49,40 +47,6 @@ def filled(states: Sequence[S], device: torch.device) -> list[S]:
     """
     wanted = len(states) if device.type == "cpu" else power_of_two(len(states))
     return [*states, *[states[0]] * (max(wanted, states[0].bucket) - len(states))]
-
-
-def score_fewer_cutouts(state: Batched, kind: Hashable, cutouts: int, runtime: NetProvider) -> bool:
-    """Raises the memory level: CLIP scores half as many of all *cutouts* at once. Later images of *kind* begin so.
-
-    A replay gives up its batch first, if that is larger than 1. False if nothing more can be saved.
-    """
-    if state.bucket > 1:
-        state.bucket = 1
-        return True
-    if 1 << state.memory_level >= cutouts:
-        return False
-    state.memory_level += 1
-    runtime.memory.levels[kind] = state.memory_level
-    return True
-
-
-class Seamless(Protocol):
-    """An image whose `options.seamless` is none, down, across or both."""
-
-    seed: int
-    index: int
-    step: int
-    options: Any
-
-
-def seam_offsets(batch: Sequence[Seamless], sides: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
-    """[N] pixels down and across by which to roll images of *sides* (height, width); None if none is seamless."""
-    axes = [state.options.seamless for state in batch]
-    if all(axis == "none" for axis in axes):
-        return None
-    draws = torch.stack([uniform(s.seed, s.index, s.step, "seam", (2,)) for s in batch])
-    down, across = (torch.tensor([axis in (word, "both") for axis in axes]) for word in ("down", "across"))
-    return (draws[:, 0] * sides[0]).long() * down, (draws[:, 1] * sides[1]).long() * across
 
 
 def sides_of(request: DreamRequest) -> tuple[int, int]:
@@ -110,50 +74,6 @@ def signed_image(
         return None
     height, width = sides
     return to_signed(to_tensor(fit(opened(images[sha256]), width, height, how, border))).to(device)
-
-
-class Moving(Protocol):
-    """An image whose parameters Adam moves. *mean*, *square*: running means of their gradient and of its square."""
-
-    step: int
-    parameters: Tensor
-    mean: Tensor
-    square: Tensor
-
-
-def adam_update(
-    batch: Sequence[Moving],
-    gradient: Tensor,
-    rates: Sequence[float],
-    *,
-    betas: tuple[float, float] = (0.9, 0.999),
-    epsilon: float = 1e-8,
-) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """The parameters, what to subtract from them, and their new moments by name; all [N, …] like *gradient*.
-
-    *rates*: each image's learning rate. The defaults are PyTorch's, as in the notebooks.
-    """
-    first, second = betas
-    before, mean, square = (torch.stack([getattr(s, k) for s in batch]) for k in ("parameters", "mean", "square"))
-    mean, square = mean.lerp(gradient, 1 - first), square.lerp(gradient.square(), 1 - second)
-    counts = [image.step + 1 for image in batch]
-    count, rate = (torch.tensor(values, dtype=torch.float64) for values in (counts, rates))
-    size, correction = (
-        values.to(gradient).view(-1, *(1,) * (gradient.ndim - 1))
-        for values in (rate / (1 - first**count), (1 - second**count).sqrt())
-    )
-    move = size * mean / (square.sqrt() / correction + epsilon)
-    return before, move, {"mean": mean, "square": square}
-
-
-def decay_in_steps(step: int, steps: int) -> float:
-    """Factor of the learning rate at *step* (from 0) of *steps*: 1, 0.4 after half, 0.1 after three quarters."""
-    return 0.1 if step >= 0.75 * steps else 0.4 if step >= 0.5 * steps else 1.0
-
-
-def cosine_decay(step: int, steps: int) -> float:
-    """Factor of the learning rate at *step* (from 0) of *steps*: falls from 1 to 0 along half a cosine."""
-    return (1 + float(torch.cos(torch.tensor(torch.pi * step / steps, dtype=torch.float64)))) / 2
 
 
 class PhaseTargets(NamedTuple):
@@ -249,6 +169,16 @@ class GuidedImage(ABC):
         """The facts of the finished image. *shown*: [3, H, W] in [0, 1]."""
         scores = judge(load_perceptor(self.own.perceptor, runtime), shown, self.own.targets)
         return {**scores, "notes": list(self.notes), "resolved": dict(resolved)}
+
+
+def seam_offsets(batch: Sequence[GuidedImage], sides: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
+    """[N] pixels down and across by which to roll images of *sides* (height, width); None if none is seamless."""
+    axes = [state.options.seamless for state in batch]
+    if all(axis == "none" for axis in axes):
+        return None
+    draws = torch.stack([uniform(s.seed, s.index, s.step, "seam", (2,)) for s in batch])
+    down, across = (torch.tensor([axis in (word, "both") for axis in axes]) for word in ("down", "across"))
+    return (draws[:, 0] * sides[0]).long() * down, (draws[:, 1] * sides[1]).long() * across
 
 
 def make_phases(

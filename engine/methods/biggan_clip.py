@@ -24,8 +24,8 @@ from engine.guidance.cutouts import CutRecipe, cut, draw_cuts
 from engine.guidance.objective import ClipTarget, Scales
 from engine.images.tensors import noise, to_unit
 from engine.loaders.biggan import BigganNet, load_biggan_net
-from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start
-from engine.methods._shared import adam_update, init_image
+from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start, adam_update
+from engine.methods._shared import init_image
 from engine.perceptors.perceptor_loader import class_vectors, load_perceptor
 from engine.requests.options.biggan_clip import ALL, BigganClipOptions
 from engine.requests.request import DreamRequest

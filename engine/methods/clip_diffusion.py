@@ -115,7 +115,13 @@ class ClipDiffusion:
         ]
 
     def batch_key(self, state: Sample) -> Hashable:
-        return state.batch_key
+        condition, options, objective = state.condition, state.options, state.objective
+        text = condition is not None, condition is not None and condition.negative is not None, options.cfg_scale != 1
+        solver = options.sampler, state.begins, options.gradient
+        frame = state.start.mask is not None, options.seamless, state.margin
+        memory = state.memory_level, state.bucket, state.compiled
+        losses = objective.shape, objective.acts, options.init_distance, state.lpips
+        return state.net_key, tuple(state.x.shape), losses, text, solver, frame, memory
 
     def reduce_memory(self, state: Sample, runtime: NetProvider) -> bool:
         """Raise the memory level: the net keeps fewer activations, then CLIP sees fewer cutouts at once.
@@ -140,14 +146,14 @@ class ClipDiffusion:
         batch = filled(states, runtime.device)
         bucket = len(batch)
         after, compiled = runtime.compiler.step(
-            (METHOD_NAME, states[0].batch_key, bucket), lambda: step_together(net, batch, runtime), states[0].compiled
+            (METHOD_NAME, self.batch_key(first), bucket), lambda: step_together(net, batch, runtime), first.compiled
         )
         alive = after.x.isfinite().flatten(1).all(1).tolist()
         dtype = str(net.net.torso_dtype).removeprefix("torch.")
-        guides = [load_perceptor(target.perceptor, runtime) for target in states[0].clip_targets]
-        terms = StepConditions(bucket, torch.get_num_threads(), states[0].memory_level, compiled)
+        guides = [load_perceptor(target.perceptor, runtime) for target in first.clip_targets]
+        terms = StepConditions(bucket, torch.get_num_threads(), first.memory_level, compiled)
         resolved = {"weights": net.sha256, "dtype": dtype, "bucket": bucket, **named(*guides)}
-        if states[0].lpips:
+        if first.lpips:
             resolved["lpips"] = load_lpips(runtime).sha256
         if net.composer_sha256:
             resolved["composer"] = net.composer_sha256

@@ -17,8 +17,8 @@ from torch import Tensor
 from engine.guidance.objective import ClipTarget
 from engine.images.tensors import noise, per_sample, to_signed, uniform
 from engine.loaders.vqgan import VqganNet, load_vqgan_net
-from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start
-from engine.methods._shared import adam_update, cosine_decay, init_image, sides_of
+from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start, adam_update, cosine_decay
+from engine.methods._shared import init_image, sides_of
 from engine.requests.options.vqgan_clip import VqganClipOptions
 from engine.requests.request import DreamRequest
 from engine.runtime.runtime import NetProvider

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -176,13 +176,3 @@ class Sample(GuidedImage):
         if self.options.class_id >= 0:
             return self.options.class_id
         return int(uniform(self.seed, self.index, self.step, "class", (1,)) * self.model.classes)
-
-    @property
-    def batch_key(self) -> Hashable:
-        condition, options, objective = self.condition, self.options, self.objective
-        reads = condition is not None, condition is not None and condition.negative is not None, options.cfg_scale != 1
-        solver = options.sampler, self.begins, options.gradient
-        frame = self.start.mask is not None, options.seamless, self.margin
-        frugal = self.memory_level, self.bucket, self.compiled
-        looks = objective.shape, objective.acts, options.init_distance, self.lpips
-        return self.net_key, tuple(self.x.shape), looks, reads, solver, frame, frugal

@@ -19,8 +19,14 @@ from torch import Tensor
 from engine.catalogue.models import MODELS, Model
 from engine.guidance.cutouts import window_matrix
 from engine.guidance.objective import ClipTarget
-from engine.methods._optimisation import OptimisationMethod, OptimisedImage, Start
-from engine.methods._shared import adam_update, cosine_decay, decay_in_steps
+from engine.methods._optimisation import (
+    OptimisationMethod,
+    OptimisedImage,
+    Start,
+    adam_update,
+    cosine_decay,
+    decay_in_steps,
+)
 from engine.requests.request import DreamRequest
 from engine.runtime.runtime import NetProvider
 
