@@ -318,15 +318,15 @@ def clip_cost(name: str) -> float:
     return CLIP.get(name, CLIP["ViT-B/32"])
 
 
-def gradient_cost(gradient: str, looks_apart: int = 0) -> float:
+def gradient_cost(gradient: str, extra_evaluations: int = 0) -> float:
     """Cost of the gradient of one guided step, beside the net's forward pass and without the views.
 
-    *looks_apart*: evaluations of guidance beside the step's own; 0 = guidance uses the step's own prediction.
+    *extra_evaluations*: evaluations of guidance beside the step's own; 0 = guidance uses the step's own prediction.
     Each needs a forward pass, unless the secondary net gives the prediction.
     """
     back = {"net": NET, "secondary": SECONDARY, "xstart": 0.0}[gradient]
     forward = 0.0 if gradient == "secondary" else NET
-    return looks_apart * (forward + back) if looks_apart else back
+    return extra_evaluations * (forward + back) if extra_evaluations else back
 
 
 def view_share(channels: int, size: int, perceptor: str) -> float:

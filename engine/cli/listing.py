@@ -26,9 +26,9 @@ from engine.upscalers import upscaler_names
 def models() -> None:
     """List models, adapters and upscalers with their sizes and methods; installed ones first, then your own."""
     calm_torch()
-    from engine.worker.capabilities import look_around
+    from engine.worker.capabilities import find_capabilities
 
-    ready = look_around("shell", 0, "", 0)
+    ready = find_capabilities("shell", 0, "", 0)
     table = Table("", "", "size", "methods", box=None, header_style="dim", pad_edge=False)
     table.add_column("installed", overflow="fold")
     rows: list[tuple[str, str, str, str, str]] = []

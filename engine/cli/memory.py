@@ -42,11 +42,11 @@ def memory(
     calm_torch()
     from engine.memory_planning.plan import VirtualDevice, amount, report_memory
     from engine.runtime.runtime import Runtime
-    from engine.worker.capabilities import look_around
+    from engine.worker.capabilities import find_capabilities
 
     runtime = Runtime.on(VirtualDevice(card)) if card else Runtime.open(device)
     table = Table("", "picture", "models", "step", "form", box=None, header_style="dim", pad_edge=False)
-    for name in names or look_around("shell", 0, "", 0).models:
+    for name in names or find_capabilities("shell", 0, "", 0).models:
         request = build_request(PROMPT, model=MODELS[name].name, size=size, method=method, seed=0, settings=given)
         found = report_memory(request, runtime)
         lighter = "full" if found.begins == found.step else f"lighter, {amount(found.begins)}"

@@ -64,7 +64,7 @@ def teraflops(options: ClipDiffusionOptions) -> float:
     """The nets' work for one picture of 256x256 on the 256-pixel ImageNet net, in 10¹² operations."""
     clips = read_perceptors(options.perceptors, USUAL_CLIP)
     views = options.views * sum(work.clip_cost(clip.name) for clip in clips)
-    through = work.gradient_cost(options.gradient, options.looks_apart)
+    through = work.gradient_cost(options.gradient, options.extra_evaluations)
     steps = options.steps - options.skip_steps
     return steps * (work.NET + options.guided_share * (through + views))
 

@@ -20,7 +20,7 @@ from engine.weights.store.trained_models import refresh_trained_models
 P = ParamSpec("P")
 
 
-def look_around(worker: str, pid: int, device: str, slots: int, used: Collection[str] = ()) -> Ready:
+def find_capabilities(worker: str, pid: int, device: str, slots: int, used: Collection[str] = ()) -> Ready:
     """A `Ready` with everything that is usable here, and a reason for everything that is not.
 
     Registers what was trained since the last call, and forgets what was deleted, except for the names in *used*.
@@ -66,7 +66,7 @@ def _missing(model: str, method: str) -> str:
     return f"{MODELS[model].title} has no weights here: {', '.join(absent)} missing" if absent else ""
 
 
-def _problem(look: Callable[P, str], *args: P.args, **kwargs: P.kwargs) -> str:
-    """What *look* says; where it breaks, that is the reason for what it looked at, and everything else still works."""
-    found = catch(look, *args, **kwargs)
+def _problem(check: Callable[P, str], *args: P.args, **kwargs: P.kwargs) -> str:
+    """What *check* says, or the error that it raised: one broken file does not hide what works."""
+    found = catch(check, *args, **kwargs)
     return str(found) if isinstance(found, DreamError) else found

@@ -247,7 +247,7 @@ class JobTable:
         """Images that can take a step."""
         return (p for run in self._runs.values() for p in run.tasks if p.stage is Stage.PAINTING)
 
-    def whose_turn(self) -> list[ImageTask]:
+    def eligible(self) -> list[ImageTask]:
         """The images eligible for the next step: background images only every `BACKGROUND_TURNS` steps."""
         everything = list(self.in_progress())
         front = [task for task in everything if not task.run.job.background]

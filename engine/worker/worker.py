@@ -51,7 +51,7 @@ from engine.runtime.runtime import Runtime, catch
 from engine.runtime.tuning import Threads
 from engine.upscalers import Upscaler
 from engine.worker.admission import Admitted, FindMethod, admit
-from engine.worker.capabilities import look_around
+from engine.worker.capabilities import find_capabilities
 from engine.worker.event_loop import Background, Loop
 from engine.worker.finishing import Snapshots, begin_finish, load_finisher, make_picture, merged
 from engine.worker.job_state import ImageTask, JobRun, JobTable, Stage
@@ -92,7 +92,7 @@ class Worker:
         self._snapshots = Snapshots(self._encoding, lambda task: self._tell(task.run))
         self._jobs = JobTable(slots or runtime.hardware.slots)
         self._name, self._looked_at = name, time.monotonic()
-        self.ready = look_around(name, os.getpid(), runtime.hardware.description, self._jobs.free)
+        self.ready = find_capabilities(name, os.getpid(), runtime.hardware.description, self._jobs.free)
         self._told: Ready | None = None
         self._loaded = LoadedNets(runtime.cache)
         self._resident = _resident_bytes()
@@ -121,7 +121,7 @@ class Worker:
         """Advances the batch that has waited longest and sends due progress. Raises DeviceLost."""
         self._jobs.fill_slots()
         self._announce()
-        group = self._scheduler.next_group(self._jobs.whose_turn(), list(self._jobs.in_progress()))
+        group = self._scheduler.next_group(self._jobs.eligible(), list(self._jobs.in_progress()))
         if group:
             for task, step in zip(group, self._scheduler.advance(group), strict=True):
                 self._take_step(task, step)
@@ -294,7 +294,7 @@ class Worker:
         if time.monotonic() - self._looked_at > LOOK_SECONDS or len(self.runtime.memory.sizes) > self._kinds:
             self._looked_at, self._kinds = time.monotonic(), len(self.runtime.memory.sizes)
             device, used = self.runtime.hardware.description, self._jobs.used_names()
-            self.ready = look_around(self._name, os.getpid(), device, self._jobs.free, used)
+            self.ready = find_capabilities(self._name, os.getpid(), device, self._jobs.free, used)
             self._largest = self.runtime.memory.largest(self.runtime.hardware.most()) if self._kinds else {}
             self._resident = _resident_bytes()
         self.ready = dataclasses.replace(

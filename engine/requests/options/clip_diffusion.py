@@ -31,7 +31,7 @@ WORDLESS_STEPS = 25
 """Least default steps where pictures alone guide. A blend of two circles covers 0.9 % in 15 steps and 6.8 % in 25."""
 USUAL_ORDER: Mapping[str, int] = {"plms": 2, "ltsp": 4, "stsp": 4}
 """Multistep sampler → its default order; other samplers have no order."""
-LOOKS_APART: Mapping[str, int] = {"ltsp": 1, "stsp": 2}
+EXTRA_EVALUATIONS: Mapping[str, int] = {"ltsp": 1, "stsp": 2}
 """Sampler → separate evaluations of guidance per step; others use the network's own prediction."""
 DEPENDENTS: Mapping[str, tuple[str, ...]] = {
     "sampler": ("eta", "order"),
@@ -49,7 +49,7 @@ FEATURES = 1.5
 """Cost of init_distance=features, in views: forward and backward of the image, forward of the init image."""
 
 
-class Walking(Options):
+class SamplerOptions(Options):
     """Steps and sampler."""
 
     steps: int = Field(default=25, ge=2, le=1000, description="denoising steps; more is slower and cleaner")
@@ -91,7 +91,7 @@ class Walking(Options):
     )
 
 
-class Looking(Views):
+class CutoutOptions(Views):
     """Cutouts for CLIP."""
 
     cut_kind: Literal["mixed", "classic", "padded", "disco"] = Field(
@@ -110,7 +110,7 @@ class Looking(Views):
     )
 
 
-class Pulling(BaseModel):
+class GuidanceOptions(BaseModel):
     """Losses of guidance, their scales and limits, and the guided steps."""
 
     clip_guidance_scale: Schedule = Field(
@@ -150,7 +150,7 @@ class Pulling(BaseModel):
     guide_until: float = Field(default=1.0, ge=0, le=1, description="share of the steps after which guidance ends")
 
 
-class Framing(BaseModel):
+class InitOptions(BaseModel):
     """Start image, symmetry and seamless edges."""
 
     perlin: Literal["none", "mixed", "color", "gray"] = Field(
@@ -163,7 +163,7 @@ class Framing(BaseModel):
     seamless: Seamless = "none"
 
 
-class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
+class ClipDiffusionOptions(InitOptions, GuidanceOptions, CutoutOptions, SamplerOptions):
     """CLIP-guided diffusion: noise becomes a picture while CLIP pulls every step towards the prompt."""
 
     primer_weights: ClassVar[tuple[str, ...]] = ("clip", "diffusion")
@@ -180,19 +180,19 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
         return read_adapters(self.adapter)
 
     @property
-    def looks_apart(self) -> int:
+    def extra_evaluations(self) -> int:
         """Evaluations of guidance per guided step, beside the sampler's own."""
-        return LOOKS_APART.get(self.sampler, 0)
+        return EXTRA_EVALUATIONS.get(self.sampler, 0)
 
     @property
-    def looks(self) -> int:
+    def evaluations(self) -> int:
         """How many times CLIP sees all its views in a guided step."""
-        return max(self.looks_apart, 1)
+        return max(self.extra_evaluations, 1)
 
     @property
     def views(self) -> float:
         """Views that each CLIP sees in a guided step, on average."""
-        return self.looks * self.cut_batches * (self.cutouts.mean + self.overview.mean)
+        return self.evaluations * self.cut_batches * (self.cutouts.mean + self.overview.mean)
 
     @property
     def guided_share(self) -> float:
@@ -201,13 +201,13 @@ class ClipDiffusionOptions(Framing, Pulling, Looking, Walking):
 
     def step_work(self, model: Model) -> float:
         """Work of one step, in guided passes of the network without views."""
-        back = (1 - FORWARD) * gradient_cost(self.gradient, self.looks_apart) / NET
+        back = (1 - FORWARD) * gradient_cost(self.gradient, self.extra_evaluations) / NET
         views = self.views * self.view_cost(model) if self.clip_guidance_scale.largest else 0.0
         if self.init_distance == "features":
             first = read_perceptors(self.perceptors, model.perceptor)[0]
-            views += self.looks * FEATURES * clip_cost(first.name) / clip_cost(model.perceptor)
+            views += self.evaluations * FEATURES * clip_cost(first.name) / clip_cost(model.perceptor)
         if self.init_distance == "lpips":
-            views += self.looks * LPIPS / clip_cost(model.perceptor)
+            views += self.evaluations * LPIPS / clip_cost(model.perceptor)
         return FORWARD + self.guided_share * (back + views * model.view_share)
 
     @classmethod

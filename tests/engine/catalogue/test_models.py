@@ -20,7 +20,7 @@ from engine.runtime.runtime import Runtime
 from engine.weights.store.custom_models import add_custom_models, read_custom_models
 from engine.weights.store.folder import missing_weights, weights_folder
 from engine.worker import capabilities as readiness
-from engine.worker.capabilities import look_around
+from engine.worker.capabilities import find_capabilities
 from tests.engine.loaders import test_biggan, test_vqgan
 from tests.engine.tiny import job_of, paint, tiny_runtime
 from tests.engine.weights.made import TINY, saved, tiny_tensors
@@ -85,7 +85,7 @@ def test_nets_that_need_a_class_say_how_many_they_have() -> None:
 
 
 def test_ready_says_how_to_get_what_is_not_here(folder: Path) -> None:
-    ready = look_around("w", 1, "CPU", 1)
+    ready = find_capabilities("w", 1, "CPU", 1)
     command = "not downloaded; run python -m engine weights download"
     assert f"{command} imagenet-256 ViT-B/32" == ready.unavailable["imagenet-256"]
     assert f"{command} --trust clip-diffusion-art ViT-B/16" == ready.unavailable["clip-diffusion-art"]
@@ -93,11 +93,11 @@ def test_ready_says_how_to_get_what_is_not_here(folder: Path) -> None:
     assert ("CLIP ViT-B/32", "CLIP primer", "secondary net") == asked.helpers
     assert [f"{command} ViT-B/32", None, f"{command} secondary"] == [ready.unavailable.get(it) for it in asked.helpers]
     lay_clip(folder)
-    assert "CLIP ViT-B/32" not in look_around("w", 1, "CPU", 1).unavailable
+    assert "CLIP ViT-B/32" not in find_capabilities("w", 1, "CPU", 1).unavailable
     assert f"{command} imagenet-256" == missing_weights(MODELS["imagenet-256"])
     (folder / "256x256_diffusion_uncond.pt").touch()
     assert "" == missing_weights(MODELS["imagenet-256"])
-    assert "imagenet-256" in look_around("w", 1, "CPU", 1).models
+    assert "imagenet-256" in find_capabilities("w", 1, "CPU", 1).models
     (folder / "lsun_uncond_100M_2400K_bs64.pt").touch()
     why = "not trusted yet; run python -m engine weights verify --trust bedrooms-2400k"
     assert why == missing_weights(MODELS["bedrooms-2400k"])
@@ -112,7 +112,7 @@ def test_damaged_pins_concern_only_those_who_need_them(folder: Path, content: by
         (folder / "pins.json").mkdir()
     else:
         (folder / "pins.json").write_bytes(content)
-    ready = look_around("w", 1, "CPU", 1)
+    ready = find_capabilities("w", 1, "CPU", 1)
     assert {"primer", "imagenet-256"} <= set(ready.models)
     assert {"primer", "lanczos"} <= set(ready.upscalers)
     assert "clip_diffusion" in ready.methods
@@ -129,7 +129,7 @@ def test_damaged_pins_concern_only_those_who_need_them(folder: Path, content: by
 def test_a_file_of_another_size_is_not_the_model_s(folder: Path) -> None:
     (folder / "RealESRGAN_x4plus.pth").write_bytes(b"something else")
 
-    ready = look_around("w", 1, "CPU", 1)
+    ready = find_capabilities("w", 1, "CPU", 1)
 
     assert "realesrgan-x4plus" not in ready.upscalers
     why = ready.unavailable["upscaler realesrgan-x4plus"]
@@ -139,7 +139,7 @@ def test_a_file_of_another_size_is_not_the_model_s(folder: Path) -> None:
 @pytest.mark.parametrize("variable", ["DREAMBOT_WEIGHTS", "HOME"])
 def test_what_cannot_be_looked_at_is_not_here(folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.setenv(variable, str(folder / ("n" * 300)))  # as a folder of somebody else: looking is an error
-    ready = look_around("w", 1, "CPU", 1)
+    ready = find_capabilities("w", 1, "CPU", 1)
     assert "primer" in ready.models
     assert ready.unavailable["CLIP ViT-B/32"].startswith("not downloaded; run ")
     assert weights_folder().find(find_entry("ViT-B/32")) is None
@@ -150,7 +150,7 @@ def test_a_look_that_breaks_is_the_reason_of_what_it_looked_at(monkeypatch: pyte
         raise RuntimeError("nobody expected this")
 
     monkeypatch.setattr(readiness, "missing_weights", broken)
-    ready = look_around("w", 1, "CPU", 1)
+    ready = find_capabilities("w", 1, "CPU", 1)
     assert "primer" in ready.models and "clip_diffusion" in ready.methods
     assert ready.unavailable["imagenet-256"].startswith("Something went wrong; it has been logged")
 

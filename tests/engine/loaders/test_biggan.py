@@ -20,7 +20,7 @@ from engine.nets.flags import read_biggan_flags
 from engine.requests.request import BigganClipOptions, build_options, build_request
 from engine.runtime.runtime import Runtime
 from engine.weights.store.folder import Folder, missing_weights
-from engine.worker.capabilities import look_around
+from engine.worker.capabilities import find_capabilities
 from tests.engine.weights.made import Harm, put, saved
 from tests.golden import golden
 
@@ -179,7 +179,7 @@ def test_every_net_is_a_model_of_one_size_that_says_what_it_lacks(
     assert isinstance(options, BigganClipOptions) and (0.07, "likely") == (options.learning_rate, options.classes)
     command = f"not downloaded; run python -m engine weights download --trust {name} ViT-B/32"
     assert command == missing_weights(model)
-    unavailable = look_around("w", 1, "CPU", 1).unavailable
+    unavailable = find_capabilities("w", 1, "CPU", 1).unavailable
     assert command == unavailable[name]
     assert unavailable["biggan_clip"] == unavailable["biggan-deep-512"]
     with pytest.raises(ModelUnavailable, match=f"run python -m engine weights download --trust {name}"):
