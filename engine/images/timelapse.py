@@ -32,6 +32,8 @@ MOST_FRAMES = 48
 LARGEST_SIDE = {".gif": 384, ".webp": 512, ".mp4": 512}
 MAX_BYTES = 8 * 2**20
 """Below the upload limit of every Discord server."""
+GIF_MS = 20
+"""Shortest duration of a GIF's frame. Browsers show frames of 10 ms or less for 100 ms."""
 LEAST_SHRINK = 0.9
 SMALLEST_SIDE = 64
 FPS = 25
@@ -133,7 +135,8 @@ def _scaled(size: tuple[int, int], side: int) -> tuple[int, int]:
 
 
 def _gif(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int, quality: int) -> bytes:
-    return _pillow((picture.quantize(quality) for picture in pictures), "GIF", durations)
+    shown = durations if isinstance(durations, list) else repeat(max(next(iter(durations)), GIF_MS))
+    return _pillow((picture.quantize(quality) for picture in pictures), "GIF", shown)
 
 
 def _webp(pictures: Iterable[Image.Image], durations: Iterable[float], fps: int, quality: int) -> bytes:
