@@ -24,7 +24,7 @@ from bot import cogs
 from bot.cogs.command_tree import DreamTree
 from bot.config.settings import Config
 from bot.interactions.connector import refuse_pages
-from bot.interactions.gateway_errors import StreamRepair, tolerant
+from bot.interactions.unreadable import StreamRepair, tolerant
 from bot.operations.command_sync import register_commands
 from bot.operations.database_watch import watch_database
 from bot.operations.engine_process import local_engine

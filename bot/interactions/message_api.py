@@ -22,6 +22,8 @@ from typing import Literal, TypeAlias
 import aiohttp
 import discord
 
+from bot.interactions.unreadable import UnreadableAnswer, readable
+
 
 class _Sendable:
     """What both payloads share."""
@@ -75,8 +77,8 @@ WEEK: Literal[10080] = 10080
 HAS_THREAD = 160004
 HISTORY = 100
 """Most messages of a channel that are searched for a lost one."""
-UNTOLD_SECONDS = 60.0
-"""Assumed length of a rate limit without `retry_after`."""
+LONGEST_WAIT = 3600.0
+"""Seconds; a rate limit that is said to last longer is tried again then."""
 FOREIGN = (
     "A second process answers interactions with this bot's token (seen in channel %d). It renders and charges every "
     "job again: stop it, or reset the token."
@@ -151,8 +153,8 @@ def is_final(error: BaseException) -> bool:
 
 
 def patience_for(error: BaseException, tries: int) -> float:
-    """Seconds until the retry after LATER: `retry_after`, else 1, 2, 4 … 60."""
-    return error.retry_after if isinstance(error, discord.RateLimited) else min(60.0, 2.0**tries)
+    """Seconds until the retry after LATER: `retry_after`, at most an hour, else 1, 2, 4 … 60."""
+    return min(error.retry_after, LONGEST_WAIT) if isinstance(error, discord.RateLimited) else min(60.0, 2.0**tries)
 
 
 class DeletionResult(Enum):
@@ -216,17 +218,6 @@ def asked_at(created_at: float, interaction_id: int | None) -> float:
     return min(created_at, discord.utils.snowflake_time(interaction_id).timestamp())
 
 
-@contextmanager
-def timed_429() -> Iterator[None]:
-    """Turn the KeyError with which discord.py misses `retry_after` in a 429 into RateLimited."""
-    try:
-        yield
-    except KeyError as error:
-        if error.args != ("retry_after",):
-            raise
-        raise discord.RateLimited(UNTOLD_SECONDS) from error
-
-
 def nonce(job_id: str, purpose: str) -> str:
     """At most 25 characters by which Discord recognises the same message sent twice within a few minutes."""
     return hashlib.blake2b(f"{job_id}:{purpose}".encode(), digest_size=12).hexdigest()
@@ -286,13 +277,13 @@ class Post:
     async def send(self, face: MessagePayload, key: str) -> int:
         """Post a message, once per *key* within Discord's memory of nonces; returns its id."""
         view = face.new_view() or discord.utils.MISSING
-        with self._counting("post"):
+        with self._counting("post", needed=True):
             sent = await self.channel.send(embed=face.embed, files=face.new_files(), view=view, nonce=key)
         return sent.id
 
     async def send_directly(self, face: MessagePayload, key: str) -> tuple[int, int]:
         """Send a direct message; returns (channel, message)."""
-        with self._counting("direct message"):
+        with self._counting("direct message", needed=True):
             direct = await self._client.create_dm(discord.Object(self.address.user_id))
             sent = await direct.send(
                 "I could not post this in the channel where you asked, so here it is.",
@@ -306,7 +297,7 @@ class Post:
     async def reply(self, message_id: int, words: str, key: str) -> int:
         """Post a short reply that pings the person only; returns its id."""
         person = discord.Object(self.address.user_id)
-        with self._counting("reply"):
+        with self._counting("reply", needed=True):
             sent = await self.channel.send(
                 words,
                 reference=discord.MessageReference(
@@ -321,7 +312,7 @@ class Post:
 
     async def start_thread(self, message_id: int, name: str) -> int:
         """Start a thread from a message; returns its id, also if the message has one already."""
-        with self._counting("thread"):
+        with self._counting("thread", needed=True):
             try:
                 message = self.channel.get_partial_message(message_id)
                 return (await message.create_thread(name=name, auto_archive_duration=WEEK)).id
@@ -370,10 +361,14 @@ class Post:
         return None
 
     @contextmanager
-    def _counting(self, what: str) -> Iterator[None]:
+    def _counting(self, what: str, *, needed: bool = False) -> Iterator[None]:
+        """Count a request and how it failed. An answer that cannot be read is a failure only if it is *needed*."""
         try:
-            with timed_429():
+            with readable():
                 yield
+        except UnreadableAnswer:
+            if needed:
+                raise
         except FAILURES as error:
             self._counted(what, trouble_of(error).name.lower())
             raise

@@ -10,13 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
 import discord
 
 from bot.interactions.context import Invocation
-from bot.interactions.message_api import FAILURES, EphemeralPayload, MessagePayload, is_transient, timed_429
+from bot.interactions.message_api import (
+    FAILURES,
+    EphemeralPayload,
+    MessagePayload,
+    is_transient,
+)
+from bot.interactions.unreadable import UnreadableAnswer, readable
 from bot.text import mention, message_link, shorten
 
 log = logging.getLogger(__name__)
@@ -42,6 +49,13 @@ AnyInteraction: TypeAlias = discord.Interaction[discord.Client]
 
 UNSAID = (*FAILURES, RuntimeError)
 """Errors of a failed response: refused, too late, no network; RuntimeError while the bot shuts down."""
+
+
+@contextmanager
+def unsaid() -> Iterator[None]:
+    """A request that may fail: its failure is left out."""
+    with contextlib.suppress(*UNSAID), readable():
+        yield
 
 
 class Poster(Protocol):
@@ -108,7 +122,7 @@ class InteractionResponder:
         """Respond in public. Raises what Discord raises: too late, no permission."""
         async with self._lock:
             self._timer.cancel()
-            with timed_429():
+            with readable():
                 if _is_heavy(face.files):
                     await self._defer(private=False)
                 embed, files, view = face.embed, face.new_files(), face.new_view()
@@ -122,7 +136,7 @@ class InteractionResponder:
     async def announce(self, words: str) -> None:
         async with self._lock:
             self._timer.cancel()
-            with contextlib.suppress(*UNSAID):
+            with unsaid():
                 if not self._interaction.response.is_done():
                     await self._interaction.response.send_message(shorten(words, CONTENT))
                     return
@@ -144,7 +158,7 @@ class InteractionResponder:
         async with self._lock:
             self._timer.cancel()
             try:
-                with timed_429():
+                with readable():
                     await self._respond_privately(sheet)
             except UNSAID as error:
                 log.info("a response was too late or refused: %s", error)
@@ -153,7 +167,7 @@ class InteractionResponder:
         """Replace the pressed message by *sheet*. Call `defer` before work that takes seconds."""
         await self.defer()
         async with self._lock:
-            with contextlib.suppress(*UNSAID):
+            with unsaid():
                 words, view = shorten(sheet.words, CONTENT), sheet.new_view()
                 await self._edit_pressed(content=words, embeds=sheet.embeds, attachments=sheet.new_files(), view=view)
 
@@ -161,7 +175,7 @@ class InteractionResponder:
         """Delete the pressed ephemeral message, after the press was answered."""
         async with self._lock:
             if self._interaction.message is not None:
-                with contextlib.suppress(*UNSAID):
+                with unsaid():
                     await self._interaction.followup.delete_message(self._interaction.message.id)
 
     async def delete(self) -> None:
@@ -170,7 +184,7 @@ class InteractionResponder:
             self._timer.cancel()
             async with asyncio.timeout(ERASE_SECONDS):
                 if not self._interaction.response.is_done():
-                    await self._interaction.response.defer()
+                    await self._acknowledge()
                     await self._interaction.delete_original_response()
                 elif self._interaction.message is not None:
                     await self._interaction.followup.delete_message(self._interaction.message.id)
@@ -179,12 +193,12 @@ class InteractionResponder:
         """Acknowledge a press without a reply; the pressed message changes later."""
         async with self._lock:
             self._timer.cancel()
-            with contextlib.suppress(*UNSAID):
+            with unsaid():
                 if self._deferred:
                     await self._interaction.delete_original_response()
                     self._deferred, self._apart = False, True
                 elif not self._interaction.response.is_done():
-                    await self._interaction.response.defer()
+                    await self._acknowledge()
 
     async def open_modal(self, form: discord.ui.Modal) -> None:
         """Open a modal, or reply that it is too late. Raises HTTPException for a form that Discord refuses."""
@@ -192,7 +206,7 @@ class InteractionResponder:
             self._timer.cancel()
             if not self._interaction.response.is_done():
                 try:
-                    with timed_429():
+                    with readable():
                         await self._interaction.response.send_modal(form)
                 except FAILURES as error:
                     if not is_transient(error) and getattr(error, "code", 0) not in TOO_LATE:
@@ -224,16 +238,20 @@ class InteractionResponder:
         await asyncio.sleep(seconds)
         async with self._lock:
             try:
-                with timed_429():
-                    await self._defer(private=self._private)
+                await self._defer(private=self._private)
             except UNSAID as error:
                 log.info("an interaction could not be deferred: %s", error)
 
     async def _defer(self, *, private: bool) -> None:
         """Show “thinking …” if no response was sent yet."""
         if not self._interaction.response.is_done():
-            await self._interaction.response.defer(thinking=True, ephemeral=private)
+            await self._acknowledge(thinking=True, ephemeral=private)
             self._deferred, self._private = True, private
+
+    async def _acknowledge(self, *, thinking: bool = False, ephemeral: bool = False) -> None:
+        """Defer. Nothing of Discord's answer is needed."""
+        with contextlib.suppress(UnreadableAnswer), readable():
+            await self._interaction.response.defer(thinking=thinking, ephemeral=ephemeral)
 
 
 def begin(interaction: AnyInteraction, *, private: bool = False) -> tuple[InteractionResponder, Invocation]:
@@ -272,7 +290,7 @@ class ReactionResponder:
 
     async def announce(self, words: str) -> None:
         """Post without a reference, because the message with the reaction may be deleted."""
-        with contextlib.suppress(*UNSAID):
+        with unsaid():
             await self._channel.send(shorten(words, CONTENT))
 
     async def send_private(self, words: str) -> None:
@@ -284,7 +302,7 @@ class ReactionResponder:
         except UNSAID as error:
             if getattr(error, "code", 0) not in NO_DIRECT_MESSAGES:
                 log.info("a direct message was refused: %s", error)
-            with contextlib.suppress(*UNSAID):
+            with unsaid():
                 await self._reply(words)
 
     async def send_private_payload(self, sheet: EphemeralPayload) -> None:

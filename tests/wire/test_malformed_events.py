@@ -33,14 +33,14 @@ async def test_an_event_that_cannot_be_read_concerns_nothing_else(world: World, 
     [guild] = world.site.world.guilds.values()
     world.allow(rf"an event {name} from Discord cannot be read", rf"^{name}: ")  # the schemas object too
     identified = world.site.gateway.identifies.remaining
-    errors = world.bot.metrics.errors.labels("bot.interactions.gateway_errors")._value.get()
+    errors = world.bot.metrics.errors.labels("bot.interactions.unreadable")._value.get()
 
     for data in BROKEN[name]:
         told = {key: str(guild.id) if value == "GUILD" else value for key, value in data.items()}
         world.site.hub.publish(Event(name, fixed(told), only_for=world.site.world.app.id))
     await dreamt(max_, "a fox")
 
-    assert len(BROKEN[name]) == world.bot.metrics.errors.labels("bot.interactions.gateway_errors")._value.get() - errors
+    assert len(BROKEN[name]) == world.bot.metrics.errors.labels("bot.interactions.unreadable")._value.get() - errors
     assert identified == world.site.gateway.identifies.remaining
 
 

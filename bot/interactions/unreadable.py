@@ -1,15 +1,18 @@
-"""What Discord's gateway sends and nobody can read: an event is left out, a stream is opened again.
+"""What Discord sends and discord.py cannot read: an event is left out, a stream opened again, an answer counts as lost.
 
-discord.py lets either end the connections of all shards.
+discord.py lets an event or a stream end the connections of all shards, and raises KeyError and the like for an answer.
 """
 
 from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import aiohttp
+import discord
 from discord.shard import Shard
 
 log = logging.getLogger(__name__)
@@ -65,3 +68,28 @@ def _failed_shard(error: Exception) -> Shard | None:
         if isinstance(shard := frame.f_locals.get("self"), Shard):
             return shard
     return None
+
+
+UNTOLD_SECONDS = 60.0
+"""Assumed length of a rate limit without `retry_after`."""
+UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
+"""What discord.py raises for an answer whose fields are missing or null."""
+
+
+class UnreadableAnswer(aiohttp.ClientPayloadError):
+    """Discord answered, but not in a way that can be read."""
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Turn what discord.py raises for an answer that it cannot read into an error of `FAILURES`.
+
+    That is RateLimited for a 429 without `retry_after`, and otherwise a lost response: what was asked for may be done.
+    """
+    try:
+        yield
+    except UNREADABLE as error:
+        if error.args == ("retry_after",):
+            raise discord.RateLimited(UNTOLD_SECONDS) from error
+        log.error("an answer of Discord cannot be read", exc_info=error)
+        raise UnreadableAnswer("Discord's answer cannot be read") from error
