@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+BACKLOG = 1
+"""Connections that wait. Without free file descriptors, asyncio of Python 3.11 logs so many errors at once, and each
+tries again after a second, so that they grow without end (https://github.com/python/cpython/issues/127529)."""
+
 
 class MetricsServer:
     """Listens where the settings say. `port` is 0 if it is off."""
@@ -41,7 +45,7 @@ class MetricsServer:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            await web.TCPSite(self._runner, host, port, backlog=BACKLOG).start()
         except OSError as error:
             raise ConfigError(f"[monitor]: {host}:{port} cannot be used ({error.strerror}); choose another.") from error
         log.info("metrics at http://%s:%d/metrics, health at /health", host, port)

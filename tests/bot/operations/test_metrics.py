@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
+import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +15,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bot.config.logging import RedactingFormatter
+from bot.config.sections import MonitorSection
 from bot.embeds.engine import engine_embed
 from bot.models.job import JobState, QueuePosition, Update
 from bot.operations.metrics import ErrorCount, Metrics, Timing, totals
-from bot.operations.metrics_server import exposition
+from bot.operations.metrics_server import MetricsServer, exposition
 from bot.operations.status import Status
 from engine.client.local import Pulse
 from engine.protocol.messages import Ready, WorkerState
@@ -271,3 +275,37 @@ def test_the_embed_of_the_engine_names_the_worker_in_trouble_and_its_last_error(
         "(last error: no kernel image)",
     ] == shown.splitlines()
     assert "Workers" not in {field.name for field in engine_embed(figures(), host=True).fields}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit of descriptors")
+async def test_without_free_descriptors_the_server_logs_one_error_and_waits() -> None:
+    import resource
+
+    async def look() -> Status:
+        return figures()
+
+    server, errors = MetricsServer(MonitorSection(port=free_port()), look), list[object]()
+    await server.start()
+    assert server._runner is not None
+    [address] = server._runner.addresses
+    clients = [socket.socket() for _ in range(2)]
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["message"]))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (clients[0].fileno(), hard))
+        for client in clients:
+            client.connect(address)
+        await asyncio.sleep(0.1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for client in clients:
+            client.close()
+        await server.close()
+
+    assert ["socket.accept() out of system resource"] == errors
+
+
+def free_port() -> int:
+    with socket.socket() as any_port:
+        any_port.bind(("127.0.0.1", 0))
+        return int(any_port.getsockname()[1])
