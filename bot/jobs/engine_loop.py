@@ -36,8 +36,8 @@ from engine.weights.store.trained_models import TableReader, register_trained_mo
 log = logging.getLogger(__name__)
 
 
-PICTURE_TRIES = 3
-"""Attempts to store a picture; then its job fails, so that the loop can continue with other jobs."""
+PICTURE_TRIES = 6
+"""Attempts to store a picture, within 16 s; then its job fails, so that the loop can continue with other jobs."""
 JobEvent = Progress | Picture | Result | Failure
 
 

@@ -579,7 +579,10 @@ async def test_an_engine_that_does_not_take_a_job_is_not_asked_again_until_it_is
         await core.handed(job.id)
 
 
-async def test_a_picture_that_cannot_be_stored_fails_its_job_in_words(tmp_path: Path) -> None:
+async def test_a_picture_that_cannot_be_stored_fails_its_job_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.jobs.engine_loop.PICTURE_TRIES", 2)
     async with running_core(tmp_path) as core:
         (tmp_path / "pictures").write_text("in the way")
         job = await core.ask()

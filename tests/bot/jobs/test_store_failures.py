@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -141,6 +143,28 @@ async def test_a_picture_that_cannot_be_stored_for_a_moment_is_not_lost(tmp_path
         async with trouble(core):
             core.engine.paint(job.id)
             await core.until(lambda: bool(list((tmp_path / "pictures").rglob("*.png"))))
+        await core.until_state(job.id, JobState.DONE)
+
+        assert await core.store.pictures.png(job.id, 0)
+
+
+async def test_a_picture_waits_for_a_disk_that_comes_back_within_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a remount, or while there is no free file descriptor."""
+    fsync, tries = os.fsync, 0
+
+    def read_only(file: int) -> None:
+        nonlocal tries
+        if (tries := tries + 1) < 5:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        fsync(file)
+
+    async with running_core(tmp_path) as core:
+        job = await core.ask()
+        await core.handed(job.id)
+        monkeypatch.setattr("bot.storage.files.os.fsync", read_only)
+        core.engine.paint(job.id)
         await core.until_state(job.id, JobState.DONE)
 
         assert await core.store.pictures.png(job.id, 0)
