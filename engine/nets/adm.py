@@ -104,13 +104,13 @@ class ResBlock(nn.Module):
         norm, act, conv = self.in_layers
         h = conv(self.resample(act(norm(x))))
         shift = self.emb_layers(emb).to(h.dtype)[:, :, None, None]
+        norm, act, dropout, conv = self.out_layers
         if self.scale_shift:
             scale, shift = shift.chunk(2, dim=1)
-            h = self.out_layers[0](h) * (1 + scale) + shift
-            h = self.out_layers[1:](h)
+            h = norm(h) * (1 + scale) + shift
         else:
-            h = self.out_layers(h + shift)
-        out: Tensor = self.skip_connection(self.resample(x)) + h
+            h = norm(h + shift)
+        out: Tensor = self.skip_connection(self.resample(x)) + conv(dropout(act(h)))
         return out
 
 
