@@ -4,5 +4,5 @@
     registry         `Entry` and `Model`; reads and validates that file; finds an entry by name
     models           every model by name; turns an entry into a `Model`
 
-Imports no torch, so a client may import it. May import `engine.nets.*_flags` and `engine.errors`.
+Imports no torch, so a client may import it. May import `engine.nets.flags` and `engine.errors`.
 """

@@ -33,7 +33,7 @@ class State(Protocol):
 
     Rounding depends on the batch size and on measures that save memory. Where that matters, a state has a `bucket` (the
     smallest batch for this picture) and may have a `memory_level`; a replay sets both before each step. The state also
-    keeps a `course`, the conditions of each step, which goes into `resolved`.
+    keeps a `step_log`, the conditions of each step, which goes into `resolved` as `course`.
     """
 
     job_id: str

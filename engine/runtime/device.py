@@ -214,11 +214,11 @@ log = logging.getLogger(__name__)
 
 
 def use_deterministic_kernels(device: torch.device) -> None:
-    """Makes kernels on a CUDA *device* add in a fixed order, in the whole process, so that a replay repeats each bit.
+    """Makes kernels on an NVIDIA *device* add in a fixed order, in the whole process, so that replays repeat each bit.
 
     Otherwise the gradients of convolutions and of attention differ from run to run. Call it before the first product.
     """
-    if device.type == "cuda":
+    if device.type == "cuda" and not torch.version.hip:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.use_deterministic_algorithms(True)
