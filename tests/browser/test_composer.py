@@ -121,7 +121,7 @@ WRONG_LINES = {
     "/dream a fox method:oil": "method must be one of clip_diffusion, pixels, not “oil”.",
     "/dream seed:7": "/dream needs a prompt.",
     "/queue now": "/queue takes no option “now”.",
-    "/paint a fox": "There is no command /paint. Try /dream, /queue, /history, /quota, /gallery best.",
+    "/paint a fox": "There is no command /paint. Type / to see them all.",
 }
 
 
@@ -130,6 +130,14 @@ async def test_a_wrong_line_shows_a_sentence(page: Page, world: FakeServer) -> N
         await page.fill("#line", line)
         await page.press("#line", "Enter")
         await expect(page.locator("#complaint")).to_have_text(words)
+    assert [] == slashes(world)
+
+
+async def test_the_first_word_of_a_group_shows_its_commands(page: Page, world: FakeServer) -> None:
+    await page.fill("#line", "/gallery")
+    await page.press("#line", "Escape")  # closes the suggestions, which take Enter
+    await page.press("#line", "Enter")
+    await expect(page.locator("#complaint")).to_have_text("/gallery needs one more word: /gallery best.")
     assert [] == slashes(world)
 
 

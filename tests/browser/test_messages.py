@@ -225,6 +225,21 @@ async def test_a_reader_further_up_keeps_the_scroll_position(page: Page, world: 
     await expect(page.locator(".message").last).to_be_in_viewport()
 
 
+async def test_a_tall_message_right_after_a_scroll_is_followed(page: Page, world: FakeServer) -> None:
+    for number in range(40):
+        world.post("1", PEOPLE[number % 2], content=f"line {number}")
+    await expect(page.locator(".message").last).to_be_in_viewport()
+    await page.evaluate("""() => {
+        document.querySelector("#scroller").scrollTop -= 1;
+        const tall = document.createElement("div");
+        tall.style.height = "800px";
+        document.querySelector("#messages").append(tall, "the end");
+    }""")
+    left = "box => Math.round(box.scrollHeight - box.clientHeight - box.scrollTop)"
+    await page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert await page.locator("#scroller").evaluate(left) <= 1
+
+
 async def test_a_message_can_reply_to_another(page: Page, world: FakeServer) -> None:
     world.post("1", PEOPLE[1], content="which owl?")
     await page.locator(".message").hover()

@@ -121,7 +121,10 @@ export class Composer {
   /** @param {string} name */
   #unknown(name) {
     const names = this.store.commands.map((command) => `/${command.name}`);
-    return names.length ? `There is no command /${name}. Try ${names.join(", ")}.` : "The bot has registered no commands yet.";
+    if (!names.length) return "The bot has registered no commands yet.";
+    const group = names.filter((each) => each.startsWith(`/${name} `));
+    if (group.length) return `/${name} needs one more word: ${group.join(", ")}.`;
+    return `There is no command /${name}. Type / to see them all.`;
   }
 
   /** @param {string} text */

@@ -25,6 +25,7 @@ export class MessageList {
     this.list = byId("messages");
     this.pill = byId("to-end");
     this.atEnd = true;
+    this.end = 0;
     this.pill.addEventListener("click", () => this.toEnd());
     this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.scroller.addEventListener("keydown", (event) => this.#walk(event));
@@ -45,6 +46,12 @@ export class MessageList {
 
   toEnd() {
     this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.end = this.#end();
+  }
+
+  /** @returns {number} the largest scroll position */
+  #end() {
+    return this.scroller.scrollHeight - this.scroller.clientHeight;
   }
 
   /** @param {string} id @returns {boolean} whether the message is here */
@@ -166,8 +173,10 @@ export class MessageList {
   }
 
   #scrolled() {
-    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    this.atEnd = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    const end = this.#end();
+    // What grew in this frame moved the end, not the reader; the ResizeObserver has not followed yet.
+    if (this.atEnd && end !== this.end) return;
+    this.atEnd = end - this.scroller.scrollTop < NEAR_END;
     if (this.atEnd) this.pill.hidden = true;
   }
 
