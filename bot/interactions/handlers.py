@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
@@ -75,6 +76,8 @@ class Handlers:
 
 LONGEST = 800
 """Most characters of an error text; Discord allows 2000 in total."""
+_FORMATTED = re.compile(r"[\\*~<]|\|\|")
+"""What Discord would format or hide in a text that was not written for it."""
 WINDOW = 46
 """Characters of the prompt shown around a mistake, so that the caret stays under it on a narrow screen."""
 
@@ -97,10 +100,11 @@ async def report_errors(responder: Listener, doing: str = "a request") -> AsyncI
 def describe_error(error: BaseException, doing: str = "a request") -> str:
     """A text for people; an exception that is no DreamError is logged with its traceback. *doing*: what failed."""
     error = getattr(error, "original", error)
-    if isinstance(error, PromptError):
-        return f"{shorten(str(error), LONGEST)}\n{_pointer(error)}"
     if isinstance(error, DreamError):
-        return shorten(str(error), LONGEST)
+        text = shorten(str(error), LONGEST)
+        if type(error).__module__ == DreamError.__module__:  # the engine writes for terminals
+            text = _FORMATTED.sub(r"\\\g<0>", text)
+        return f"{text}\n{_pointer(error)}" if isinstance(error, PromptError) else text
     if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
         return "This command has changed. Type it again; Discord may need a minute to update it."
     number = secrets.token_hex(3)

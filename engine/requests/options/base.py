@@ -115,7 +115,7 @@ def guess(word: str, known: Iterable[str], *, nearest: bool = True) -> str:
     """``; did you mean “eta”?`` for the *nearest* spelling, or what there is."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.5) if nearest else []
-    some = ", ".join(names[:LISTED]) + ", …" * (len(names) > LISTED)
+    some = ", ".join(names[:LISTED]) + f" and {len(names) - LISTED} more" * (len(names) > LISTED)
     return f"; did you mean “{near[0]}”?" if near else f"; available: {some}"
 
 

@@ -28,6 +28,18 @@ def test_a_prompt_error_has_a_caret_under_the_character() -> None:
     assert "No.\n```\nfog:0.x\n    ^\n```" == describe_error(PromptError("No.", "fog:0.x", 4))
 
 
+def test_discord_shows_every_character_of_an_engines_error() -> None:
+    error = PromptError("This list has no end. Write “\\[” for a plain bracket, not “**[**” or <@1>.", "a [red", 2)
+
+    words = describe_error(error).split("\n")[0]
+
+    assert "This list has no end. Write “\\\\[” for a plain bracket, not “\\*\\*[\\*\\*” or \\<@1>." == words
+
+
+def test_a_text_that_the_bot_wrote_for_discord_keeps_its_format() -> None:
+    assert "Ready <t:9:R>: **soon**." == describe_error(QueueFull("Ready <t:9:R>: **soon**."))
+
+
 @pytest.mark.parametrize("position", [0, 30, 99, 150, 199])
 def test_the_caret_stays_under_the_character_of_a_long_prompt(position: int) -> None:
     source = "".join(chr(0x4E00 + n) for n in range(200))
