@@ -45,6 +45,16 @@ async def test_words_find_prompts_and_the_pages_survive_a_restart(world: World, 
     assert {"Star", "Upscale", "More like this"} <= set(opened.buttons)
 
 
+@pytest.mark.bot(search={"perceptor": "off"})
+async def test_articles_do_not_count_as_words_that_were_found(world: World, max_: Person) -> None:
+    for words in ("a red fox", "an owl in the snow"):
+        await dreamt(max_, words)
+
+    assert ["an owl in the snow"] == listed(await find(max_, "a bird with an owl"))
+    assert ["an owl in the snow"] == listed(await find(max_, "the owl of snow"))
+    assert ["a red fox"] == listed(await find(max_, "a"))[-1:]
+
+
 @pytest.mark.slow
 @pytest.mark.bot(queue={"per_user": 20})
 async def test_results_have_pages(world: World, max_: Person) -> None:
@@ -145,13 +155,13 @@ async def test_a_search_of_another_person_or_of_yesterday_is_not_continued(
 
 
 async def test_words_that_the_perceptor_cannot_read_search_prompts_only(world: World, max_: Person) -> None:
-    await dreamt(max_, "xyzzy plugh")
+    await dreamt(max_, "xyzzy plugh owl")
     await embedded(world, 1)
 
     page = await find(max_, "xyzzy")
 
     assert "does not know these words, so only prompts were searched" in page.text
-    assert ["xyzzy plugh"] == listed(page)
+    assert ["xyzzy plugh owl"] == listed(page)
 
 
 @pytest.mark.bot(search={"perceptor": "off"})

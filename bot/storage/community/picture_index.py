@@ -26,6 +26,9 @@ MOST_WORDS = 12
 """Words of a query that count."""
 ERASED, MERGED = 200, 64
 """Pictures whose words one transaction removes, and pages of the index of words that one transaction merges."""
+_STOP_WORDS = frozenset(
+    ("a", "an", "and", "as", "at", "by", "for", "from", "in", "is", "of", "on", "or", "the", "with")
+)
 _NO_WORD = re.compile(r'["\x00-\x1f\ud800-\udfff]')
 """Characters that end the text of a query, or that SQLite does not take."""
 _LISTED = "EXISTS (SELECT 1 FROM messages WHERE messages.job_id = p.job_id AND messages.channel_id = p.channel_id)"
@@ -318,8 +321,12 @@ def _server_word(server_id: int | None) -> str:
 
 
 def _match(words: str, *places: str, every: bool = True) -> str:
-    """An FTS5 query: all words or (not *every*) one of them, the last as a prefix, and one of the places, if any."""
+    """An FTS5 query: all words or (not *every*) one of them, the last as a prefix, and one of the places, if any.
+
+    Articles and the like count only where there is nothing else: they are in most prompts.
+    """
     typed = [word for word in _NO_WORD.sub(" ", words).split() if any(map(str.isalnum, word))]
+    typed = [word for word in typed if word.casefold() not in _STOP_WORDS] or typed
     if not typed:
         return '""'
     terms = [f'"{word}"' for word in typed[:MOST_WORDS]]
