@@ -72,16 +72,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
+def _common() -> argparse.ArgumentParser:
+    """What may precede or follow the command. Each parser needs its own: a default of one would overwrite the other."""
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument(
         "--config", type=Path, metavar="PATH", help="the settings file; by default ./config.toml if it exists"
     )
-    parser = argparse.ArgumentParser(prog="python -m bot", description="A Discord bot that paints.", parents=[common])
+    return common
+
+
+def _parser() -> argparse.ArgumentParser:
+    prog = "dreambot" if Path(sys.argv[0]).stem == "dreambot" else "python -m bot"
+    parser = argparse.ArgumentParser(prog=prog, description="A Discord bot that paints.", parents=[_common()])
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     parser.set_defaults(config=None, command="run", exit_with_parent=False)  # before `add_subparsers` it has no effect
     made = {
-        name: commands.add_parser(name, help=text, description=text, parents=[common])
+        name: commands.add_parser(name, help=text, description=text, parents=[_common()])
         for name, text in COMMANDS.items()
     }
     made["run"].add_argument("--exit-with-parent", action="store_true", help=argparse.SUPPRESS)

@@ -41,7 +41,9 @@ async def check_discord(config: Config) -> AsyncIterator[Finding]:
     token = read_link(Path(link)).token if link else config.discord.token.get_secret_value()
     if not token:
         yield note(
-            "token", "DISCORD_TOKEN is not set.", f"Create one at {PORTAL}; python -m bot playground needs none."
+            "token",
+            "DISCORD_TOKEN is not set, so the bot cannot join Discord.",
+            f"Create one at {PORTAL}; python -m bot playground needs none.",
         )
         return
     connector = connector_from_file(link) if link else None

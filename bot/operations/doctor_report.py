@@ -63,7 +63,8 @@ def _wrapped(text: str) -> str:
 
 
 def summary(findings: Iterable[Finding]) -> str:
-    problems = sum(finding.verdict is Severity.BAD for finding in findings)
+    verdicts = [finding.verdict for finding in findings]
+    problems = verdicts.count(Severity.BAD)
     if not problems:
-        return "No problems found."
+        return "No problems found." + " Read the lines with “·”." * (Severity.WORTH_KNOWING in verdicts)
     return f"{count(problems, 'problem')} found; the fixes are listed above."

@@ -56,13 +56,29 @@ async def test_without_a_token_two_lines_say_how_to_get_one_and_what_needs_none(
     assert "https://discord.com/developers/applications" in first
 
 
-async def test_a_mistake_in_the_settings_is_said_in_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [True, False], ids=["before the command", "after it"])
+async def test_a_mistake_in_the_settings_is_said_in_words(tmp_path: Path, first: bool) -> None:
     (tmp_path / "my.toml").write_text("[queue]\nper_usr = 3\n")
+    named = ("--config", str(tmp_path / "my.toml"))
 
-    code, out = await ran(tmp_path, "run", "--config", str(tmp_path / "my.toml"))
+    code, out = await ran(tmp_path, *(named if first else ()), "run", *(() if first else named))
 
     assert (78, True) == (code, "per_user" in out)
     assert "Traceback" not in out
+
+
+@pytest.mark.parametrize(
+    ("program", "named"), [("/usr/bin/dreambot", "dreambot"), ("bot/__main__.py", "python -m bot")]
+)
+def test_the_usage_names_the_program_as_it_was_called(
+    program: str, named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program])
+
+    with pytest.raises(SystemExit):
+        bot.__main__.main(["--help"])
+
+    assert capsys.readouterr().out.startswith(f"usage: {named} [-h]")
 
 
 async def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:

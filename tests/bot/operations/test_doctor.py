@@ -15,7 +15,7 @@ from bot.interactions.connector import Link
 from bot.operations.doctor import compile_finding, device_findings, engine_findings
 from bot.operations.doctor_data import check_database, check_folder, check_lock, check_pictures, check_rights
 from bot.operations.doctor_discord import check_discord
-from bot.operations.doctor_report import Finding, Severity, bad, good, render, summary
+from bot.operations.doctor_report import Finding, Severity, bad, good, note, render, summary
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.rest.faults import Fault
 from bot.storage import DATABASE
@@ -236,6 +236,7 @@ def test_the_summary_counts_problems() -> None:
     problem = bad("x", "y", "z")
 
     assert "No problems found." == summary([good("x", "y")])
+    assert "No problems found. Read the lines with “·”." == summary([good("x", "y"), note("token", "z")])
     assert "2 problems found; the fixes are listed above." == summary([problem, problem])
 
 
