@@ -7,6 +7,7 @@ from bot.models.history import HistoryLine, HistoryPage
 from bot.models.job import JobRow, owner_of
 from bot.pictures.ranking import best
 from bot.storage import Store
+from engine.requests.request import UpscaleRequest
 
 PAGE = 5
 """Jobs on one page."""
@@ -38,4 +39,6 @@ class HistoryActions:
         kept = best(job.stored) if job.on_disk else None
         delivery = await self._store.deliveries.find(job.id) if job.state.over else None
         undelivered = delivery.error if delivery and delivery.state == "undeliverable" else ""
-        return HistoryLine(job, undelivered, stars, kept)
+        upscaled = isinstance(job.request, UpscaleRequest)
+        indexed = await self._store.picture_index.find(job.id, 0, on_disk=False) if upscaled else None
+        return HistoryLine(job, undelivered, stars, kept, indexed.words if indexed else "")

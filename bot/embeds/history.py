@@ -11,6 +11,7 @@ from bot.models.film import FilmRequest
 from bot.models.history import HistoryLine, HistoryPage
 from bot.models.job import JobRow, JobState, share_of
 from bot.text import count, link, message_link, number, plain, relative, shorten
+from engine.requests.request import UpscaleRequest
 
 _WORDS = 200
 _WHY = 120
@@ -32,7 +33,7 @@ def title(page: HistoryPage) -> str:
 def embed_of(line: HistoryLine, thumbnails: Collection[str]) -> discord.Embed:
     """The embed of one job; *thumbnails*: names of the files in the message."""
     job = line.job
-    head = f"**{shorten(show_request(job.request), _WORDS)}**"
+    head = f"**{shorten(_asked(line), _WORDS)}**"
     embed = discord.Embed(colour=COLOURS[job.state], description=f"{head}\n{_state(line)}\n-# {_facts(line)}")
     if (name := f"{job.id}.webp") in thumbnails:
         embed.set_thumbnail(url=f"attachment://{name}")
@@ -41,8 +42,15 @@ def embed_of(line: HistoryLine, thumbnails: Collection[str]) -> discord.Embed:
 
 def option_of(line: HistoryLine, place: int) -> tuple[str, str, str]:
     """A menu option: (value, label, description)."""
-    label = f"{place}. {_bare(show_request(line.job.request))}"
+    label = f"{place}. {_bare(_asked(line))}"
     return line.job.id, shorten(label, _LABEL), shorten(_bare(_state(line)), _LABEL)
+
+
+def _asked(line: HistoryLine) -> str:
+    request = line.job.request
+    if line.words and isinstance(request, UpscaleRequest):
+        return f"{plain(shorten(line.words, _WORDS - 20))}, upscaled {request.scale}×"
+    return show_request(request)
 
 
 def _state(line: HistoryLine) -> str:

@@ -16,6 +16,8 @@ class HistoryLine:
     """Number of its pictures that the reader starred."""
     kept: PictureRow | None = None
     """The best picture that is still on disk."""
+    words: str = ""
+    """The prompt of an upscaled picture, once it is indexed; the request of an upscale has none."""
 
 
 @dataclass(frozen=True, slots=True)

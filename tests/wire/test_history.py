@@ -8,7 +8,7 @@ import pytest
 
 from bot.playground.server.validation.components import walk
 from bot.playground.server.world.permissions import Permission
-from tests.wire.looks import begun, deleted, dreamt, is_over, is_result, job_id, link, whispered
+from tests.wire.looks import begun, deleted, dreamt, is_enlarged, is_over, is_result, job_id, link, whispered
 from tests.wire.people import Answer, Person, Shown
 from tests.wire.world import World
 
@@ -48,7 +48,7 @@ async def test_a_person_without_pictures_reads_how_to_begin(max_: Person) -> Non
 
 async def test_the_newest_come_first_with_state_cost_and_a_thumbnail(world: World, max_: Person) -> None:
     owl = await dreamt(max_, "an owl")
-    failed = await max_.slash("dream", prompt="broken")
+    failed = await max_.slash("dream", prompt="a broken owl")
     await max_.wait_for(failed.message, is_over)
     await begun(max_, "hang a fox")
 
@@ -58,12 +58,24 @@ async def test_the_newest_come_first_with_state_cost_and_a_thumbnail(world: Worl
     assert "Your 3 jobs, newest first. Only you can see this." == page.content
     assert "**hang a fox**\nRunning\n" in first["description"]
     assert "0.98 units held" in first["description"]
-    assert "**broken**\nFailed: " in second["description"]
+    assert "**a broken owl**\nFailed: " in second["description"]
     assert "nothing charged" in second["description"]
     assert "**an owl**\nDone: 1 picture\n" in third["description"]
     assert f"0.98 units · [message]({link(world, owl)}) · job {job_id(owl)}" in third["description"]
     assert [f"{job_id(owl)}.webp"] == list(page.files)
     assert f"/{job_id(owl)}.webp" in page.raw["embeds"][2]["thumbnail"]["url"]
+
+
+async def test_an_upscaled_picture_is_listed_by_its_prompt(world: World, max_: Person) -> None:
+    owl = await dreamt(max_, "an owl")
+    large = (await max_.click(owl, "Upscale")).message
+    await max_.wait_for(large, is_enlarged)
+    await max_.slash("find", words="owl")  # brings the index up to date
+
+    page = await opened(max_)
+
+    assert "**an owl, upscaled 4×**" in page.raw["embeds"][0]["description"]
+    assert "1. an owl, upscaled 4×" in page.options
 
 
 async def test_pages_turn_both_ways_after_a_restart_too(world: World, max_: Person) -> None:
