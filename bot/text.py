@@ -60,7 +60,7 @@ def show_prompts(prompts: Iterable[Prompt]) -> str:
     >>> show_prompts(parse_prompts("castle:2 | fog | people:-.5"))
     'castle ×2 · fog · people ×−0.5'
     >>> show_prompts(parse_prompts("0: a seed | 40%: a tree"))
-    'at first: a seed · from 40 %: a tree'
+    'at first: a seed · from 40%: a tree'
     """
     shown, since = list[str](), None
     for prompt in prompts:
@@ -71,7 +71,7 @@ def show_prompts(prompts: Iterable[Prompt]) -> str:
 
 
 def _show_start(since: float) -> str:
-    return f"from step {since:g}" if since >= 1 else f"from {100 * since:g} %" if since else "at first"
+    return f"from step {since:g}" if since >= 1 else f"from {100 * since:g}%" if since else "at first"
 
 
 def _show(prompt: Prompt) -> str:

@@ -68,7 +68,7 @@ class EngineSection(Section):
     """Python that runs the engine; empty = the one that runs the bot."""
     nets_megabytes: int = Field(default=0, ge=0, le=10**6)
     """Device memory for loaded models; the least recently used leave first. Models of running pictures stay as long as
-    the device has room. 0 = 60 % of the device's memory."""
+    the device has room. 0 = 60% of the device's memory."""
     idle_minutes: float = Field(default=15.0, ge=0, le=10**5)
     """Minutes without a job after which large models leave; 0 = never."""
     stall_seconds: float = Field(default=900.0, ge=10, le=86_400)

@@ -278,7 +278,7 @@ def _parts(update: Update, now: float) -> str:
         lines.append(f"The engine is restarting. Finished {'frames' if film else 'pictures'} are kept.")
     elif update.place and update.place.held:
         lines.append(_paused(update.place))
-    elif update.progress and update.progress.steps and job.state is JobState.RUNNING:
+    elif update.progress and update.progress.steps and job.state is JobState.RUNNING and painted < wanted:
         left = (update.progress.steps - update.progress.step) * update.progress.seconds_per_step
         lines[0] += f" · ready {relative(math.ceil((now + left) / COARSE) * COARSE)}"
     others = "Runs in the background. " if job.in_background else ""
@@ -300,7 +300,7 @@ def _running(progress: Progress | None, now: float, *, enlarging: bool) -> str:
         return "Getting ready to upscale …" if enlarging else "Getting ready to paint …"
     share = progress.step / progress.steps
     unit = "tile" if enlarging else "step"
-    line = f"{bar(share)} {math.floor(share * 100)} % · {unit} {progress.step} of {progress.steps}"
+    line = f"{bar(share)} {math.floor(share * 100)}% · {unit} {progress.step} of {progress.steps}"
     left = (progress.steps - progress.step) * progress.seconds_per_step
     return f"{line} · ready {relative(now + left)}" if left >= 2 else line
 

@@ -49,13 +49,22 @@ async def test_the_answer_shows_the_prompt_as_it_was_understood(max_: Person) ->
 async def test_the_answer_shows_when_a_prompt_changes(max_: Person) -> None:
     message = await dreamt(max_, "0: a seed | 40%: a tree:2", negative="fog")
 
-    assert "**fog ×−0.3 · at first: a seed · from 40 %: a tree ×2**" in message.text
+    assert "**fog ×−0.3 · at first: a seed · from 40%: a tree ×2**" in message.text
 
 
 async def test_words_that_the_small_model_lacks_are_named(max_: Person) -> None:
     message = await dreamt(max_, "a cyberpunk owl")
 
     assert "I don’t know “cyberpunk”" in message.text
+
+
+async def test_a_prompt_without_a_known_word_is_answered_to_its_author_at_once(world: World, max_: Person) -> None:
+    answer = await max_.slash("dream", prompt="a cyberpunk dragn")
+
+    assert answer.message.ephemeral
+    assert "I don’t know “cyberpunk” and “dragn”; closest: dragon" in answer.message.text
+    assert "`/help words` shows the known words." in answer.message.text
+    assert [] == await world.jobs_of(max_)
 
 
 async def test_several_pictures_come_as_one_grid_with_buttons_for_each(max_: Person) -> None:

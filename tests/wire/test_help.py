@@ -1,8 +1,12 @@
-"""`/help words`: what can be painted, page by page, with pictures."""
+"""The pages of `/help`."""
 
 from __future__ import annotations
 
+import re
+
+from tests.wire.looks import dreamt
 from tests.wire.people import Person
+from tests.wire.world import World
 
 
 async def test_words_are_shown_with_pictures_and_pages_turn(max_: Person) -> None:
@@ -20,6 +24,19 @@ async def test_words_are_shown_with_pictures_and_pages_turn(max_: Person) -> Non
     await max_.click(page, "Nature")
     page = await max_.wait_for(page, lambda shown: "Words: nature, page 1" in shown.text)
     assert page.files["words.png"]
+
+
+async def test_the_first_steps_name_only_what_exists(world: World, max_: Person) -> None:
+    said = (await max_.slash("help start")).message
+    picture = await dreamt(max_, "an owl")
+
+    assert said.ephemeral
+    commands = {name.split()[0] for name in re.findall(r"`/([a-z ]+)", said.text)}
+    assert {"dream", "compare", "find", "gallery", "history", "favorites", "quota"} <= commands
+    assert commands <= {command.qualified_name for command in world.bot.tree.get_commands()}
+    buttons = set(re.findall(r"\*\*([A-Z]\w+)\*\*", said.text)) - {"Vote"}
+    assert {"Again", "Variation", "Remix", "Upscale"} == buttons
+    assert buttons <= set(picture.buttons)
 
 
 async def test_films_are_explained_with_the_host_s_limit(max_: Person) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bot.embeds.job import Parent, all_notes, embed_for, footer
+from bot.models.comparison import Comparison, Way
 from bot.models.job import JobRow, JobState, Kind, Origin, QueuePosition, Update
 from bot.pictures.ranking import best
 from bot.policy.word_filter import enforced
@@ -42,9 +43,9 @@ def test_a_job_that_the_engine_died_under_is_told_that_nothing_is_lost() -> None
 @pytest.mark.parametrize(
     ("step", "line"),
     [
-        (0, "▱▱▱▱▱▱▱▱▱▱ 0 % · step 0 of 25"),
-        (15, "▰▰▰▰▰▰▱▱▱▱ 60 % · step 15 of 25"),
-        (24, "▰▰▰▰▰▰▰▰▰▰ 96 % · step 24 of 25"),
+        (0, "▱▱▱▱▱▱▱▱▱▱ 0% · step 0 of 25"),
+        (15, "▰▰▰▰▰▰▱▱▱▱ 60% · step 15 of 25"),
+        (24, "▰▰▰▰▰▰▰▰▰▰ 96% · step 24 of 25"),
     ],
 )
 def test_painting_shows_a_bar_and_the_step(step: int, line: str) -> None:
@@ -61,6 +62,18 @@ def test_the_last_moments_are_not_counted_down() -> None:
 
 def test_before_the_first_step_there_is_no_bar() -> None:
     assert "Getting ready to paint …" in text(Update(job(state=JobState.RUNNING)))
+
+
+@pytest.mark.parametrize(("painted", "awaited"), [(2, True), (3, False)])
+def test_a_sheet_whose_pictures_are_painted_is_not_counted_down(painted: int, awaited: bool) -> None:
+    ways = tuple(Way(label=text, request=build_request(text, seed=1)) for text in ("an owl", "a fox", "a cat"))
+    pictures = tuple(picture(index) for index in range(painted))
+    sheet = replace(job(state=JobState.RUNNING), request=Comparison(ways=ways), pictures=pictures)
+
+    shown = text(Update(sheet, progress(20, 75)))
+
+    assert f"{painted} of 3 painted" in shown
+    assert awaited == ("ready" in shown)
 
 
 def test_enlarging_counts_tiles() -> None:
