@@ -27,6 +27,7 @@ from bot.models.film import FilmRequest
 from bot.models.job import Applied, JobRequest, JobRow, JobState, Origin, PictureRow, Update
 from bot.pictures.ranking import best
 from bot.policy.cost_confirmation import question_words
+from bot.policy.limits import check_readable
 from bot.policy.server_rules import Preferences
 from bot.requests.derive import again, upscale, usual_scale, variation
 from bot.storage import Store
@@ -101,6 +102,7 @@ class JobActions:
         origin = origin or caller.origin()
         if asks and responder.can_ask:
             await self.check(request, caller)
+            check_readable(request)
             left = (await self._jobs.quota.balance(caller.user_id, caller.roles, caller.guild_id)).left
             await self._ask(request, origin, images, left, responder)
         else:

@@ -16,6 +16,7 @@ from bot.policy.limits import (
     Standing,
     check_available,
     check_cooldown,
+    check_readable,
     check_size,
     check_waiting,
     server_units,
@@ -103,6 +104,7 @@ class Admission:
         async with self._store.transaction() as session:
             await self._check_repetition(session, submission, now)
             job = await self._by_the_rules(session, job, submission.location, now, submission.images)
+            check_readable(request)
             await self._check(session, job, standing, now)
             await self._store.jobs.insert(session, job)
             await self._store.ancestry.insert(session, job)

@@ -16,7 +16,8 @@ from bot.models.film import FilmRequest
 from bot.models.job import JobRequest, Priority, named, parts_of
 from bot.text import count
 from engine.catalogue.models import MODELS
-from engine.errors import EngineUnusable, ModelUnavailable
+from engine.errors import EngineUnusable, InvalidRequest, ModelUnavailable
+from engine.primer.vocabulary import says_something, unknown_sentence, unknown_words
 from engine.protocol.messages import Ready, Request
 from engine.requests.request import AUTO, DreamRequest, check_aims
 from engine.requests.upscaling import nets_of
@@ -119,6 +120,21 @@ def check_available(request: JobRequest, ready: Ready | None) -> None:
             elif asked.upscaler != AUTO:
                 for name in nets_of(asked.upscaler):
                     _has("upscaler", name, ready.upscalers, ready)
+
+
+def check_readable(request: JobRequest) -> None:
+    """Raise InvalidRequest for a prompt of which its model knows no word, before the engine would."""
+    for part in parts_of(request):
+        asked = part.request
+        model = MODELS.get(asked.model) if isinstance(asked, DreamRequest) else None
+        if not isinstance(asked, DreamRequest) or model is None or not model.limited_words:
+            continue
+        if any(prompt.image or says_something(prompt.text) for prompt in asked.targets):
+            continue
+        strange = dict.fromkeys(word for prompt in asked.prompts for word in unknown_words(prompt.text))
+        said = unknown_sentence(tuple(strange)) if strange else f"{model.subject} reads none of these words."
+        with named(part.label):
+            raise InvalidRequest(f"{said} `/help words` shows the known words.")
 
 
 def check_room(folder: Path, megabytes: int) -> None:

@@ -129,7 +129,7 @@ def vocabulary() -> str:
         f"{topic} ({', '.join(words[:EXAMPLES])}{', …' if len(words) > EXAMPLES else ''})"
         for topic, words in KNOWN.items()
     )
-    return f"It knows {', '.join(topics)}."
+    return f"Known words: {', '.join(topics)}."
 
 
 AS_CAPTION = "a photo of a {}"

@@ -54,7 +54,7 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
 
 
 async def test_a_dream_is_painted_step_by_step_and_then_enlarged(whole: Whole) -> None:
-    job = await whole.ask(dream("a lighthouse", count=2))
+    job = await whole.ask(dream("a castle", count=2))
     done = await whole.until(job.id, JobState.DONE)
     sizes = [open_own(await whole.store.pictures.png(job.id, index)).size for index in range(2)]
     assert ([(256, 256)] * 2, [7, 8]) == (sizes, [picture.facts["seed"] for picture in done.pictures])
@@ -74,7 +74,7 @@ async def test_a_job_outlives_the_engine(whole: Whole) -> None:
 
 
 async def test_a_job_that_hangs_can_be_cancelled_and_the_next_one_runs(whole: Whole) -> None:
-    stuck = await whole.ask(dream("hang"))
+    stuck = await whole.ask(dream("hang on"))
     await whole.until(stuck.id, JobState.RUNNING)
     following = await whole.ask(dream("a cat"))
     await whole.jobs.cancel(stuck.id, ANN)
@@ -84,6 +84,6 @@ async def test_a_job_that_hangs_can_be_cancelled_and_the_next_one_runs(whole: Wh
 
 
 async def test_a_failure_arrives_in_the_engines_words(whole: Whole) -> None:
-    failed = await whole.until((await whole.ask(dream("nan"))).id, JobState.FAILED)
+    failed = await whole.until((await whole.ask(dream("nan owl"))).id, JobState.FAILED)
 
     assert ("NotFinite", True) == (failed.error_code, "another seed may help" in failed.error_text)

@@ -67,7 +67,7 @@ async def test_what_goes_to_its_owner_alone_is_offered_to_be_cancelled_without_i
 ) -> None:
     await begun(max_, "hang an owl")
     await max_.slash("settings mine", private=True)
-    await max_.slash("dream", prompt="my secret tattoo")
+    await max_.slash("dream", prompt="my secret flower")
     [secret, owl] = await world.jobs_of(max_)
 
     offered = await olive.autocomplete("admin cancel", "job")

@@ -29,8 +29,8 @@ async def choose(person: Person, message: Shown, begins: str, value: str) -> Ans
     return await person.click(message, begins, [value])
 
 
-async def batch(person: Person, prompt: str = "an owl", pictures: int = 12) -> Shown:
-    answer = await person.slash("dream", prompt=prompt, count=pictures, seed=100)
+async def batch(person: Person, prompt: str = "an owl", pictures: int = 12, **options: str) -> Shown:
+    answer = await person.slash("dream", prompt=prompt, count=pictures, seed=100, **options)
     return await person.wait_for(answer.message, is_result, 30, what="the batch")
 
 
@@ -185,7 +185,7 @@ async def test_too_many_are_refused_before_anything_is_charged(world: World, max
 
 
 async def test_words_without_a_judge_leave_the_order_of_the_guide(max_: Person) -> None:
-    message = await batch(max_, "zzzz", 5)
+    message = await batch(max_, "zzzz", 5, target_icon="owl")
 
     assert "Ranked by the CLIP that guided them" in message.text
     assert is_over(message)

@@ -27,8 +27,8 @@ async def test_the_queue_hides_prompts_of_channels_that_the_reader_cannot_see(
     world: World, olive: Person, max_: Person, mo: Person
 ) -> None:
     await max_.slash("settings mine", private=True)
-    await begun(olive, "hang a naked statue", channel="late-night")
-    await max_.slash("dream", prompt="hang my secret tattoo")
+    await begun(olive, "hang a naked robot", channel="late-night")
+    await max_.slash("dream", prompt="hang my secret flower")
     await mo.slash("dream", prompt="hang an owl")
 
     for channel in ("studio", str(world.dm(mo).id)):
@@ -37,8 +37,8 @@ async def test_the_queue_hides_prompts_of_channels_that_the_reader_cannot_see(
         assert 2 == sum("someone else · 1 picture" in line for line in lines)
         assert ["hang an owl" in line for line in lines] == ["**you**" in line for line in lines]
         assert not any(hidden in text for hidden in ("statue", "tattoo", max_.mention, olive.mention))
-    assert f"{olive.mention} · hang a naked statue" in whispered(await mo.slash("queue", channel="late-night"))
-    assert "**you** · [hang my secret tattoo](https://discord.com/channels/@me/" in whispered(await max_.slash("queue"))
+    assert f"{olive.mention} · hang a naked robot" in whispered(await mo.slash("queue", channel="late-night"))
+    assert "**you** · [hang my secret flower](https://discord.com/channels/@me/" in whispered(await max_.slash("queue"))
 
 
 async def test_an_empty_queue_says_so(max_: Person) -> None:

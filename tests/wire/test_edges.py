@@ -94,7 +94,7 @@ async def test_the_hosts_limit_is_said(max_: Person) -> None:
 
 async def test_mature_words_of_the_original_stay_in_restricted_channels(world: World, max_: Person) -> None:
     """The words of a picture count for what is painted around it, also from the private view of /history."""
-    first = await dreamt(max_, "a nude", channel="late-night")
+    first = await dreamt(max_, "a nude robot", channel="late-night")
     await max_.submit(await max_.use_on(first, "Use as start"), prompt="a fox")
     second = await max_.wait_for_message(lambda m: m.id > first.id and is_result(m), channel="late-night")
 

@@ -183,7 +183,7 @@ async def test_buttons_and_pages_of_earlier_versions_star_whole_jobs(world: Worl
 
 
 async def test_adult_favorites_are_listed_in_restricted_channels_only(world: World, max_: Person, mo: Person) -> None:
-    statue = await dreamt(max_, "a nude statue", channel="late-night")
+    statue = await dreamt(max_, "a nude robot", channel="late-night")
     await starred(mo, statue)
 
     assert "You have no starred pictures that can be shown here." in whispered(await favorites(mo))
@@ -191,7 +191,7 @@ async def test_adult_favorites_are_listed_in_restricted_channels_only(world: Wor
 
 
 async def test_a_private_picture_of_another_person_cannot_be_starred(world: World, max_: Person, mo: Person) -> None:
-    secret = await dreamt(max_, "a secret", channel=str(world.dm(max_).id))
+    secret = await dreamt(max_, "a secret owl", channel=str(world.dm(max_).id))
     mine = await dreamt(mo, "an owl")
 
     for action in ("star", "keep", "unstar", "starone"):

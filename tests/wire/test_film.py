@@ -145,7 +145,7 @@ async def test_a_cancelled_film_is_shown_as_far_as_it_is_painted_and_paid(world:
 
 
 async def test_a_film_without_a_frame_is_cancelled_at_no_cost(world: World, max_: Person) -> None:
-    message = await begun(max_, "hang", frames=3)
+    message = await begun(max_, "hang on", frames=3)
     await max_.wait_for(message, lambda m: "frame 1 of 3" in m.text, 20)
 
     await max_.click(message, "Cancel")
@@ -174,7 +174,7 @@ async def test_a_film_continues_at_its_last_frame(world: World, max_: Person, di
 
 
 async def test_a_frame_of_infinite_numbers_ends_the_film(world: World, max_: Person) -> None:
-    message = await begun(max_, "an owl ^ nan", frames=4, fade=0)
+    message = await begun(max_, "an owl ^ a boat nan", frames=4, fade=0)
 
     message = await max_.wait_for(message, is_film, 20)
 

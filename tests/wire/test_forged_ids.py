@@ -108,7 +108,7 @@ async def test_pages_and_searches_that_were_never_shown_are_answered_in_words(
 
 @pytest.mark.bot(queue={"per_user": 9})
 async def test_choices_that_were_never_offered_are_answered_in_words(world: World, max_: Person, mo: Person) -> None:
-    await dreamt(max_, "a secret", channel=str(world.dm(max_).id), count=2)
+    await dreamt(max_, "a secret owl", channel=str(world.dm(max_).id), count=2)
     [secret] = await world.jobs_of(max_)
     mine = await dreamt(mo, "an owl")
     await mo.click(mine, "Upscale")

@@ -64,14 +64,14 @@ async def test_the_most_starred_come_first_and_ones_own_star_does_not_count(
 
 async def test_a_person_and_words_narrow_the_gallery(world: World, max_: Person, mo: Person) -> None:
     await dreamt(max_, "a red fox:1 | fog:-0.5")
-    await dreamt(mo, "A Röd foxglove")
+    await dreamt(mo, "A Röd foxglove tree")
     await dreamt(mo, "an owl")
 
-    assert ["A Röd foxglove", "a red fox"] == listed(await gallery(mo, prompt="fox"))
+    assert ["A Röd foxglove tree", "a red fox"] == listed(await gallery(mo, prompt="fox"))
     assert ["a red fox"] == listed(await gallery(mo, prompt="FOX red"))
-    assert ["A Röd foxglove"] == listed(await gallery(mo, prompt="rod"))
-    assert ["an owl", "A Röd foxglove"] == listed(await gallery(max_, by=mo.id))
-    assert ["A Röd foxglove"] == listed(await gallery(max_, by=mo.id, prompt="fox"))
+    assert ["A Röd foxglove tree"] == listed(await gallery(mo, prompt="rod"))
+    assert ["an owl", "A Röd foxglove tree"] == listed(await gallery(max_, by=mo.id))
+    assert ["A Röd foxglove tree"] == listed(await gallery(max_, by=mo.id, prompt="fox"))
     assert "No pictures to show here yet. · “fog”" == (await gallery(mo, prompt="fog")).text
     for words in ('"', "AND", "fox*", "a:b", "🦊", ") OR ("):
         assert "Something went wrong" not in (await gallery(mo, prompt=words)).text

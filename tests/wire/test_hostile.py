@@ -247,7 +247,7 @@ FORMS_WITHOUT_JOB = {"styleform", "entryform", "startheld", "targetheld", "expla
 
 @pytest.mark.bot(queue={"per_user": 9})
 async def test_no_custom_id_leads_to_a_job_that_the_person_cannot_see(world: World, max_: Person, mo: Person) -> None:
-    await dreamt(max_, "a secret", channel=str(world.dm(max_).id), count=2)
+    await dreamt(max_, "a secret owl", channel=str(world.dm(max_).id), count=2)
     [secret] = await world.jobs_of(max_)
     mine = await dreamt(mo, "an owl")
     before = [message.id for message in max_.sees()]

@@ -25,8 +25,9 @@ from tests.wire.world import World
 SECONDS = float(os.environ.get("DREAMBOT_MONKEY_SECONDS", "120"))
 SEED = int(os.environ.get("DREAMBOT_MONKEY_SEED", "7"))
 PROMPTS = (
-    "a fox", "an owl:2 | fog:-0.5", "nan", "a fox slowly", "broken", "x" * 900, "a:b:c |", "@everyone <@1> `hi`",
-    "die", "🦊", "a red circle on a blue background", " | ", "<img src=x onerror=alert(1)>",
+    "a fox", "an owl:2 | fog:-0.5", "a boat nan", "a fox slowly", "a broken owl", "x" * 900, "a:b:c |",
+    "@everyone <@1> `hi`", "a boat die", "🦊", "a red circle on a blue background", " | ",
+    "<img src=x onerror=alert(1)>",
 )  # fmt: skip
 EMOJI = ("⬆️", "🔁", "❌", "1️⃣", "4️⃣", "👍", "🦊")
 SETTLED = 60.0

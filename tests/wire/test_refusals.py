@@ -132,7 +132,7 @@ async def test_a_picture_of_which_nothing_is_known_is_a_refusal(world: World, ma
 
 
 async def test_what_the_engine_cannot_paint_is_said_in_the_message(max_: Person) -> None:
-    answer = await max_.slash("dream", prompt="nan")
+    answer = await max_.slash("dream", prompt="an owl nan")
 
     message = await max_.wait_for(answer.message, lambda m: "Nothing was charged." in m.text)
     assert ["Again", "Remix", "Delete"] == list(message.buttons)

@@ -308,7 +308,7 @@ async def test_a_server_has_an_allowance_for_all_its_members_together(max_: Pers
     ) in await refusal(mo)
     assert "This server: 0.82 of 1.8 units left, shared by all members" in whispered(await mo.slash("quota"))
     assert "This server" not in whispered(await mo.slash("quota", channel=dm(mo)))
-    failed = await mo.slash("dream", prompt="broken", steps=10)
+    failed = await mo.slash("dream", prompt="a broken owl", steps=10)
     await mo.wait_for(failed.message, is_over)
     await dreamt(mo, "an owl", steps=12)
     await dreamt(mo, "an owl", channel=dm(mo))

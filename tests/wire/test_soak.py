@@ -22,7 +22,7 @@ from tests.wire.world import World
 SECONDS = float(os.environ.get("DREAMBOT_SOAK_SECONDS", "40"))
 SEED = int(os.environ.get("DREAMBOT_SOAK_SEED", "11"))
 SETTLED = 120.0
-PROMPTS = ("an owl", "an owl slowly", "a fox", "a boat", "nan", "an owl die", "broken")
+PROMPTS = ("an owl", "an owl slowly", "a fox", "a boat", "a boat nan", "an owl die", "a broken owl")
 
 
 class Afternoon:

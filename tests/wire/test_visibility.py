@@ -28,7 +28,7 @@ async def picture_in(world: World, place: str) -> str:
     }.get(place, "studio")
     if place == "another server":
         channel = await second_server(world)
-    await dreamt(owner, "a nude statue" if place == "age-restricted" else "a secret", channel=channel, count=2)
+    await dreamt(owner, "a nude robot" if place == "age-restricted" else "a secret owl", channel=channel, count=2)
     return str((await world.jobs_of(owner))[0].id)
 
 
@@ -73,7 +73,7 @@ async def test_a_custom_id_works_only_where_the_picture_can_be_seen(
 
 @pytest.mark.bot(queue={"per_user": 40}, quota={"units": 0.0})
 async def test_ones_own_adult_picture_is_not_shown_in_an_unrestricted_channel(world: World, mo: Person) -> None:
-    await dreamt(mo, "a nude statue", channel="late-night", count=2)
+    await dreamt(mo, "a nude robot", channel="late-night", count=2)
     [job] = await world.jobs_of(mo)
     mine = await dreamt(mo, "an owl")
     before = [message.id for message in mo.sees()]

@@ -300,7 +300,7 @@ async def test_a_vote_on_crossed_lists_compares_rows_and_columns(
 
 
 async def test_votes_on_mature_pictures_count_in_restricted_channels_only(world: World, max_: Person) -> None:
-    answer = await max_.slash("compare", channel="late-night", prompt="a nude statue", first="draft", second="pixels")
+    answer = await max_.slash("compare", channel="late-night", prompt="a nude robot", first="draft", second="pixels")
     sheet = await max_.wait_for(answer.message, lambda m: "Vote" in m.buttons, 20)
     question = (await max_.click(sheet, "Vote")).message
     await max_.click(question, "10 minutes")

@@ -157,7 +157,7 @@ async def test_one_picture_is_needed(max_: Person) -> None:
     for command in ("describe", "explain"):
         for options in ({}, {"picture": upload(picture()), "link": "x"}):
             answer = await max_.slash(command, **options)
-            assert "Attach a picture or give a link" in (await said(max_, answer)).text
+            assert "Attach a picture, or give a link" in (await said(max_, answer)).text
 
 
 async def test_an_explanation_is_a_chart_with_its_numbers(world: World, max_: Person, mo: Person) -> None:
