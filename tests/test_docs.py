@@ -82,7 +82,8 @@ def test_every_profile_is_in_the_documentation_with_its_cost_and_source() -> Non
 
 def test_every_option_that_may_change_along_the_walk_is_named() -> None:
     names = [f"`{name}`" for name, field in ClipDiffusionOptions.model_fields.items() if field.annotation is Schedule]
-    assert f"These options may change: {', '.join(names)}." in METHODS_PAGE.read_text(encoding="utf-8")
+    page = " ".join(METHODS_PAGE.read_text(encoding="utf-8").split())
+    assert f"These options may change: {', '.join(names)}." in page
 
 
 def test_the_shell_commands_of_the_readme_need_no_extra() -> None:
