@@ -51,7 +51,7 @@ def option_of(picture: IndexedPicture, place: int) -> tuple[str, str]:
 
 def _line(place: int, picture: IndexedPicture, note: str) -> str:
     words = _words(picture, _LINE)
-    facts = [*_author(picture), relative(picture.created_at), *_facts(picture), *([note] if note else [])]
+    facts = [*_author(picture), *_facts(picture), relative(picture.created_at), *([note] if note else [])]
     return f"**{place}** · {words}\n-# {' · '.join(facts)}"
 
 

@@ -70,6 +70,18 @@ async def test_results_have_pages(world: World, max_: Person) -> None:
     await max_.wait_for(page, lambda m: 9 == len(listed(m)))
 
 
+async def test_words_of_no_prompt_are_said_to_be_found_by_the_look_alone(world: World, max_: Person) -> None:
+    for seed in range(1, 5):  # the fake engine's vectors are random, so some resemble the text
+        await dreamt(max_, "an owl", seed=seed)
+    await embedded(world, 4)
+
+    by_look, by_words = await find(max_, "a fox"), await find(max_, "an owl")
+
+    assert "No prompt has these words. The pictures are sorted by what they look like." in by_look.text
+    assert "by look" in by_look.text
+    assert "No prompt has" not in by_words.text
+
+
 async def test_more_like_this_finds_the_same_look_under_other_words(world: World, max_: Person, mo: Person) -> None:
     """The fake engine paints by prompt and seed, and embeds by pixels: only a repetition looks the same."""
     owl = await dreamt(max_, "an owl", seed=7)

@@ -15,7 +15,7 @@ from bot.services import BotCog
 from bot.views.base import Press
 from bot.views.community.words import answer_describe, answer_explain
 
-ONE_OF_BOTH = "Attach a picture or give a link to one of my messages, not both."
+ONE_OF_BOTH = "Attach a picture, or give a link to one of my messages: one of the two."
 Link = app_commands.Range[str, 1, 200]
 
 

@@ -130,6 +130,8 @@ class Finder:
         seen = await self._store.picture_index.among(viewer, search.place, here)
         shown = [seen[one] for one in here if one in seen]
         notes = tuple(_note(picture.id in worded, looks.get(picture.id)) for picture in shown)
+        if search.words and shown and not worded and not page:
+            hint = hint or "No prompt has these words. The pictures are sorted by what they look like."
         return FoundPage(search, page, tuple(shown), notes, len(order) > PAGE * (page + 1), hint)
 
     async def _by_words(self, search: Search, viewer: Viewer) -> Mapping[int, float]:

@@ -61,7 +61,8 @@ async def gallery_payload(services: Services, view: GalleryView, caller: Invocat
     """One page. Raises Refused outside of servers, unless it is of the favourites."""
     page = await services.gallery.page(view, caller)
     if not page.pictures:
-        return EphemeralPayload(_NOTHING[view.favorites] + _of_what(view), buttons=partial(_buttons, page))
+        none = f"No picture here has “{plain(view.words)}” in its prompt." if view.words else _NOTHING[view.favorites]
+        return EphemeralPayload(none, buttons=partial(_buttons, page))
     won = await services.store.challenges.themes_won(caller.guild_id or 0, [one.job_id for one in page.pictures])
     notes = [trophy(won.get((one.job_id, one.index), "")) for one in page.pictures]
     return await list_payload(services, _title(view), page.pictures, notes, buttons=partial(_buttons, page))
