@@ -206,12 +206,12 @@ class _Resample(torch.autograd.Function):
 @contextmanager
 def _in_any_order() -> Iterator[None]:
     """Kernels may add in any order: faster, and the same for whole numbers."""
-    fixed = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(False)
+    mode = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("default")
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(fixed)
+        torch.set_deterministic_debug_mode(mode)
 
 
 def resample(views: Tensor, grid: Tensor) -> Tensor:

@@ -221,14 +221,14 @@ def use_deterministic_kernels(device: torch.device) -> None:
     if device.type == "cuda" and not torch.version.hip:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        torch.use_deterministic_algorithms(True)
+        torch.set_deterministic_debug_mode("error")  # `use_deterministic_algorithms` would import half a compiler
 
 
 def allow_any_kernel(error: RuntimeError) -> bool:
     """Ends `use_deterministic_kernels` if *error* says that an operation has no such kernel; whether it did."""
     if not torch.are_deterministic_algorithms_enabled() or "deterministic" not in str(error):
         return False
-    torch.use_deterministic_algorithms(False)
+    torch.set_deterministic_debug_mode("default")
     log.warning("From now on, replays may differ by rounding: %s", str(error).strip().splitlines()[0])
     return True
 

@@ -155,3 +155,13 @@ def test_every_method_with_cutouts_takes_the_option_and_refuses_mistakes(method:
 
 def test_every_term_has_a_field() -> None:
     assert set(MOST) | {"together", "white"} == set(Augment.__dataclass_fields__)
+
+
+def test_sums_of_whole_numbers_leave_the_choice_of_kernels_as_it_was() -> None:
+    views = torch.rand(2, 3, 8, 8).requires_grad_()
+    torch.set_deterministic_debug_mode("error")
+    try:
+        resample(views, torch.rand(2, 8, 8, 2)).sum().backward()  # type: ignore[no-untyped-call]
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.set_deterministic_debug_mode("default")

@@ -398,6 +398,6 @@ def test_an_operation_without_a_deterministic_kernel_is_repeated_with_any_other(
         use_deterministic_kernels(torch.device("cuda"))
         (step,) = lanes(card).advance(paintings(Strange(card), 1))
     finally:
-        torch.use_deterministic_algorithms(False)
+        torch.set_deterministic_debug_mode("default")
 
     assert isinstance(step, Running)
