@@ -79,6 +79,11 @@ def gif_frames(count: int) -> bytes:
     return saved(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=10)
 
 
+def webp_claim(kind: bytes, body: bytes) -> bytes:
+    """The head of a WebP, which claims a canvas and holds nothing."""
+    return b"RIFF" + struct.pack("<I", 22) + b"WEBP" + kind + struct.pack("<I", 10) + body
+
+
 REFUSED: dict[str, Callable[[], bytes]] = {
     "20 kB of scans": lambda: scan_bomb(7000, 400),
     "300 kB of scans": lambda: scan_bomb(4000, 6000),
@@ -88,6 +93,8 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "900 megapixels": lambda: png_bomb(30_000, rows=500),
     "lossless WebP of 12 megapixels": lambda: saved(Image.new("RGB", (3500, 3500)), "WEBP", lossless=True, method=0),
     "an AVIF of 14 megapixels": lambda: saved(Image.new("RGB", (3700, 3700)), "AVIF", speed=10),
+    "a WebP that claims 268 megapixels": lambda: webp_claim(b"VP8 ", b"\0\0\0\x9d\x01\x2a" + b"\xff\x3f" * 2),
+    "an extended WebP that claims 16 terapixels": lambda: webp_claim(b"VP8X", bytes(4) + b"\xff" * 6),
     "a text of 200 MB": lambda: text_bomb(200),
 }
 """What the decoder refuses at once, by name."""
