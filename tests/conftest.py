@@ -47,17 +47,25 @@ def _forked_engines() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _counted_decoders() -> Iterator[None]:
-    """The decoder's processes start without an environment and without site; coverage counts them nevertheless."""
+def _counted_children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Coverage also counts the two children that start without an environment and without site."""
+    config = os.environ.get("COVERAGE_PROCESS_CONFIG")
+    if config is None:
+        yield
+        return
     from engine.images import decoder
+    from engine.weights.formats import pytorch_file
 
+    alone = json.loads(base64.b64decode(config)) | {"patch": ["_exit", "fork"]}  # "subprocess" would set the variable
+    config = base64.b64encode(json.dumps(alone).encode()).decode()
+    start = f"import os, coverage; os.environ.update(COVERAGE_PROCESS_CONFIG='{config}'); "
+    start += "coverage.process_startup(); del os.environ['COVERAGE_PROCESS_CONFIG']; "
+    script = tmp_path_factory.mktemp("counted") / "pickle_index.py"
+    found = f"import sys; sys.path.append({str(Path(pytest.__file__).parents[1])!r}); {start}sys.path.pop(); "
+    script.write_text(f"{found}import runpy; runpy.run_path({str(pytorch_file.SCRIPT)!r}, run_name='__main__')")
     with pytest.MonkeyPatch.context() as patch:
-        if config := os.environ.get("COVERAGE_PROCESS_CONFIG"):
-            alone = json.loads(base64.b64decode(config)) | {"patch": ["_exit", "fork"]}  # not "subprocess"
-            config = base64.b64encode(json.dumps(alone).encode()).decode()
-            start = f"import os, coverage; os.environ.update(COVERAGE_PROCESS_CONFIG='{config}'); "
-            start += "coverage.process_startup(); del os.environ['COVERAGE_PROCESS_CONFIG']; "
-            patch.setattr(decoder, "_PATH", decoder._PATH + start)
+        patch.setattr(decoder, "_PATH", decoder._PATH + start)
+        patch.setattr(pytorch_file, "SCRIPT", script)
         yield
 
 
