@@ -109,8 +109,8 @@ def _worker(worker: WorkerState) -> str:
 def _discord(status: Status) -> str:
     refused = _tally(totals(status.metrics.refusals))
     lines = [f"{count(status.metrics.per_minute(), 'message request')} in the last minute"]
-    if len(status.shards) > 1:
-        lines += [_shard(status, shard) for shard in list(status.shards)[:_SHARDS]]
+    if len(status.shards.live) > 1:
+        lines += [_shard(status, shard) for shard in list(status.shards.live)[:_SHARDS]]
     if refused:
         lines.append(f"refused: {refused}")
     if status.owed:
@@ -119,8 +119,8 @@ def _discord(status: Status) -> str:
 
 
 def _shard(status: Status, shard: int) -> str:
-    state = "connected" if status.shards[shard] else "**not connected**"
-    return f"shard {shard}: {state}, {count(status.servers.get(shard, 0), 'server')}"
+    state = "connected" if status.shards.live[shard] else "**not connected**"
+    return f"shard {shard}: {state}, {count(status.shards.servers.get(shard, 0), 'server')}"
 
 
 def _tally(values: dict[str, int]) -> str:

@@ -15,7 +15,7 @@ from bot.jobs.recovery import Recovery
 from bot.jobs.registry import JobRegistry
 from bot.jobs.transitions import JobTransitions
 from bot.models.film import FilmRequest, frame_costs
-from bot.models.job import PORTION, JobRow, JobState, Update
+from bot.models.job import PORTION, JobRow, JobState, Part, Update
 from bot.pictures.nsfw_check import NsfwCheck
 from bot.retry import failpoint, patiently
 from bot.storage import Store, files
@@ -29,7 +29,7 @@ from engine.errors import (
     UnreadablePicture,
     error_from_code,
 )
-from engine.protocol.messages import Event, Failure, Job, Picture, Progress, Ready, Request, Result
+from engine.protocol.messages import Event, Failure, Job, Picture, Progress, Ready, Result
 from engine.requests.request import DreamRequest
 from engine.weights.store.trained_models import TableReader, register_trained_models
 
@@ -292,8 +292,8 @@ def _failures(failed: Mapping[int, str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Portion:
-    """The part of a job that the engine gets at a time: *request* renders its pictures from index *first* on.
+class Portion(Part):
+    """What the engine gets of a job at a time: *request* renders its pictures from index *first* on.
 
     Picture *i* of a batch equals the single picture of its prompt with seed + *i*, so a portion of a batch is the same
     request with another seed and fewer pictures; of a comparison it is the next way, of a film the next frame.
@@ -301,13 +301,7 @@ class Portion:
     stored already.
     """
 
-    request: Request
-    first: int = 0
     before: int = 0
-
-    @property
-    def indices(self) -> range:
-        return range(self.first, self.first + self.request.count)
 
 
 def next_portion(job: JobRow, room: int, failed: Collection[int] = ()) -> Portion | None:
@@ -325,7 +319,7 @@ def next_portion(job: JobRow, room: int, failed: Collection[int] = ()) -> Portio
     if job.is_batch and isinstance(request, DreamRequest):
         together = sum(1 for _ in takewhile(missing.__contains__, count(first)))
         request = request.model_copy(update={"count": min(together, PORTION, max(room, 1))})
-    return Portion(request, first, len(job.pictures))
+    return Portion(request, first, before=len(job.pictures))
 
 
 def handed_out(job: JobRow, part: Portion) -> int:
@@ -333,9 +327,7 @@ def handed_out(job: JobRow, part: Portion) -> int:
     return min(PORTION, job.request.count - part.before) if job.is_batch else part.request.count
 
 
-def of_the_whole(
-    event: Progress | Picture | Result | Failure, job: JobRow, part: Portion
-) -> Progress | Picture | Result | Failure:
+def of_the_whole(event: JobEvent, job: JobRow, part: Portion) -> JobEvent:
     """Translate an event about *part* into one about the whole job."""
     if not job.in_parts:
         return event

@@ -65,7 +65,7 @@ class MetricsServer:
         body = {
             "status": status.trouble or "ok",
             "discord": status.connected,
-            "shards": {str(shard): live for shard, live in status.shards.items()},
+            "shards": {str(shard): live for shard, live in status.shards.live.items()},
             "database": status.can_write,
             "disk": status.has_room,
             "engine": status.engine_state == "up",
@@ -102,9 +102,11 @@ class _Gauges(Collector):
         yield _gauge("jobs_running", "Jobs in the engine.", now.running)
         yield _gauge("deliveries_owed", "Results and pings that were not sent yet.", now.owed)
         yield _gauge("connected", "1 while every shard is connected to Discord's gateway.", now.connected)
-        yield _labelled("shard_connected", "1 while this shard is connected.", "shard", now.shards)
-        yield _labelled("shard_latency_seconds", "Time from heartbeat to answer, by shard.", "shard", now.latencies)
-        yield _labelled("shard_servers", "Servers, by shard.", "shard", now.servers)
+        yield _labelled("shard_connected", "1 while this shard is connected.", "shard", now.shards.live)
+        yield _labelled(
+            "shard_latency_seconds", "Time from heartbeat to answer, by shard.", "shard", now.shards.latencies
+        )
+        yield _labelled("shard_servers", "Servers, by shard.", "shard", now.shards.servers)
         yield _gauge("database_up", "1 while the database can be read and written.", now.can_write)
         yield _gauge("engine_up", "1 while the engine takes jobs.", now.engine_state == "up")
         yield _gauge("engine_stalled", "1 while the engine has work and makes no progress.", now.pulse.stalled)

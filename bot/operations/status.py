@@ -38,9 +38,7 @@ class Status:
     pulse: Pulse
     connected: bool
     """Whether every shard is connected to Discord's gateway."""
-    shards: Mapping[int, bool]
-    latencies: Mapping[int, float]
-    servers: Mapping[int, int]
+    shards: Shards
     database: bool
     """Whether the database can be read."""
     unwritable: str
@@ -74,8 +72,9 @@ class Status:
     def trouble(self) -> str:
         """Why the bot cannot do its work now; empty if it can. A restart of the engine is no trouble."""
         if not self.connected:
-            down = ", ".join(str(shard) for shard, live in self.shards.items() if not live)
-            return f"not connected to Discord (shard {down})" if len(self.shards) > 1 else "not connected to Discord"
+            down = ", ".join(str(shard) for shard, live in self.shards.live.items() if not live)
+            named = f" (shard {down})" if len(self.shards.live) > 1 else ""
+            return f"not connected to Discord{named}"
         if not self.database:
             return "the database cannot be read"
         if self.unwritable:
@@ -116,9 +115,7 @@ async def look(
         ready=ready,
         pulse=engine.pulse,
         connected=connected,
-        shards=shards.live,
-        latencies=shards.latencies,
-        servers=shards.servers,
+        shards=shards,
         database=database,
         unwritable=store.database.trouble,
         has_room=has_room(store.folder, free_megabytes),

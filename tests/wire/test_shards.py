@@ -42,8 +42,8 @@ async def test_a_shard_that_identifies_anew_is_caught_up_with(world: World, max_
     owl = await dreamt(max_, "an owl")
     shard = home(world)
     other = 1 - shard
-    assert {0: True, 1: True} == (await look(world)).shards
-    assert {shard: 1, other: 0} == (await look(world)).servers
+    assert {0: True, 1: True} == (await look(world)).shards.live
+    assert {shard: 1, other: 0} == (await look(world)).shards.servers
 
     world.site.gateway.invalidate(shard)
     await world.until(lambda: not world.bot.online, what="the shard to be missed")

@@ -59,7 +59,7 @@ def test_a_part_is_the_first_run_of_what_is_missing() -> None:
 def test_progress_of_a_part_is_progress_of_the_whole() -> None:
     row = batch(10, 0, 1, 2, 3, 4)
     part = next_portion(row, 2)
-    assert part == Portion(part.request, 5, 5) if part else False
+    assert part == Portion(part.request, 5, before=5) if part else False
 
     told = of_the_whole(Progress("abc", 1, 5, 25, 0.4, {0: b"seen"}), row, part)
 

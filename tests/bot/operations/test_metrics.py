@@ -20,7 +20,7 @@ from bot.embeds.engine import engine_embed
 from bot.models.job import JobState, QueuePosition, Update
 from bot.operations.metrics import ErrorCount, Metrics, Timing, totals
 from bot.operations.metrics_server import MetricsServer, exposition
-from bot.operations.status import Status
+from bot.operations.status import Shards, Status
 from engine.client.local import Pulse
 from engine.protocol.messages import Ready, WorkerState
 from tests.bot.core import running_core
@@ -37,9 +37,7 @@ def figures(metrics: Metrics | None = None, **changes: object) -> Status:
         "ready": READY,
         "pulse": Pulse(),
         "connected": True,
-        "shards": {0: True},
-        "latencies": {0: 0.05},
-        "servers": {0: 1},
+        "shards": Shards({0: True}, {0: 0.05}, {0: 1}),
         "database": True,
         "unwritable": "",
         "has_room": True,
@@ -161,7 +159,7 @@ def test_prometheus_reads_what_was_measured() -> None:
         ({}, ""),
         ({"ready": None}, ""),
         ({"connected": False}, "not connected to Discord"),
-        ({"connected": False, "shards": {0: True, 1: False}}, "not connected to Discord (shard 1)"),
+        ({"connected": False, "shards": Shards({0: True, 1: False}, {}, {})}, "not connected to Discord (shard 1)"),
         ({"pulse": Pulse(stalled=True)}, "the engine is stalled"),
         ({"database": False}, "the database cannot be read"),
         ({"unwritable": "The database cannot be used: database is locked."}, "database is locked"),
