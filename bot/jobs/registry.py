@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bot.models.job import (
     PORTION,
@@ -34,6 +34,31 @@ _FRESH_SECONDS = 1.0
 """A forecast is reused for this long if nothing changes."""
 
 
+@dataclass(slots=True)
+class _ActiveJob:
+    """All that is known of one unfinished job."""
+
+    row: JobRow
+    load: Workload
+    """Its missing part, priced once."""
+    work: RemainingWork | None = None
+    """Its expected work, by the durations of version *priced*."""
+    priced: int = -1
+    progress: Progress | None = None
+    started: float | None = None
+    """Ticks at the start of its present part, while it runs."""
+    shared: bool = False
+    """Whether it shared its worker with others during the present attempt."""
+    crashed: frozenset[str] = frozenset()
+    """Workers that crashed under it."""
+
+    @property
+    def painted(self) -> float:
+        """The share (0…1) of its present part that is rendered."""
+        progress = self.progress
+        return min(1.0, progress.step / progress.steps) if progress and progress.steps else 0.0
+
+
 class JobRegistry:
     """Rows of queued and running jobs, the fair queue over them, and subscribers to their updates.
 
@@ -52,51 +77,39 @@ class JobRegistry:
         self._lag = LagWatch()
         self._lagging: frozenset[str] = frozenset()
         """Workers of which the log says that they lag."""
-        self._shared: set[str] = set()
-        """Running jobs that shared their worker with others."""
-        self._crashed: dict[str, frozenset[str]] = {}
-        """Job → workers that crashed under it."""
-        self._rows: dict[str, JobRow] = {}
-        self._progress: dict[str, Progress] = {}
+        self._jobs: dict[str, _ActiveJob] = {}
         self._reasons: Mapping[int, str] = {}
         self._subscribers: list[tuple[Subscriber, tuple[JobState, ...]]] = []
         self._movers: list[Callable[[Collection[str]], None]] = []
-        self._loads: dict[str, Workload] = {}
-        """Job → its missing part, priced once."""
-        self._works: dict[str, RemainingWork] = {}
-        """Job → its expected work, by the durations of version `_version`."""
-        self._version = -1
         self._forecasted: Forecast | None = None
         self._forecast_until = 0.0
         self._stale = False
         """Something has changed since the last forecast."""
         self._rests_until = 0.0
         """Ticks until which a stale forecast counts."""
-        self._started: dict[str, float] = {}
-        """Running job → ticks at the start of its present part."""
         self._told: dict[str, int] = {}
         """Waiting job → its number in the order when its position was last asked for or announced."""
         self._telling = False
 
     def row(self, job_id: str, attempt: int | None = None) -> JobRow | None:
         """An unfinished job, if it is in that *attempt* (None: any)."""
-        job = self._rows.get(job_id)
-        return job if job is not None and attempt in (None, job.attempt) else None
+        job = self._jobs.get(job_id)
+        return job.row if job is not None and attempt in (None, job.row.attempt) else None
 
     def running(self) -> list[JobRow]:
-        return [job for job in self._rows.values() if job.state is JobState.RUNNING]
+        return [job.row for job in self._jobs.values() if job.row.state is JobState.RUNNING]
 
     def handed_out(self) -> list[JobRow]:
         """Jobs that left the queue: the running ones and those being started."""
-        return [self._rows[ticket.job_id] for ticket in self.queue.running]
+        return [self._jobs[ticket.job_id].row for ticket in self.queue.running]
 
     def was_isolated(self, job_id: str) -> bool:
         """Whether it ran alone on its worker during its present attempt."""
-        return job_id not in self._shared
+        return not (job_id in self._jobs and self._jobs[job_id].shared)
 
     def progress(self, job_id: str) -> Progress | None:
         """The newest progress of a running job, with the newest snapshot of every picture."""
-        return self._progress.get(job_id)
+        return self._jobs[job_id].progress if job_id in self._jobs else None
 
     def waiting(self) -> list[tuple[JobRow, QueuePosition]]:
         """Waiting jobs in the expected order."""
@@ -106,7 +119,7 @@ class JobRegistry:
 
     def queued(self) -> list[JobRow]:
         """Waiting jobs in no order."""
-        return [job for job in self._rows.values() if job.state is JobState.QUEUED]
+        return [job.row for job in self._jobs.values() if job.row.state is JobState.QUEUED]
 
     def place(self, job_id: str) -> QueuePosition | None:
         if self._queued(job_id) is None:
@@ -127,26 +140,29 @@ class JobRegistry:
 
     def measured(self, job_id: str) -> float:
         """Seconds for which the engine had a running job, by the monotonic clock; of a job in parts: all its parts."""
-        started = self._started.get(job_id)
-        before = self._rows[job_id].seconds.get(RUNNING, 0.0) if job_id in self._rows else 0.0
-        return before + (0.0 if started is None else max(0.0, self._ticks() - started))
+        if (job := self._jobs.get(job_id)) is None:
+            return 0.0
+        before = job.row.seconds.get(RUNNING, 0.0)
+        return before + (0.0 if job.started is None else max(0.0, self._ticks() - job.started))
 
     def add(self, job: JobRow) -> None:
-        self._rows[job.id] = job
-        self._price(job)
-        self.queue.add(self._ticket(job))
+        self._enter(job)
         self._changed(job)
+
+    def _enter(self, job: JobRow) -> None:
+        active = self._jobs[job.id] = _ActiveJob(job, _missing_work(job))
+        self.queue.add(_ticket(active))
 
     def started(self, job: JobRow) -> None:
         self.eta_correction.starts(job.id, self._clock())
-        worker = self.workers.load_of(job.id)
+        active, worker = self._jobs[job.id], self.workers.load_of(job.id)
+        active.row, active.started = job, self._ticks()
         if not job.in_parts:
             name, device = (worker.state.name, worker.state.device) if worker else ("", "")
-            self.throughput.started(job.id, self._loads[job.id], self._ticks(), name, device)
-        self._started[job.id] = self._ticks()
-        self._rows[job.id] = job
+            self.throughput.started(job.id, active.load, self._ticks(), name, device)
         if worker is not None and len(worker.jobs) > 1:
-            self._shared |= worker.jobs.keys()
+            for job_id in worker.jobs:
+                self._jobs[job_id].shared = True
         self._changed(job)
 
     def requeued(self, job: JobRow, painted: float = 0.0) -> None:
@@ -154,44 +170,37 @@ class JobRegistry:
 
         *painted* (0…1): the share of the handed-out cost that counts against its owner.
         """
-        former, self._rows[job.id] = self._rows[job.id], job
-        if job.crash_count > former.crash_count:
-            self._crashed[job.id] = self._crashed.get(job.id, frozenset()) | {self.workers.worker_of(job.id)}
-        self._started.pop(job.id, None)
-        self._price(job)
-        self._progress.pop(job.id, None)
+        former = self._jobs[job.id]
+        crashed = former.crashed
+        if job.crash_count > former.row.crash_count:
+            crashed |= {self.workers.worker_of(job.id)}
+        active = self._jobs[job.id] = _ActiveJob(job, _missing_work(job), crashed=crashed)
         self.throughput.stopped(job.id, self._ticks(), finished=False)
         self.eta_correction.forget(job.id)
-        self._shared.discard(job.id)
-        self.queue.give_back(job.id, self._ticket(job), painted)
+        self.queue.give_back(job.id, _ticket(active), painted)
         self._changed(job)
 
     def ended(self, job: JobRow) -> None:
         """A job has ended; the share that was not rendered does not count against its owner."""
-        if job.id not in self._rows:  # failed before it was registered
+        if (active := self._jobs.pop(job.id, None)) is None:  # failed before it was registered
             return
         worker = self.workers.worker_of(job.id)
         if not self.queue.remove(job.id):
-            self.queue.ended(job.id, 1.0 if job.state is JobState.DONE else self._painted(job.id))
+            self.queue.ended(job.id, 1.0 if job.state is JobState.DONE else active.painted)
         typical = not self._lag.suspects(worker)
         self.throughput.stopped(job.id, self._ticks(), finished=job.state is JobState.DONE and typical)
         self.eta_correction.forget(job.id)
-        self._shared.discard(job.id)
-        del self._rows[job.id]
-        for known in (self._loads, self._works, self._started, self._crashed):
-            known.pop(job.id, None)
-        self._changed(job)
-        self._progress.pop(job.id, None)
+        self._changed(job, active.progress)
 
     def advanced(self, job: JobRow, progress: Progress) -> None:
         """Store new progress; snapshots that it does not repeat are kept."""
-        before = self._progress.get(job.id)
-        if before is not None and before.attempt == progress.attempt:
-            progress = replace(progress, snapshots={**before.snapshots, **progress.snapshots})
-        self._progress[job.id] = progress
+        active = self._jobs[job.id]
+        if active.progress is not None:
+            progress = replace(progress, snapshots={**active.progress.snapshots, **progress.snapshots})
+        active.progress = progress
         load = self.workers.load_of(job.id)
         if load is not None and not load.background and len(self.workers) > 1:  # there is another worker to prefer
-            longer = self.throughput.stepped(job.id, self._painted(job.id), self._ticks(), len(load.jobs))
+            longer = self.throughput.stepped(job.id, active.painted, self._ticks(), len(load.jobs))
             if longer is not None:
                 self._lag.step(load.state.name, longer, self._ticks())
         self.tell(Update(job, progress))
@@ -200,22 +209,23 @@ class JobRegistry:
         """One picture of a running job is durable."""
         others = (other for other in job.pictures if other.index != picture.index)
         job = replace(job, pictures=tuple(sorted((*others, picture), key=lambda row: row.index)))
-        self._rows[job.id] = job
-        self.tell(Update(job, self._progress.get(job.id)))
+        self._jobs[job.id].row = job
+        self.tell(Update(job, self._jobs[job.id].progress))
 
     def hold(self, reasons: Mapping[int, str]) -> None:
         """Start no job of these servers (server → reason) until the next call without them."""
         self._reasons = dict(reasons)
         self.queue.hold(self._reasons)
-        self.eta_correction.forget(*self._rows)
+        self.eta_correction.forget(*self._jobs)
         self._forecasted = None
         for job, place in self.waiting():
             self.tell(Update(job, None, place))
 
     def set_message(self, job_id: str, channel_id: int, message_id: int) -> None:
         """Set the job's message if it is in the job's channel; elsewhere it is a copy."""
-        if job_id in self._rows and self._rows[job_id].origin.channel_id == channel_id:
-            self._rows[job_id] = replace(self._rows[job_id], message_id=message_id)
+        job = self._jobs.get(job_id)
+        if job is not None and job.row.origin.channel_id == channel_id:
+            job.row = replace(job.row, message_id=message_id)
 
     def set_capacity(self, ready: Ready) -> None:
         former = {load.state.name: load.state.pid for load in self.workers}
@@ -270,16 +280,16 @@ class JobRegistry:
             if update.job.state in states:
                 loop.call_soon(callback, update)
 
-    def _changed(self, job: JobRow) -> None:
+    def _changed(self, job: JobRow, progress: Progress | None = None) -> None:
         self._stale = True
-        self.tell(Update(job, self._progress.get(job.id), self.place(job.id)))
+        self.tell(Update(job, progress, self.place(job.id)))
         if not self._telling:
             self._telling = True
             asyncio.get_running_loop().call_soon(self._tell_moved)
 
     def _queued(self, job_id: str) -> JobRow | None:
         """The job, if it waits."""
-        job = self._rows.get(job_id)
+        job = self.row(job_id)
         return job if job is not None and job.state is JobState.QUEUED else None
 
     def _tell_moved(self) -> None:
@@ -308,7 +318,7 @@ class JobRegistry:
         under_way = [
             RunningJob(
                 ticket,
-                self.throughput.left(ticket.job_id, self._painted(ticket.job_id), ticks) or self._expect(ticket),
+                self.throughput.left(ticket.job_id, self._jobs[ticket.job_id].painted, ticks) or self._expect(ticket),
                 self.workers.worker_of(ticket.job_id),
             )
             for ticket in self.queue.running
@@ -334,42 +344,36 @@ class JobRegistry:
         self.eta_correction.foretell(ticket.job_id, place, now)
         return self.eta_correction.corrected(place, now)
 
-    def _price(self, job: JobRow) -> None:
-        self._loads[job.id] = Workload.of(job.request, job.missing if job.in_parts else None)
-        self._works.pop(job.id, None)
-
     def _expect(self, ticket: Ticket) -> RemainingWork:
-        if self._version != self.throughput.durations.version:
-            self._version = self.throughput.durations.version
-            self._works.clear()
-        if (work := self._works.get(ticket.job_id)) is None:
-            work = self._works[ticket.job_id] = self.throughput.work(self._loads[ticket.job_id])
-        return work
+        job, version = self._jobs[ticket.job_id], self.throughput.durations.version
+        if job.work is None or job.priced != version:
+            job.work, job.priced = self.throughput.work(job.load), version
+        return job.work
 
-    def _painted(self, job_id: str) -> float:
-        progress = self._progress.get(job_id)
-        return min(1.0, progress.step / progress.steps) if progress and progress.steps else 0.0
 
-    def _ticket(self, job: JobRow) -> Ticket:
-        if job.is_batch:
-            portion = min(PORTION, len(job.missing)) / job.request.count
-        else:
-            portion = share_of(job.request, job.missing[:1]) if job.in_parts and job.missing else 1.0
-        request = (
-            job.part(min(job.missing)).request if job.in_parts and job.missing else parts_of(job.request)[0].request
-        )
-        return Ticket(
-            job_id=job.id,
-            owner=job.owner,
-            cost=max(job.cost * portion, 1e-6),
-            pictures=1 if job.in_parts else job.request.count,
-            priority=job.priority,
-            running_limit=job.running_limit,
-            server=job.origin.server_id or 0,
-            isolated=job.crash_count > (1 if job.in_background else 0),  # it would wait for an idle worker too long
-            shuns=self._crashed.get(job.id, frozenset()),
-            needs=JobNeeds.of(request),
-        )
+def _missing_work(job: JobRow) -> Workload:
+    return Workload.of(job.request, job.missing if job.in_parts else None)
+
+
+def _ticket(active: _ActiveJob) -> Ticket:
+    job = active.row
+    if job.is_batch:
+        portion = min(PORTION, len(job.missing)) / job.request.count
+    else:
+        portion = share_of(job.request, job.missing[:1]) if job.in_parts and job.missing else 1.0
+    request = job.part(min(job.missing)).request if job.in_parts and job.missing else parts_of(job.request)[0].request
+    return Ticket(
+        job_id=job.id,
+        owner=job.owner,
+        cost=max(job.cost * portion, 1e-6),
+        pictures=1 if job.in_parts else job.request.count,
+        priority=job.priority,
+        running_limit=job.running_limit,
+        server=job.origin.server_id or 0,
+        isolated=job.crash_count > (1 if job.in_background else 0),  # it would wait for an idle worker too long
+        shuns=active.crashed,
+        needs=JobNeeds.of(request),
+    )
 
 
 def _lags(times: float) -> str:

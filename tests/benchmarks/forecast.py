@@ -341,9 +341,7 @@ async def change_cpu(waiting: int) -> float:
     people = [Person(number, Priority.NORMAL) for number in range(max(1, waiting // 4))]
     jobs = [row(f"{n:010}", random_.choice(people), wanted(random_), time.time()) for n in range(waiting + CHANGES)]
     for job in jobs[:waiting]:
-        registry._rows[job.id] = job
-        registry._price(job)
-        registry.queue.add(registry._ticket(job))
+        registry._enter(job)
     registry.place(jobs[0].id)
     return statistics.median(cpu_seconds(partial(registry.add, job)) for job in jobs[waiting:])
 

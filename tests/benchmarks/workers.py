@@ -129,10 +129,7 @@ def scheduling() -> Iterator[Figure]:
     fresh = iter(rows)
 
     def add() -> None:
-        job = next(fresh)
-        registry._rows[job.id] = job
-        registry._price(job)
-        registry.queue.add(registry._ticket(job))
+        registry._enter(next(fresh))
 
     for _ in range(WAITING):
         add()
@@ -159,13 +156,13 @@ def changes(registry: JobRegistry, draw: random.Random, people: list[Person]) ->
 
     async def spent() -> tuple[float, float]:
         for job_id in {ticket.job_id for ticket in registry.queue.running}:
-            registry.started(replace(registry._rows[job_id], state=JobState.RUNNING, started_at=time.time()))
+            registry.started(replace(registry._jobs[job_id].row, state=JobState.RUNNING, started_at=time.time()))
         began = time.process_time()
         for _ in range(DECISIONS):
-            job = registry._rows[draw.choice(registry.queue.running).job_id]
+            job = registry._jobs[draw.choice(registry.queue.running).job_id].row
             registry.ended(replace(job, state=JobState.DONE, finished_at=time.time()))
             while (ticket := registry.queue.next()) is not None:
-                row_ = registry._rows[ticket.job_id]
+                row_ = registry._jobs[ticket.job_id].row
                 registry.started(replace(row_, state=JobState.RUNNING, started_at=time.time()))
             await asyncio.sleep(0)
         ends = time.process_time() - began
