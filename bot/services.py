@@ -139,7 +139,7 @@ class Services:
         registry.subscribe(self.batch_scorer.hear, JobState.RUNNING, JobState.DONE)
         self.delivery = Delivery(client, config, self.jobs, store, self.renderer, clock, client.metrics.sent)
         registry.subscribe(client.metrics.hear)
-        registry.subscribe(self.timelapses.hear)
+        registry.subscribe(self.timelapses.hear, JobState.DONE)
         self._add_community(client)
         self._add_gallery(client)
         self._add_actions(client)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bot.models.job import (
     PORTION,
@@ -23,6 +23,7 @@ from bot.scheduling.eta_simulator import Forecast, RunningJob, forecast
 from bot.scheduling.fair_queue import EVERYTHING, FairQueue
 from bot.scheduling.throughput import DurationRange, EtaCorrection, RemainingWork, ThroughputModel, Workload
 from bot.scheduling.worker_pool import JobNeeds, LagWatch, Ticket, WorkerPool
+from engine.images.timelapse import MOST_FRAMES
 from engine.protocol.messages import Progress, Ready
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ class _ActiveJob:
     """Its expected work, by the durations of version *priced*."""
     priced: int = -1
     progress: Progress | None = None
+    frames: list[Mapping[int, bytes]] = field(default_factory=list)
+    """Its previews so far; beyond twice as many as a timelapse has, every other one is dropped."""
     started: float | None = None
     """Ticks at the start of its present part, while it runs."""
     shared: bool = False
@@ -57,6 +60,17 @@ class _ActiveJob:
         """The share (0…1) of its present part that is rendered."""
         progress = self.progress
         return min(1.0, progress.step / progress.steps) if progress and progress.steps else 0.0
+
+    def advance(self, progress: Progress) -> Progress:
+        """Store new progress, with the snapshots that it does not repeat, and return it."""
+        if self.progress is not None:
+            progress = replace(progress, snapshots={**self.progress.snapshots, **progress.snapshots})
+        if progress.snapshots and progress.snapshots not in self.frames[-1:]:
+            self.frames.append(progress.snapshots)
+        if len(self.frames) > 2 * MOST_FRAMES:
+            del self.frames[1::2]
+        self.progress = progress
+        return progress
 
 
 class JobRegistry:
@@ -190,14 +204,11 @@ class JobRegistry:
         typical = not self._lag.suspects(worker)
         self.throughput.stopped(job.id, self._ticks(), finished=job.state is JobState.DONE and typical)
         self.eta_correction.forget(job.id)
-        self._changed(job, active.progress)
+        self._changed(job, active)
 
     def advanced(self, job: JobRow, progress: Progress) -> None:
-        """Store new progress; snapshots that it does not repeat are kept."""
         active = self._jobs[job.id]
-        if active.progress is not None:
-            progress = replace(progress, snapshots={**active.progress.snapshots, **progress.snapshots})
-        active.progress = progress
+        progress = active.advance(progress)
         load = self.workers.load_of(job.id)
         if load is not None and not load.background and len(self.workers) > 1:  # there is another worker to prefer
             longer = self.throughput.stepped(job.id, active.painted, self._ticks(), len(load.jobs))
@@ -280,9 +291,9 @@ class JobRegistry:
             if update.job.state in states:
                 loop.call_soon(callback, update)
 
-    def _changed(self, job: JobRow, progress: Progress | None = None) -> None:
+    def _changed(self, job: JobRow, ended: _ActiveJob | None = None) -> None:
         self._stale = True
-        self.tell(Update(job, progress, self.place(job.id)))
+        self.tell(Update(job, ended.progress, frames=ended.frames) if ended else Update(job, place=self.place(job.id)))
         if not self._telling:
             self._telling = True
             asyncio.get_running_loop().call_soon(self._tell_moved)

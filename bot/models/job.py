@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -336,6 +336,8 @@ class Update:
     """Of a waiting job."""
     parting: bool = False
     """The bot is stopping; the job continues after the restart."""
+    frames: Sequence[Mapping[int, bytes]] = ()
+    """Of a job that ends: its previews in order, picture index → encoded picture."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""Collects the snapshots of running jobs, stores them when a job is done, and makes a timelapse on request.
+"""Stores the previews of finished jobs, and makes a timelapse of them on request.
 
-A snapshot that cannot be stored is dropped; it never fails the job.
+Previews that cannot be stored are dropped; that never fails the job.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 from PIL import Image
 
 from bot.errors import PictureGone, StoreError
-from bot.models.job import JobRow, JobState, Update
+from bot.models.job import JobRow, Update
 from bot.pictures.uploads import ImageUpload
 from bot.storage import Store, files
 from bot.storage.pictures import Frame
 from engine.errors import UnreadablePicture
 from engine.images.opening import open_own
 from engine.images.pictures import fit, grid, within
-from engine.images.timelapse import MAX_BYTES, MOST_FRAMES, animate
+from engine.images.timelapse import MAX_BYTES, animate
 from engine.requests.request import DreamRequest
 
 log = logging.getLogger(__name__)
@@ -34,30 +34,19 @@ GONE = "The timelapse has expired."
 
 
 class Timelapses:
-    """Subscribe `hear` to the job registry. *has_room*: whether the disk has room for snapshots."""
+    """Subscribe `hear` to the finished jobs of the registry. *has_room*: whether the disk has room for previews."""
 
     def __init__(self, store: Store, has_room: Callable[[], bool]) -> None:
         self._store, self._has_room = store, has_room
-        self._frames: dict[str, list[Frame]] = {}
         self._keeping: set[asyncio.Task[None]] = set()
 
     def hear(self, update: Update) -> None:
-        """Collect the snapshots of a running job with one picture; encode the film once it is done."""
-        job, progress = update.job, update.progress
-        if not isinstance(job.request, DreamRequest) or job.is_batch:
-            return
-        if job.state is JobState.RUNNING and progress and progress.snapshots:
-            frames = self._frames.setdefault(job.id, [])
-            if not frames or frames[-1] != progress.snapshots:
-                frames.append(dict(progress.snapshots))
-            if len(frames) > 2 * MOST_FRAMES:
-                del frames[1::2]
-        elif job.state is not JobState.RUNNING:
-            frames = self._frames.pop(job.id, [])
-            if job.state is JobState.DONE and len(frames) >= FEWEST:
-                task = asyncio.create_task(self._keep(job.id, frames))
-                self._keeping.add(task)
-                task.add_done_callback(self._keeping.discard)
+        """Store the previews of a finished job, unless it is a batch, a comparison, a film or an upscale."""
+        job = update.job
+        if isinstance(job.request, DreamRequest) and not job.is_batch and len(update.frames) >= FEWEST:
+            task = asyncio.create_task(self._keep(job.id, update.frames))
+            self._keeping.add(task)
+            task.add_done_callback(self._keeping.discard)
 
     async def has(self, job: JobRow) -> bool:
         return await self._store.frames.has(job.id)
@@ -79,7 +68,7 @@ class Timelapses:
         if self._keeping:
             await asyncio.wait(self._keeping)
 
-    async def _keep(self, job_id: str, frames: list[Frame]) -> None:
+    async def _keep(self, job_id: str, frames: Sequence[Frame]) -> None:
         try:
             if self._has_room():
                 await self._store.frames.keep(job_id, frames)
