@@ -150,7 +150,8 @@ class JobTransitions:
         """Store the end with its charge or refund and its outbox row; *also* adds rows in the same transaction."""
         now = self._clock()
         async with self._store.transaction() as session:
-            pictures = await self._store.pictures.of_job(job.id, session)
+            stored = await self._store.jobs.find(job.id, session)
+            pictures = stored.pictures if stored else ()
             if job.in_parts and pictures:
                 what = "frames" if isinstance(job.request, FilmRequest) else "pictures"
                 end = end.cut_short(len(pictures), job.request.count, what)

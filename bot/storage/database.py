@@ -9,7 +9,7 @@ import asyncio
 import functools
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import fields
 from importlib.resources import files
@@ -260,7 +260,7 @@ class Database(Queries):
                 self._holder = None
 
 
-def record(kind: Callable[..., T], row: sqlite3.Row, **own: object) -> T:
+def record(kind: Callable[..., T], row: sqlite3.Row | Mapping[str, Any], **own: object) -> T:
     """A dataclass of that *kind*: *own* fields, and the others from the columns of *row* with the same names.
 
     The field `index` is the column `idx`. Flags, stored as 0 and 1, become bools. Fields without a column keep their

@@ -18,7 +18,6 @@ from bot.models.job import (
     JobRow,
     JobState,
     Origin,
-    PictureRow,
     Priority,
     job_request_from_json,
     job_request_to_json,
@@ -40,7 +39,15 @@ _SELECT = """
         SELECT message_id FROM messages
         WHERE messages.job_id = jobs.id AND messages.channel_id = jobs.channel_id
         ORDER BY messages.created_at DESC, message_id DESC LIMIT 1
-    ) AS message_id
+    ) AS message_id, (
+        SELECT json_group_array(json_object(
+            'job_id', job_id, 'idx', idx, 'path', path, 'width', width, 'height', height,
+            'sha256', sha256, 'size', size, 'facts', facts
+        )) FROM (
+            SELECT job_id, idx, path, width, height, sha256, size, facts FROM pictures
+            WHERE pictures.job_id = jobs.id ORDER BY idx
+        )
+    ) AS pictures
     FROM jobs
 """
 _BESIDE = "(SELECT created_at, rowid FROM jobs WHERE id = ?)"
@@ -208,23 +215,26 @@ class Jobs(Table):
         )
 
     async def _rows(self, where: str, *values: object, session: Session | None = None) -> list[JobRow]:
-        async with self.database.reading(session) as own:
-            rows = await own.all(_SELECT + where, *values)
-            pictures = await self._pictures.rows_of([row["id"] for row in rows], own)
-        if len(rows) <= _INLINE:
-            return self._parse(rows, pictures)
-        return await asyncio.to_thread(self._parse, rows, pictures)
+        rows = await (session or self.database).all(_SELECT + where, *values)
+        return self._parse(rows) if len(rows) <= _INLINE else await asyncio.to_thread(self._parse, rows)
 
-    def _parse(self, rows: Sequence[sqlite3.Row], pictures: Sequence[sqlite3.Row]) -> list[JobRow]:
+    def _parse(self, rows: Sequence[sqlite3.Row]) -> list[JobRow]:
         """Jobs in the order of *rows*, without those whose request this version cannot read."""
-        of_job: dict[str, list[PictureRow]] = {}
-        for row in pictures:
-            of_job.setdefault(row["job_id"], []).append(self._pictures.parse(row))
-        return [
-            _job(row, request, tuple(of_job.get(row["id"], ())))
-            for row in rows
-            if (request := _request(row)) is not None
-        ]
+        return [self._job(row, request) for row in rows if (request := _request(row)) is not None]
+
+    def _job(self, row: sqlite3.Row, request: JobRequest) -> JobRow:
+        return record(
+            JobRow,
+            row,
+            crash_count=row["deaths"],
+            origin=record(Origin, row, applied=tuple(Applied(*one) for one in json.loads(row["applied"]))),
+            request=request,
+            priority=Priority(row["priority"]),
+            state=JobState(row["state"]),
+            cost=row["cost"] / STEPS_PER_UNIT,
+            seconds=json.loads(row["seconds"]),
+            pictures=tuple(map(self._pictures.parse, json.loads(row["pictures"]))),
+        )
 
 
 def _request(row: sqlite3.Row) -> JobRequest | None:
@@ -234,21 +244,6 @@ def _request(row: sqlite3.Row) -> JobRequest | None:
     except InvalidRequest as error:
         log.error("job %s cannot be read by this version: %s", row["id"], error)
         return None
-
-
-def _job(row: sqlite3.Row, request: JobRequest, pictures: tuple[PictureRow, ...]) -> JobRow:
-    return record(
-        JobRow,
-        row,
-        crash_count=row["deaths"],
-        origin=record(Origin, row, applied=tuple(Applied(*one) for one in json.loads(row["applied"]))),
-        request=request,
-        priority=Priority(row["priority"]),
-        state=JobState(row["state"]),
-        cost=row["cost"] / STEPS_PER_UNIT,
-        seconds=json.loads(row["seconds"]),
-        pictures=pictures,
-    )
 
 
 MOST_CHILDREN = 200

@@ -18,7 +18,7 @@ import time
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from bot.errors import PictureGone
 from bot.models.job import JobRow, PictureRow
@@ -181,16 +181,6 @@ class Pictures(Table):
         )
         return None if row is None else self.parse(row)
 
-    async def of_job(self, job_id: str, session: Session) -> tuple[PictureRow, ...]:
-        return tuple(self.parse(row) for row in await self.rows_of([job_id], session))
-
-    async def rows_of(self, job_ids: Sequence[str], session: Session) -> list[sqlite3.Row]:
-        """Rows for `parse`, by job id and index, of all these jobs. One query."""
-        return await session.all(
-            "SELECT * FROM pictures WHERE job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id, idx",
-            json.dumps(job_ids),
-        )
-
     async def find(self, job_id: str, index: int) -> PictureRow | None:
         row = await self.database.one("SELECT * FROM pictures WHERE job_id = ? AND idx = ?", job_id, index)
         return None if row is None else self.parse(row)
@@ -289,7 +279,7 @@ class Pictures(Table):
             "UPDATE pictures SET path = NULL WHERE job_id = ? AND idx = ?", picture.job_id, picture.index
         )
 
-    def parse(self, row: sqlite3.Row) -> PictureRow:
+    def parse(self, row: sqlite3.Row | Mapping[str, Any]) -> PictureRow:
         path = None if row["path"] is None else self._data / row["path"]
         return record(PictureRow, row, path=path, facts=json.loads(row["facts"]))
 

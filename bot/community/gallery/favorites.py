@@ -67,8 +67,8 @@ class Favorites:
         self._changed()
 
     async def _wanted(self, session: Session, job: JobRow, indices: Collection[int]) -> set[int]:
-        pictures = await self._store.pictures.of_job(job.id, session)
-        here = [picture for picture in pictures if picture.path is not None]
+        stored = await self._store.jobs.find(job.id, session)
+        here = stored.stored if stored else ()
         if job.state is not JobState.DONE or not here:
             raise PictureGone("This picture has expired. Only Discord has a copy, so it cannot be starred.")
         if isinstance(job.request, FilmRequest):  # its first frame stands for it
