@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Literal, TypeAlias
+import select
+from collections.abc import Callable
+from typing import Literal, TextIO, TypeAlias
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -22,6 +24,11 @@ _OWN = (f"{_PREFIX}bot", f"{_PREFIX}engine")
 """Loggers of this project, which is installed below `dreambot`."""
 _QUIET = ("aiohttp",)
 """Libraries that log nothing useful below WARNING."""
+
+PIPE_CHARACTERS = 1024
+"""Written at once: a pipe that can be written to takes 4096 bytes, which are 1024 characters at least (pipe(7))."""
+PATIENCE_MS = 200
+"""Milliseconds that a line waits for a reader."""
 
 Format: TypeAlias = Literal["text", "json"]
 
@@ -57,9 +64,43 @@ def _line(_: WrappedLogger, __: str, event: EventDict) -> str:
     return f"{head}\n{event['exception']}" if event.get("exception") else head
 
 
+class UnblockedHandler(logging.StreamHandler[TextIO]):
+    """Writes to stderr and leaves lines out while nobody reads it, because a full pipe would stop the whole bot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lost = 0
+        self._poll = _writable(self.stream)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = self.format(record) + self.terminator
+            if self._lost:
+                text = f"{self._lost} lines of the log were lost, because nobody read them.\n{text}"
+            for start in range(0, len(text), PIPE_CHARACTERS):
+                if not self._poll(0 if self._lost else PATIENCE_MS):
+                    self._lost += 1
+                    return
+                self.stream.write(text[start : start + PIPE_CHARACTERS])
+                self.flush()
+            self._lost = 0
+        except Exception:  # noqa: BLE001 - as in every handler of the standard library
+            self.handleError(record)
+
+
+def _writable(stream: TextIO) -> Callable[[int], object]:
+    """A function that waits so many milliseconds until `PIPE_CHARACTERS` can be written, and says whether they can."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (AttributeError, OSError, ValueError):  # Windows, or no file
+        return lambda _: True
+    return poll.poll
+
+
 def setup_logging(level: int = logging.INFO, form: Format = "text") -> None:
     """Log to stderr from *level* on, redacted."""
-    handler = logging.StreamHandler()
+    handler = UnblockedHandler()
     handler.setFormatter(RedactingFormatter(form))
     logging.getLogger().handlers[:] = [handler]
     set_levels(level)

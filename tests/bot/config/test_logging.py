@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from bot.config.logging import RedactingFormatter, redact, set_levels
+from bot.config.logging import RedactingFormatter, redact, set_levels, setup_logging
 from bot.storage.database import Database
 
 TOKEN = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcdE.abcdefghijklmnopqrstuvwxyz0123456789AB"
@@ -53,3 +56,42 @@ async def test_libraries_log_no_values_at_debug(tmp_path: Path, caplog: pytest.L
     assert "aW50ZXJhY3Rpb24-token" not in caplog.text
     for library in ("aiosqlite", "discord", "discord.gateway", "aiohttp.client", "asyncio"):
         assert not logging.getLogger(library).isEnabledFor(logging.DEBUG)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has other pipes")
+def test_a_log_that_nobody_reads_stops_nothing_and_is_continued_when_it_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As with a terminal that is held by Ctrl-S, or a container's log driver that hangs."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with os.fdopen(writer, "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        setup_logging()
+        own = root.handlers[:]
+        root.handlers[:] = handlers
+
+        def write(*texts: str) -> None:
+            for text in texts:
+                for handler in own:
+                    handler.handle(logging.makeLogRecord({"name": "bot", "levelno": logging.INFO, "msg": text}))
+
+        writing = threading.Thread(target=write, args=[f"{number} {'ö' * 3000}" for number in range(40)], daemon=True)
+        writing.start()
+        writing.join(20)
+        stuck = writing.is_alive()
+        read = os.read(reader, 10**6)
+        if not stuck:
+            write("again")
+            read += os.read(reader, 10**6)
+    root.setLevel(level)
+    set_levels(logging.INFO)
+    os.close(reader)
+
+    lines = read.decode().splitlines()
+    assert not stuck
+    assert "0 ööö" in lines[0]
+    assert lines[-2].endswith("lines of the log were lost, because nobody read them.")
+    assert lines[-1].endswith("bot: again")
