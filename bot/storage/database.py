@@ -323,6 +323,8 @@ class _in_words:  # noqa: N801 - reads as a word: with _in_words():
 _REMEDIES = {
     sqlite3.SQLITE_FULL: " The disk of this machine is full; nothing is lost. Free some space.",
     sqlite3.SQLITE_READONLY: " Its file or folder is write-protected; the bot's user must be allowed to write there.",
+    sqlite3.SQLITE_IOERR: " The disk of this machine fails or became read-only; the system's log says why.",
+    sqlite3.SQLITE_CANTOPEN: " Its folder cannot be reached, or the bot has too many open files.",
     sqlite3.SQLITE_BUSY: " Another program holds it; please try again in a moment.",
     sqlite3.SQLITE_CORRUPT: " Restore it from a backup: python -m bot restore.",
     sqlite3.SQLITE_NOTADB: " Move it away to start with an empty one, or restore a backup: python -m bot restore.",

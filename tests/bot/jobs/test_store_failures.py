@@ -19,6 +19,7 @@ from bot.interactions.message_api import asked_at
 from bot.jobs.retention import ClockMonitor, Retention
 from bot.models.job import JobState
 from bot.storage import DATABASE
+from bot.storage.database import _in_words
 from bot.text import duration
 from tests.bot.core import ANN, BOB, Core, config, count, dream, running_core
 from tests.bot.fakes import FakeClock
@@ -272,3 +273,15 @@ def test_a_lost_message_is_looked_for_from_when_discord_says_it_was_asked_for() 
     assert 1_700_000_000 == asked_at(1_700_003_600.0, interaction_id)
     assert 1_600_000_000 == asked_at(1_600_000_000.0, interaction_id)
     assert 1_700_003_600 == asked_at(1_700_003_600.0, None)
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [(sqlite3.SQLITE_IOERR_WRITE, "fails or became read-only"), (sqlite3.SQLITE_CANTOPEN, "too many open files")],
+)
+def test_a_disk_that_fails_is_said_with_what_to_look_at(code: int, remedy: str) -> None:
+    error = sqlite3.OperationalError("it failed")
+    error.sqlite_errorcode = code
+
+    with pytest.raises(StoreError, match=remedy), _in_words():
+        raise error
