@@ -67,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DreamError as error:
         print(error, file=sys.stderr)
         return EXIT_FAILED
+    except BrokenPipeError:  # `dreambot doctor | head`: who read the output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
+        return EXIT_FAILED
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -81,6 +81,24 @@ def test_the_usage_names_the_program_as_it_was_called(
     assert capsys.readouterr().out.startswith(f"usage: {named} [-h]")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGPIPE")
+async def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "doctor"),
+        cwd=ROOT,
+        env=environ(tmp_path),
+        stdout=writing,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(writing)
+
+    _, said = await process.communicate()
+
+    assert (1, b"") == (process.returncode, said)
+
+
 async def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
     code, out = await ran(tmp_path, "paint")
 
