@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -20,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 HOSTING = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
 SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 PAGES = HOSTING + SECURITY
-UNTRIED = ("Dockerfile", "compose.yaml", "docs/dreambot.service")
+UNTRIED = ("Dockerfile", "compose.yaml")
 GONE_AFTER = 12.0
 """Seconds after the drain within which the bot says that it is gone."""
 
@@ -74,6 +77,17 @@ def test_every_figure_that_is_named_is_served() -> None:
 @pytest.mark.parametrize("name", UNTRIED)
 def test_what_was_never_run_says_so(name: str) -> None:
     assert "Not tested: written on a machine without" in (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_knows_every_line_of_the_unit(tmp_path: Path) -> None:
+    unit = (ROOT / "docs" / "dreambot.service").read_text(encoding="utf-8")
+    there = tmp_path / "dreambot.service"
+    there.write_text(unit.replace("/opt/dreambot/.venv/bin/python", sys.executable), encoding="utf-8")
+
+    said = subprocess.run(["systemd-analyze", "verify", there], capture_output=True, text=True)
+
+    assert (0, "") == (said.returncode, said.stderr)
 
 
 def test_draining_kills_no_process() -> None:
