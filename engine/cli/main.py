@@ -5,9 +5,11 @@ Nothing here imports torch: `--help` answers at once. Mistakes are one line on s
 
 from __future__ import annotations
 
+import inspect
 import os
 
 import typer
+from rich.markup import escape
 
 from engine.cli.bench import bench
 from engine.cli.compare import compare
@@ -43,6 +45,19 @@ app.add_typer(primer, name="primer")
 app.add_typer(weights, name="weights")
 app.add_typer(bench, name="bench")
 app.add_typer(gallery, name="gallery")
+
+
+def _show_docstrings(group: typer.Typer) -> None:
+    """Make the help texts of all commands: Typer keeps a docstring's line breaks and takes brackets for markup."""
+    for command in group.registered_commands:
+        paragraphs = inspect.getdoc(command.callback) or ""
+        command.help = escape("\n\n".join(" ".join(one.split()) for one in paragraphs.split("\n\n")))
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _show_docstrings(inner.typer_instance)
+
+
+_show_docstrings(app)
 
 
 def commands() -> set[str]:

@@ -46,7 +46,7 @@ def show(
         return
     table = Table("", "kind", "", "size", "installed", box=None, header_style="dim", pad_edge=False)
     for entry in entries().values():
-        size = f"{entry.size / 1e6:,.0f} MB" if entry.size else ""
+        size = f"{max(entry.size / 1e6, 1):,.0f} MB" if entry.size else ""
         table.add_row(
             f"[bold]{escape(entry.name)}[/bold]", entry.kind.value, escape(entry.title), size, _state(entry, folder)
         )

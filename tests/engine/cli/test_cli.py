@@ -221,6 +221,14 @@ def test_every_option_of_every_method_is_explained(shell: Shell) -> None:
             assert option == "method" or (option in said.out and field.description in said.out)
 
 
+def test_help_shows_brackets_and_breaks_lines_only_at_the_margin(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", None)
+
+    assert "(pip install 'dreambot[primer]')" in shell("primer", "icons", "--help").out
+    assert "By default the scoring CLIP is one that did not guide the picture" in shell("score", "--help").out
+
+
 def test_the_help_of_dream_names_options_and_ranges(shell: Shell) -> None:
     said = shell("dream", "--help")
 
