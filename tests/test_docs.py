@@ -36,7 +36,7 @@ def introduction(method: str) -> str:
 def option_table(method: str) -> str:
     """The table of one method's options, from their model."""
     rows = [f"| `{name}` | {default} | {span} | {text} |" for name, span, default, text in option_rows(METHODS[method])]
-    return "\n".join(["| Option | Usual | Range | Meaning |", "|---|---|---|---|", *rows])
+    return "\n".join(["| Option | Default | Range | Meaning |", "|---|---|---|---|", *rows])
 
 
 def slash_commands() -> list[app_commands.Command[Any, ..., Any]]:

@@ -1,4 +1,4 @@
-"""A finished run as an own model or adapter: weights, model card, table; a model also in guided-diffusion's format."""
+"""A finished run as your own model or adapter: weights, card, table; a model also in guided-diffusion's format."""
 
 from __future__ import annotations
 

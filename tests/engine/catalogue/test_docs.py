@@ -13,7 +13,7 @@ def rows() -> list[str]:
     """The table of `docs/weights.md`."""
     head = ["| Name | File | What it is | Size | SHA-256 | Licence |", "|---|---|---|---|---|---|"]
     return head + [
-        f"| `{entry.name}` | `{entry.file}` | {entry.title} ({entry.kind.value}) | {entry.size / 1e6:,.0f} MB "
+        f"| `{entry.name}` | `{entry.file}` | {entry.title} ({entry.kind.value}) | {max(entry.size / 1e6, 1):,.0f} MB "
         f"| {f'`{entry.sha256[:12]}…`' if entry.sha256 else 'none published'} | {entry.licence} |"
         for entry in PUBLISHED.values()
     ]
