@@ -250,9 +250,9 @@ class Studio:
         """
         several = [images] if isinstance(images, Image.Image | Dream | bytes | str | Path) else list(images)
         judge = Judge(perceptor, self._engine.runtime)
-        wish = judge.wish(parse_prompts(text))
-        vectors = judge.look([open_own(_encoded(image)) for image in several])
-        return [float(cosine) for cosine in vectors @ wish.direction]
+        prompt = judge.embed_prompts(parse_prompts(text))
+        vectors = judge.embed_images([open_own(_encoded(image)) for image in several])
+        return [float(cosine) for cosine in vectors @ prompt.direction]
 
     def _paint(
         self,

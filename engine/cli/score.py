@@ -82,15 +82,15 @@ def find_scores(shown: Sequence[Shown], texts: Sequence[Sequence[Prompt]], perce
     from engine.runtime.runtime import Runtime
 
     judge = Judge(name, Runtime.open(device))
-    wishes = [judge.wish(text) for text in texts]
-    seen = judge.look([one.image for one in shown])
-    cosines = seen @ np.stack([wish.direction for wish in wishes]).T
+    embedded = [judge.embed_prompts(text) for text in texts]
+    seen = judge.embed_images([one.image for one in shown])
+    cosines = seen @ np.stack([one.direction for one in embedded]).T
     odds = judge.odds(cosines, axis=0 if len(texts) == 1 else 1)
     parts = [
-        {part.text: _rounded(seen @ vector) for part, vector in zip(wish.prompts, wish.parts, strict=True)}
-        for wish in wishes
+        {part.text: _rounded(seen @ vector) for part, vector in zip(one.prompts, one.parts, strict=True)}
+        for one in embedded
     ]
-    notes = list(dict.fromkeys(filter(None, [note, *(note for wish in wishes for note in wish.notes)])))
+    notes = list(dict.fromkeys(filter(None, [note, *(note for one in embedded for note in one.notes)])))
     return Scores(judge.id, [_rounded(row) for row in cosines], [_rounded(row) for row in odds], parts, notes)
 
 

@@ -74,16 +74,16 @@ def search(
         from engine.runtime.runtime import Runtime
 
         judge = Judge(name, Runtime.open(device))
-        wish = judge.wish(prompts, pictures)
+        query = judge.embed_prompts(prompts, pictures)
         with Album(folder, judge.key, judge.dim, cache) as album:
             unread = look_at(album, judge, bar)
-            found = _others(album, wish, count, like or [])
+            found = _others(album, query, count, like or [])
             looked, problems, mended = len(album), {**album.problems, **unread}, album.mended
     if not found:
         nothing = f"No other readable pictures in {folder} ({NAMES} or HEIC)."
         raise InvalidRequest(" ".join([nothing, *_reasons(problems)]))
     mends = "The index of this folder was damaged and has been rebuilt." if mended else ""
-    notes = [text for text in (note, *wish.notes, mends, _told(problems)) if text]
+    notes = [text for text in (note, *query.notes, mends, _told(problems)) if text]
     place = out or unused(place)  # only now, because FOLDER may be the place of the sheet
     _draw(folder, found, place)
     if as_json:
@@ -127,7 +127,7 @@ def look_at(album: Album, judge: Judge, bar: Bar) -> dict[Path, str]:
                 continue
             images.append(image)
             entries.append(entry)
-        album.remember(entries, judge.look(images), problems)
+        album.remember(entries, judge.embed_images(images), problems)
     return unread
 
 
@@ -140,10 +140,10 @@ def _parts(words: str, like: Sequence[Path]) -> tuple[tuple[Prompt, ...], dict[s
     return prompts, {sha: open_reduced(data, SEEN) for sha, data in files.items()}
 
 
-def _others(album: Album, wish: PromptVectors, count: int, like: Sequence[Path]) -> list[Found]:
+def _others(album: Album, query: PromptVectors, count: int, like: Sequence[Path]) -> list[Found]:
     """The nearest pictures without those of --like."""
     given = {path.resolve() for path in like}
-    found = album.search(wish.direction, count + len(given))
+    found = album.search(query.direction, count + len(given))
     return [one for one in found if (album.root / one.path).resolve() not in given][:count]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.guidance.embeddings import see, views
+from engine.guidance.embeddings import embed_images, preprocess
 from engine.perceptors.perceptor_loader import PRIMER_FILES, cut_short, load_perceptor, understood
 from engine.requests.prompts import Prompt, last_phase
 from engine.runtime.runtime import NetProvider
@@ -55,15 +55,17 @@ class Judge:
         """What cosines are multiplied by before a softmax, as in its training."""
         return self._perceptor.scale
 
-    def look(self, images: Iterable[Image.Image]) -> Floats:
+    def embed_images(self, images: Iterable[Image.Image]) -> Floats:
         """N pictures → [N, D], each of length 1."""
         seen = list(images)
         if not seen:
             return np.empty((0, self.dim), np.float32)
-        vectors: Floats = see(views(seen, self._perceptor), self._perceptor, self._runtime).cpu().numpy()
+        vectors: Floats = embed_images(preprocess(seen, self._perceptor), self._perceptor, self._runtime).cpu().numpy()
         return vectors
 
-    def wish(self, prompts: Sequence[Prompt], pictures: Mapping[str, Image.Image] | None = None) -> PromptVectors:
+    def embed_prompts(
+        self, prompts: Sequence[Prompt], pictures: Mapping[str, Image.Image] | None = None
+    ) -> PromptVectors:
         """Embed the parts that hold at the end; *pictures*: SHA-256 → what image prompts name.
 
         Raises InvalidRequest if the perceptor has a limited vocabulary that contains none of the words.
@@ -85,6 +87,6 @@ class Judge:
 
     def _part(self, prompt: Prompt, pictures: Mapping[str, Image.Image]) -> Floats:
         if prompt.image:
-            return self.look([pictures[prompt.image]])
+            return self.embed_images([pictures[prompt.image]])
         vectors: Floats = self._perceptor.encode_text([prompt.text]).cpu().numpy()
         return vectors

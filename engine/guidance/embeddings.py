@@ -35,13 +35,13 @@ def prepare(question: Embed, runtime: NetProvider) -> tuple[Perceptor, Tensor | 
     perceptor = load_perceptor(question.perceptor or DEFAULT_PERCEPTOR, runtime)
     if not question.images:
         return perceptor, None
-    return perceptor, views(map(open_own, question.images), perceptor)
+    return perceptor, preprocess(map(open_own, question.images), perceptor)
 
 
 def answer(question: Embed, perceptor: Perceptor, images: Tensor | None, runtime: NetProvider) -> Embeddings:
     """The fast part, on the stepping loop."""
     texts = [perceptor.encode_text(question.texts)] if question.texts else []
-    seen = [] if images is None else [see(images, perceptor, runtime)]
+    seen = [] if images is None else [embed_images(images, perceptor, runtime)]
     vectors = torch.cat([*texts, *seen])
     pulls = _pulls(images.to(runtime.device), texts[0], perceptor) if question.pulls and images is not None else ()
     return Embeddings(
@@ -68,12 +68,12 @@ def _pulls(image: Tensor, texts: Tensor, perceptor: Perceptor) -> tuple[float, .
     return tuple(float(gradient.norm()) for gradient in gradients)
 
 
-def views(images: Iterable[Image.Image], perceptor: Perceptor) -> Tensor:
+def preprocess(images: Iterable[Image.Image], perceptor: Perceptor) -> Tensor:
     """Pictures as the perceptor takes them in, the middle of each: [N, 3, size, size] in [0, 1], on the CPU."""
     return torch.stack([to_tensor(fit(image, perceptor.size, perceptor.size)) for image in images])
 
 
 @torch.no_grad()
-def see(images: Tensor, perceptor: Perceptor, runtime: NetProvider) -> Tensor:
-    """`views` → [N, dim], L2-normalised, a few at a time."""
+def embed_images(images: Tensor, perceptor: Perceptor, runtime: NetProvider) -> Tensor:
+    """The result of `preprocess` → [N, dim], L2-normalised, a few at a time."""
     return torch.cat([perceptor.encode_image(part.to(runtime.device)) for part in torch.split(images, BATCH)])

@@ -151,7 +151,7 @@ class ClipDiffusion:
         alive = after.x.isfinite().flatten(1).all(1).tolist()
         dtype = str(net.net.torso_dtype).removeprefix("torch.")
         guides = [load_perceptor(target.perceptor, runtime) for target in first.clip_targets]
-        terms = StepConditions(bucket, torch.get_num_threads(), first.memory_level, compiled)
+        step_conditions = StepConditions(bucket, torch.get_num_threads(), first.memory_level, compiled)
         resolved = {"weights": net.sha256, "dtype": dtype, "bucket": bucket, **named(*guides)}
         if first.lpips:
             resolved["lpips"] = load_lpips(runtime).sha256
@@ -160,7 +160,7 @@ class ClipDiffusion:
         if net.adapters:
             resolved["adapters"] = net.adapters
         return [
-            _commit(state, after, i, runtime, terms, resolved) if alive[i] else not_finite(state, ADVICE)
+            _commit(state, after, i, runtime, step_conditions, resolved) if alive[i] else not_finite(state, ADVICE)
             for i, state in enumerate(states)
         ]
 
@@ -187,10 +187,10 @@ def _commit(
     after: SolverStep,
     i: int,
     runtime: NetProvider,
-    terms: StepConditions,
+    step_conditions: StepConditions,
     resolved: Mapping[str, object],
 ) -> Step:
-    log, facts = state.step_log.appended(terms), dict[str, object]()
+    log, facts = state.step_log.appended(step_conditions), dict[str, object]()
     if state.step + 1 == state.steps:
         facts = state.facts(to_unit(after.x[i]), {**resolved, "course": log.rows}, runtime)
     state.x, state.step, state.step_log = after.x[i].clone(), state.step + 1, log

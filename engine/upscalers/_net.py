@@ -90,7 +90,7 @@ class NetUpscaler:
         if states[0].alone and states[0].bucket == 1:
             return [self._advance_alone(state, net) for state in states]
         batch = states + [states[0]] * (states[0].bucket - len(states))
-        terms = StepConditions(len(batch), torch.get_num_threads())
+        conditions = StepConditions(len(batch), torch.get_num_threads())
         windows = torch.stack([to_tensor(state.small.crop(state.tile.window)) for state in batch])
         passes = count_passes(net.scale, states[0].scale)
         large, finite = torch.tensor(()), torch.tensor(())
@@ -99,7 +99,7 @@ class NetUpscaler:
         shown = [
             _shown(s, w, net.scale**passes) if ok else None for s, w, ok in zip(states, large, finite, strict=False)
         ]
-        return [self._commit(state, image, net, terms) for state, image in zip(states, shown, strict=True)]
+        return [self._commit(state, image, net, conditions) for state, image in zip(states, shown, strict=True)]
 
     def _advance_alone(self, state: Canvas, net: UpscalerNet) -> Step:
         """As many parts of the network as make up a step, on the threads of the tile's first step."""
@@ -130,7 +130,7 @@ class NetUpscaler:
             return True
         return state.refine()
 
-    def _commit(self, state: Canvas, shown: Image.Image | None, net: UpscalerNet, terms: StepConditions) -> Step:
+    def _commit(self, state: Canvas, shown: Image.Image | None, net: UpscalerNet, conditions: StepConditions) -> Step:
         if shown is None and net.dtype is torch.float32:
             return Failed(NotFinite(f"The numbers of “{self.name}” stopped being finite; its weights may be damaged."))
         if shown is None:  # too large for half precision: the same tile again, and all after it
@@ -138,7 +138,7 @@ class NetUpscaler:
             return Running(state.step, state.steps)
         dtype = str(net.dtype).removeprefix("torch.")
         resolved = {"upscaler": self.name, "upscaler_weights": net.sha256, "upscaler_dtype": dtype}
-        return state.paste(shown, resolved, terms)
+        return state.paste(shown, resolved, conditions)
 
     def _net(self, runtime: Runtime, *, precise: bool = False) -> UpscalerNet:
         dtype = torch.float32 if precise else runtime.dtype

@@ -202,10 +202,12 @@ class Canvas:
         fade, (width, height) = self.cutting.fade, self.small.size
         return max(left - fade, 0), max(top - fade, 0), min(right + fade, width), min(bottom + fade, height)
 
-    def paste(self, enlarged: Image.Image, resolved: Mapping[str, object], terms: StepConditions | None = None) -> Step:
+    def paste(
+        self, enlarged: Image.Image, resolved: Mapping[str, object], conditions: StepConditions | None = None
+    ) -> Step:
         """Pastes the next tile; that is one step. *resolved* goes into the replay record.
 
-        *terms*: the conditions of the step, if they matter for a replay.
+        *conditions*: the conditions of the step, if they matter for a replay.
         """
         if self.cutting.fade:
             self._blend(enlarged)
@@ -213,11 +215,11 @@ class Canvas:
             left, top, _, _ = self.tile.core
             self.large.paste(enlarged, (left * self.scale, top * self.scale))
         self.step += 1
-        if terms:
-            self.step_log = self.step_log.appended(terms)
+        if conditions:
+            self.step_log = self.step_log.appended(conditions)
         if self.step < self.steps:
             return Running(self.step, self.steps, self.preview)
-        way = {"upscaler_course": self.step_log.rows, "upscaler_core": self.cutting.core} if terms else {}
+        way = {"upscaler_course": self.step_log.rows, "upscaler_core": self.cutting.core} if conditions else {}
         facts = {"resolved": {**resolved, **way}} | ({"notes": list(self.notes)} if self.notes else {})
         return Finished(self.surface.finish(self.large, self.scale), facts)
 

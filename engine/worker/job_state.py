@@ -88,7 +88,7 @@ class ImageTask:
         return self.stage in (Stage.DONE, Stage.FAILED)
 
     @property
-    def terms(self) -> StepConditions | None:
+    def conditions(self) -> StepConditions | None:
         """Conditions of its next step in a replay; otherwise None."""
         return self._log.at(self.state.step) if self._log.entries else None
 
@@ -99,14 +99,14 @@ class ImageTask:
 
     def prepare(self) -> None:
         """In a replay, sets the recorded conditions for the next step."""
-        if (terms := self.terms) is None:
+        if (conditions := self.conditions) is None:
             return
         if hasattr(self.state, "bucket"):
-            self.state.bucket = terms.bucket
+            self.state.bucket = conditions.bucket
         if hasattr(self.state, "memory_level"):
-            self.state.memory_level = max(terms.memory_level, self.state.memory_level)
+            self.state.memory_level = max(conditions.memory_level, self.state.memory_level)
         if hasattr(self.state, "compiled"):
-            self.state.compiled = terms.compiled
+            self.state.compiled = conditions.compiled
 
     def clock(self, phase: str) -> None:
         """Adds the time since the previous call to *phase*."""

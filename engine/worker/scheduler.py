@@ -102,9 +102,9 @@ class StepScheduler:
         for task in group:
             task.turn = self._turn
         key = _batch_key(group[0])
-        terms = group[0].terms
+        conditions = group[0].conditions
         with (
-            self._threads.step((key, len(group)), terms.threads if terms else 0),
+            self._threads.step((key, len(group)), conditions.threads if conditions else 0),
             self._runtime.hardware.peak() as peak,
             self._using(group),
         ):

@@ -41,7 +41,7 @@ class Grading:
     """The ranking CLIP and the embedded prompt. *note*: why the ranking may be biased."""
 
     perceptor: str
-    wish: PromptVectors
+    prompt: PromptVectors
     note: str = ""
 
 
@@ -69,7 +69,7 @@ def prepare(order: DreamOrder, wanted: BestOf, studio: InProcessEngine) -> Gradi
     assert isinstance(request, DreamRequest)
     name, note = (wanted.grader, "") if wanted.grader else choose_grader(guides_of(request))
     pictures = {sha: open_own(order.images[sha]) for sha in _pictures(request)}
-    return Grading(name, _judge(name, studio).wish(request.prompts, pictures), note)
+    return Grading(name, _judge(name, studio).embed_prompts(request.prompts, pictures), note)
 
 
 def choose(
@@ -77,9 +77,11 @@ def choose(
 ) -> RankedPictures:
     """Ranks the images, writes the contact sheet and upscales the best. Raises DreamErrors."""
     bar.say("Judging")
-    judge, wish = _judge(grading.perceptor, studio), grading.wish
+    judge, prompt = _judge(grading.perceptor, studio), grading.prompt
     images = {done.index: open_reduced(read_file(done.path), SEEN) for done in finished.pictures}
-    grades = {index: round(float(judge.look([image])[0] @ wish.direction), 5) for index, image in images.items()}
+    grades = {
+        index: round(float(judge.embed_images([image])[0] @ prompt.direction), 5) for index, image in images.items()
+    }
     ranking = sorted(grades, key=lambda index: -grades[index])
     best = tuple(ranking[: wanted.best])
     captions = [f"{place}.  #{index}  {grades[index]:.3f}" for place, index in enumerate(ranking, 1)]
@@ -87,7 +89,7 @@ def choose(
     place = finished.order.out.with_stem(f"{finished.order.out.stem}-sheet")
     write_file(place, to_png(sheet))
     larger = _enlarged(finished, best, studio, bar) if wanted.enlarge else {}
-    return RankedPictures(judge.id, grades, best, place, larger, tuple(filter(None, [grading.note, *wish.notes])))
+    return RankedPictures(judge.id, grades, best, place, larger, tuple(filter(None, [grading.note, *prompt.notes])))
 
 
 def check_wanted(wanted: BestOf, count: int) -> None:

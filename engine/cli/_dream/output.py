@@ -194,12 +194,12 @@ def _of_courses(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
             )
 
 
-def _run(terms: StepConditions) -> str:
-    threads = f"{terms.threads} thread{'s' * (terms.threads != 1)}"
+def _run(conditions: StepConditions) -> str:
+    threads = f"{conditions.threads} thread{'s' * (conditions.threads != 1)}"
     return (
-        f"{terms.bucket} at once on {threads}"
-        + (f", memory level {terms.memory_level}" if terms.memory_level else "")
-        + (", by compiled nets" if terms.compiled else "")
+        f"{conditions.bucket} at once on {threads}"
+        + (f", memory level {conditions.memory_level}" if conditions.memory_level else "")
+        + (", by compiled nets" if conditions.compiled else "")
     )
 
 

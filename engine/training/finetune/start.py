@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.catalogue.registry import USUAL_PERCEPTOR, Kind, find_entry
 from engine.errors import InvalidRequest, WeightsError
-from engine.guidance.embeddings import views
+from engine.guidance.embeddings import preprocess
 from engine.loaders.checkpoint import PRIMER_WEIGHTS, read_checkpoint
 from engine.loaders.diffusion import fill_diffusion
 from engine.nets.adm import UNetModel
@@ -175,5 +175,5 @@ class Reader:
             if caption:
                 rows.append(self.texts([caption]))
             else:
-                rows.append(self._perceptor.encode_image(views([Image.fromarray(image)], self._perceptor)))
+                rows.append(self._perceptor.encode_image(preprocess([Image.fromarray(image)], self._perceptor)))
         return torch.cat(rows)

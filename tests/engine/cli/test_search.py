@@ -83,8 +83,10 @@ def test_every_picture_is_looked_at_once(shell: Shell, monkeypatch: pytest.Monke
     from engine.guidance.clip_score import Judge
 
     seen: list[int] = []
-    look = Judge.look
-    monkeypatch.setattr(Judge, "look", lambda self, images: seen.append(len(images)) or look(self, images))
+    embed_images = Judge.embed_images
+    monkeypatch.setattr(
+        Judge, "embed_images", lambda self, images: seen.append(len(images)) or embed_images(self, images)
+    )
     shell("search", "album", "an owl")
     shell("search", "album", "a boat")
     Path("album/new.png").write_bytes(to_png(Image.new("RGB", (20, 20), "red")))
