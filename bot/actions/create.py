@@ -144,7 +144,6 @@ class JobActions:
         """Show one picture of a batch in a message with the usual buttons, at no cost."""
         _check_done(job)
         picture_of(job, index)
-        caller.check_place()
         if link := await self._existing_results.picked(job, index, caller):
             raise Refused(f"Picture {index + 1} is already shown: {link}")
         origin, once = caller.origin("pick", job.id, index), self._once(f"pick:{job.id}:{index}", caller)
@@ -156,7 +155,6 @@ class JobActions:
     ) -> None:
         """Show a cropped picture of a result in a message with the usual buttons, at no cost."""
         _check_done(job)
-        caller.check_place()
         index = picture_of(job, None).index
         origin, once = caller.origin("crop", job.id, index), self._once(f"crop:{job.id}", caller)
         submission = Submission(
@@ -192,7 +190,6 @@ class JobActions:
         picture = picture_of(job, index)
         scale = scale or usual_scale(picture.width, picture.height, self._config.limits.max_upscaled)
         request = upscale(picture, self.upscalers, upscaler, scale)
-        caller.check_place()
         origin = caller.origin("upscale", job.id, picture.index)
         if await self._shown_upscaled(origin, request, caller, responder):
             return

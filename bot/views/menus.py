@@ -48,7 +48,7 @@ class SeedMenu(JobMenu, action="useseed", placeholder="Use this seed …", priva
     """Opens the Remix form with one seed of a comparison of seeds. Anyone may, at their own cost."""
 
     async def chosen(self, press: Press, job: JobRow) -> None:
-        press.caller.check_place()
+        await press.services.job_actions.check_place(press.caller)
         await press.responder.open_modal(RemixModal(job, chosen_index(press.value)))
 
 

@@ -94,7 +94,7 @@ async def upscale(press: Press, job: JobRow, index: int | None) -> None:
     """Upscale one picture. Where there is a choice of upscalers, open the modal."""
     actions = press.services.job_actions
     if is_choice(upscalers := actions.upscalers):
-        press.caller.check_place()
+        await actions.check_place(press.caller)
         scales = actions.scales(job, index)
         await press.responder.open_modal(UpscaleModal(job, index, picture_of(job, index), upscalers, scales))
         return
@@ -130,7 +130,7 @@ class RemixButton(JobButton, action="remix", label="Remix", private=True, modal=
     """Opens prompt and settings for editing. Anyone may, at their own cost."""
 
     async def pressed(self, press: Press, job: JobRow) -> None:
-        press.caller.check_place()
+        await press.services.job_actions.check_place(press.caller)
         await press.responder.open_modal(RemixModal(job))
 
 

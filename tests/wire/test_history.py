@@ -186,3 +186,14 @@ async def test_no_one_sees_the_history_of_another_person(max_: Person, mo: Perso
 
     assert ["This picture is in another person's history."] == [m.text for m in answer.messages if m.id != page.id]
     assert job_id(owl) != job_id(fox)
+
+
+async def test_results_by_direct_message_need_no_right_to_post_here(max_: Person) -> None:
+    owl = await dreamt(max_, "an owl")
+    await max_.slash("settings mine", private=True)
+    again = await shown(max_, await opened(max_, channel="quiet"), job_id(owl))
+
+    await max_.click(again, "Upscale")
+
+    await max_.wait_for_message(is_enlarged, channel="dm")
+    assert "Remix" == (await max_.click(again, "Remix")).modal["title"]

@@ -73,7 +73,7 @@ class MessageCommands(BotCog):
         if job is None or not isinstance(job.request, DreamRequest):
             await self._open_form(interaction, message, REMIX)
             return
-        press.caller.check_place()
+        await press.services.job_actions.check_place(press.caller)
         await press.responder.open_modal(RemixModal(job))
 
     async def upscale(self, interaction: AnyInteraction, message: discord.Message) -> None:

@@ -31,7 +31,7 @@ class PaintEntryButton(
 
     async def act(self, press: Press) -> None:
         challenge = await open_challenge(press.services, press.caller, self.job_id)
-        press.caller.check_place()
+        await press.services.job_actions.check_place(press.caller)
         form = Modal(shorten(f"Challenge: {challenge.theme}", 45), "entryform", challenge.id)
         form.add_text("prompt", "Prompt", "Does not use your quota.", required=True, long=True)
         await press.responder.open_modal(form)

@@ -71,7 +71,7 @@ class StylePaintButton(
 
     async def act(self, press: Press) -> None:
         style = await press.services.styles.by_id(press.caller.guild_id, self.job_id)
-        press.caller.check_place()
+        await press.services.job_actions.check_place(press.caller)
         form = Modal(shorten(f"Paint with the style {style.name}", 45), "styleform", style.id)
         form.add_text("prompt", "Prompt", shorten(style.template, _LABEL), required=True, long=True)
         await press.responder.open_modal(form)
