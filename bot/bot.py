@@ -28,7 +28,7 @@ from bot.interactions.unreadable import StreamRepair, tolerant
 from bot.operations.command_sync import register_commands
 from bot.operations.database_watch import watch_database
 from bot.operations.engine_process import local_engine
-from bot.operations.login_watch import LoginWatch
+from bot.operations.login_watch import LoginWatch, pause_before_login
 from bot.operations.metrics import ErrorCount, Metrics
 from bot.operations.metrics_server import MetricsServer
 from bot.operations.process import LoopWatch
@@ -60,6 +60,11 @@ HANDLER_SECONDS = 10.0
 """Seconds in which commands and presses under way may finish at shutdown."""
 SETTLE_SECONDS = 2.0
 """Seconds in which final updates may reach Discord at shutdown; the others are sent after the next start."""
+
+FEW_LOGINS = (
+    "Only %d of %d logins are left today, and Discord resets the token of a bot that uses them up: the bot logs in in "
+    "%.0f minutes. Look for what restarts it."
+)
 
 SESSION_EVENTS = ("READY", "RESUMED")
 """Events without which a shard is never live; after an error in one of them it connects again."""
@@ -256,8 +261,13 @@ class DreamBot(BotClient):
 
     async def launch_shards(self) -> None:
         """`connect` calls this; after a repair the shards are there."""
-        if not self.shards:
-            await super().launch_shards()
+        if self.shards:
+            return
+        limits = await self.fetch_session_start_limits()
+        if seconds := pause_before_login(limits.remaining, limits.reset_after / 1000):
+            log.error(FEW_LOGINS, limits.remaining, limits.total, seconds / 60)
+            await asyncio.sleep(seconds)
+        await super().launch_shards()
 
     async def close(self) -> None:
         """Accept no new jobs, give running jobs and their messages a few seconds, then close everything. Idempotent."""

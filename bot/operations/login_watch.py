@@ -1,4 +1,7 @@
-"""Detects other processes with this bot's token by the number of logins that Discord still allows."""
+"""Counts the logins that Discord still allows: to notice other processes with this token, and to keep some.
+
+Discord resets the token of a bot that logs in more often than it may, 1000 times a day for most bots.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,17 @@ FOREIGN = (
     "Another process has logged in with this bot's token (%d logins that are not ours). Both answer every command, so "
     "members pay twice. Stop the other process, or reset the token in the developer portal."
 )
+
+FEW = 100
+"""Logins left, below which a start waits."""
+
+
+def pause_before_login(remaining: int, reset_after: float) -> float:
+    """Seconds that a start waits: with few logins *remaining*, its share of the *reset_after* seconds until the next.
+
+    A service that is restarted every ten seconds would otherwise use up a day's logins in three hours.
+    """
+    return 0.0 if remaining >= FEW else reset_after / (remaining + 1)
 
 
 class LoginWatch:

@@ -134,6 +134,19 @@ async def test_a_session_event_that_is_never_read_ends_the_bot(stage: Stage, mon
     await stage.everything_is_closed()
 
 
+async def test_restarts_in_a_row_do_not_use_up_the_logins(stage: Stage) -> None:
+    """Discord resets the token of a bot that logs in too often."""
+    stage.site.gateway.identifies.per_day = 50
+    running = stage.start()
+    await stage.logged("the bot logs in in", running)
+    assert "Only 50 of 50 logins are left today" in stage.log.text
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    assert 0 == await running
+    assert 50 == stage.site.gateway.identifies.remaining
+    await stage.everything_is_closed()
+
+
 async def test_a_cancelled_run_closes_everything(stage: Stage) -> None:
     """As Ctrl-C does on Windows."""
     running = stage.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.operations.login_watch import LoginWatch
+from bot.operations.login_watch import LoginWatch, pause_before_login
 
 
 class Discord:
@@ -72,3 +72,8 @@ async def test_an_answer_that_cannot_be_had_changes_nothing(discord: Discord, wa
     await watch.look()
 
     assert 1 == watch.foreign
+
+
+@pytest.mark.parametrize(("remaining", "seconds"), [(1000, 0), (100, 0), (99, 864), (9, 8640), (0, 86_400)])
+def test_few_logins_last_until_there_are_more(remaining: int, seconds: float) -> None:
+    assert seconds == pause_before_login(remaining, 86_400)
