@@ -9,9 +9,8 @@ import torch
 
 from engine.catalogue.registry import find_entry
 from engine.diffusion.denoiser import Denoiser, cosine_denoiser
-from engine.errors import InvalidRequest
 from engine.loaders.checkpoint import fill
-from engine.nets.secondary import MULTIPLE, SecondaryNet
+from engine.nets.secondary import SecondaryNet
 from engine.nets.vgg_lpips import Lpips, LpipsHeads, VggStages
 from engine.runtime.runtime import NetProvider
 from engine.weights.formats.state_dict import SelectedTensors
@@ -56,15 +55,6 @@ SECONDARY = "secondary"
 def load_secondary(runtime: NetProvider) -> Denoiser:
     """The net as a denoiser, from the runtime's cache. Raises ModelUnavailable or WeightsError."""
     return cosine_denoiser(runtime.net(SECONDARY, lambda: _read_secondary(runtime.device)))
-
-
-def check_sides(sides: tuple[int, int]) -> None:
-    """Raises InvalidRequest unless both *sides* are multiples of `MULTIPLE`."""
-    if any(side % MULTIPLE for side in sides):
-        raise InvalidRequest(
-            f"gradient=secondary needs sides that are multiples of {MULTIPLE} at the net's own size, "
-            f"which is {sides[1]}×{sides[0]} here; take another size, or gradient=xstart."
-        )
 
 
 def _read_secondary(device: torch.device) -> SecondaryNet:

@@ -18,7 +18,7 @@ from engine.errors import InvalidRequest
 from engine.guidance.targets import Targets, decode, make_targets, named
 from engine.images.tensors import to_image, to_unit, uniform
 from engine.loaders.diffusion import DiffusionNet, load_diffusion_net, net_key
-from engine.loaders.guidance_nets import HEADS, VGG, check_sides, has_lpips, load_lpips, load_secondary
+from engine.loaders.guidance_nets import HEADS, VGG, has_lpips, load_lpips, load_secondary
 from engine.methods import Finished, Running, Step, not_finite
 from engine.methods._diffusion.state import Sample, TextCondition, initial_latents
 from engine.methods._diffusion.step import sketched, step_together, text_condition, without_nouns
@@ -49,13 +49,13 @@ class ClipDiffusion:
         """Load nets and perceptors. Raises InvalidRequest for unknown words only, or an impossible spacing of steps."""
         model, options = MODELS[request.model], request.options
         assert isinstance(options, ClipDiffusionOptions)
+        options.check_size(request.width, request.height, model)
         readable(request, model)
         net = load_diffusion_net(model.name, runtime, options.adapters)
         net.schedule(options.spacing)
         if options.class_id >= 0 and not net.flags.class_cond:
             raise InvalidRequest(f"class_id={options.class_id} needs a net with classes; {model.title} has none.")
         if options.gradient == "secondary":
-            check_sides(sides_of(request))
             load_secondary(runtime)
         guiding = guiding_clips(options, model.perceptor)
         for clip in (*guiding, *([Weighted(model.perceptor)] if net.flags.context_dim else [])):

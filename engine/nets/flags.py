@@ -228,6 +228,12 @@ def read_v_diffusion_flags(raw: Mapping[str, object]) -> VDiffusionFlags:
     return flags
 
 
+SECONDARY_WIDTHS = (64, 128, 128, 256, 256, 512)
+"""Channels of each level of the secondary net, the largest maps first."""
+SECONDARY_MULTIPLE = 2 ** (len(SECONDARY_WIDTHS) - 1)
+"""Both sides of an image that it sees are multiples of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class VqganFlags:
     """taming-transformers' `ddconfig`, `embed_dim` and `n_embed`. Defaults: the published networks with f = 16."""

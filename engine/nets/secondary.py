@@ -1,7 +1,7 @@
 """The secondary net of Crowson (2021), a small convolutional U-Net that approximates a large one.
 
 It predicts v (Salimans & Ho 2022) at the cosine time t, for which α = cos(πt/2) and σ = sin(πt/2), and has no
-attention: sides may be any multiples of 32.
+attention: sides may be any multiples of `SECONDARY_MULTIPLE`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from engine.nets.flags import SECONDARY_WIDTHS as WIDTHS
 from engine.nets.resampling import DoubleBilinear
 from engine.nets.v_diffusion import RandomFeatures
 
-WIDTHS = (64, 128, 128, 256, 256, 512)
 FEATURES = 16
-MULTIPLE = 2 ** (len(WIDTHS) - 1)
-"""Both sides of an image are multiples of it."""
 
 
 class ConvBlock(nn.Sequential):

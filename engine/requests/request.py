@@ -268,6 +268,7 @@ def build_request(
     chosen.check_size(width, height)
     typed = ({} if steps is None else {"steps": str(steps)}) | dict(settings or {})
     options = build_options(chosen, method, typed)
+    options.check_size(width, height, chosen)
     options = options if reading.prompts else options.for_pictures(typed)
     check_steps(reading, options.steps, prompt)
     if init_image or init_icon:

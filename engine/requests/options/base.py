@@ -62,6 +62,9 @@ class Options(BaseModel):
     def check_model(self, model: Model, chosen: Collection[str]) -> None:
         """Raise InvalidRequest for options that *model* cannot use; *chosen*: names of the options that were typed."""
 
+    def check_size(self, width: int, height: int, model: Model) -> None:
+        """Raise InvalidRequest for options that cannot be used for an image of that size."""
+
     def for_init(self, chosen: Collection[str], *, masked: bool) -> Self:
         """The options with the defaults for an init picture, except for the *chosen* ones."""
         return self

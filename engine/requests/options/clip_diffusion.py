@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from engine.catalogue.registry import LPIPS, NET, Model, clip_cost, gradient_cost
 from engine.diffusion.spacing import EVEN, respace, step_count
 from engine.errors import InvalidRequest
+from engine.nets.flags import SECONDARY_MULTIPLE
 from engine.requests.options.base import Options, option_text
 from engine.requests.options.classes import classes_of
 from engine.requests.options.clip_views import (
@@ -236,6 +237,15 @@ class ClipDiffusionOptions(InitOptions, GuidanceOptions, CutoutOptions, SamplerO
             raise InvalidRequest(f"cfg_scale={self.cfg_scale:g} {guides}, and {model.title} does not.")
         if self.cfg_scale != 1 and model.reads and not model.free_guidance:
             raise InvalidRequest(f"{model.subject} was never trained without a prompt: only cfg_scale=1 is possible.")
+
+    def check_size(self, width: int, height: int, model: Model) -> None:
+        """Raise InvalidRequest for the secondary net if its levels cannot halve the sides of the network's image."""
+        sides = width // model.scale, height // model.scale
+        if self.gradient == "secondary" and any(side % SECONDARY_MULTIPLE for side in sides):
+            raise InvalidRequest(
+                f"gradient=secondary needs sides that are multiples of {SECONDARY_MULTIPLE * model.scale}, "
+                f"not {width}×{height}; take another size, or gradient=xstart."
+            )
 
     def for_init(self, chosen: Collection[str], *, masked: bool) -> ClipDiffusionOptions:
         """Skip the first half of the steps for an init picture; not with a mask, where more has to be painted."""

@@ -18,7 +18,7 @@ from engine.methods import Finished, Running
 from engine.methods.clip_diffusion import METHOD, Sample
 from engine.nets.secondary import SecondaryNet
 from engine.perceptors.perceptor import Perceptor
-from engine.requests.request import parse_settings
+from engine.requests.request import build_request, parse_settings
 from engine.runtime.runtime import Runtime
 from tests.engine.tiny import gaussian_runtime, job_of, paint, tiny_perceptor, tiny_runtime
 
@@ -295,9 +295,12 @@ def test_without_its_file_the_secondary_net_says_how_to_get_it(
         begin(runtime, "gradient=secondary")
 
 
-def test_the_secondary_net_cannot_look_at_every_size(runtime: Runtime) -> None:
-    with pytest.raises(InvalidRequest, match=r"multiples of 32 .* which is 80×48 here"):
-        begin(runtime, "gradient=secondary", size="320x192")
+def test_a_size_that_the_secondary_net_cannot_see_is_refused_at_once_and_in_a_replay(runtime: Runtime) -> None:
+    with pytest.raises(InvalidRequest, match=r"multiples of 128, not 320×192"):
+        build_request("an owl", size="320x192", settings={"gradient": "secondary"})
+    recorded = build_request("an owl", size="256x256", settings={"gradient": "secondary"})
+    with pytest.raises(InvalidRequest, match=r"multiples of 128, not 320×192"):
+        METHOD.load(recorded.model_copy(update={"width": 320, "height": 192}), runtime)
 
 
 def test_edges_of_a_seamless_picture_fit_each_other() -> None:
