@@ -74,16 +74,16 @@ def forecast(
     order: Sequence[Ticket],
     running: Sequence[RunningJob],
     expect: Callable[[Ticket], RemainingWork],
-    workers: int | Mapping[str, Capacity],
+    workers: Mapping[str, Capacity],
     now: float,
     together: float = TOGETHER,
 ) -> Forecast:
-    """The positions of all waiting jobs. *workers*: by name, or the slots of a single one; *now*: unix seconds.
+    """The positions of all waiting jobs. *workers*: by name, or none for one slot; *now*: unix seconds.
 
     *together* as in `bot.scheduling.throughput`. Simulated three times, with the low, the likely and the high duration
     of every job, so ends that depend on many jobs get wide ranges. *expect* is also called for jobs that are asked for.
     """
-    capacities = {"": Capacity(workers)} if isinstance(workers, int) else workers or {"": Capacity(1)}
+    capacities = workers or {"": Capacity(1)}
     waiting = _Waiting.of(order, expect, max(len(capacities) / MOST, 1.0))
     foreground = [job for job in running if not job.ticket.background]
     behind = [job for job in running if job.ticket.background]

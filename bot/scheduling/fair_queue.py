@@ -115,14 +115,11 @@ class FairQueue:
             self._virtual[owner] = self._now + cost
         self._rebuild()
 
-    def next(self, room: int | None = None) -> Ticket | None:
+    def next(self) -> Ticket | None:
         """Hand out the next job that a worker has room for; None if all must wait. `workers` then know where it is.
 
-        *room*: the free slots, where there is a single worker. A job that waits for room reserves a worker
-        (see `WorkerPool`). A background job starts when no other job can.
+        A job that waits for room reserves a worker (see `WorkerPool`). A background job starts when no other job can.
         """
-        if room is not None:
-            self.workers.set_room(room)
         self.workers.begin_choice()
         found = self._find(self._front, background=False) or self._find(self._behind, background=True)
         if found is None:

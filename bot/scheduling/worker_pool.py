@@ -214,13 +214,6 @@ class WorkerPool:
         if abilities != {name: (load.state.lacks, load.state.largest) for name, load in self._loads.items()}:
             self._able.clear()
 
-    def set_room(self, room: int) -> None:
-        """The free slots of a single worker."""
-        for load in self._loads.values():
-            for job_id in load.jobs:
-                load.seen(job_id)
-            load.report(replace(load.state, slots=max(load.state.slots, room), free=room))
-
     def begin_choice(self) -> None:
         """Clear all reservations."""
         self._reserved.clear()

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bot.models.job import JobRow, JobState, Origin, PictureRow, Priority, Update
+from bot.scheduling.fair_queue import FairQueue
+from bot.scheduling.worker_pool import Ticket
 from engine.protocol.messages import Progress
 from engine.requests.request import UpscaleRequest, build_request
 
@@ -63,3 +65,12 @@ def progress(step: int, steps: int = 25, seconds: float = 0.4, **snapshots: byte
 def running(step: int, **changes: Any) -> Update:
     """An update of a running job."""
     return Update(job(state=JobState.RUNNING, **changes), progress(step))
+
+
+def next_in(room: int, queue: FairQueue) -> Ticket | None:
+    """Hand out the next job of *queue*, whose single worker has *room* free slots."""
+    for load in queue.workers:
+        for job_id in load.jobs:
+            load.seen(job_id)
+        load.report(replace(load.state, slots=max(load.state.slots, room), free=room))
+    return queue.next()

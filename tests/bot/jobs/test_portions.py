@@ -19,7 +19,7 @@ from engine.protocol.messages import Progress
 from tests.bot.core import ANN, BOB, MOD, Core, config, count, dream, running_core
 from tests.bot.fakes import FakeClock
 from tests.bot.samples import job as sample
-from tests.bot.samples import picture
+from tests.bot.samples import next_in, picture
 
 
 def batch(pictures: int, *painted: int) -> JobRow:
@@ -70,13 +70,13 @@ def test_what_is_in_the_background_takes_neither_room_nor_turns_from_others() ->
     queue = FairQueue()
     queue.add(Ticket("batch", "ann", 1.0, priority=Priority.BACKGROUND))
     queue.add(Ticket("other batch", "bob", 1.0, priority=Priority.BACKGROUND))
-    assert ("batch", None) == ((first := queue.next(4)) and first.job_id, queue.next(4))
+    assert ("batch", None) == ((first := next_in(4, queue)) and first.job_id, next_in(4, queue))
 
     queue.add(Ticket("large", "ann", 8.0, pictures=4))
     queue.add(Ticket("small", "bob", 1.0))
     assert ["small", "large", "other batch"] == [ticket.job_id for ticket in queue.order()]
     assert ["small", None, "large"] == [
-        ticket and ticket.job_id for ticket in (queue.next(1), queue.next(1), queue.next(4))
+        ticket and ticket.job_id for ticket in (next_in(1, queue), next_in(1, queue), next_in(4, queue))
     ]
 
 

@@ -38,7 +38,7 @@ RUNNING = RunningJob(ticket("R1", 2.0), RemainingWork(DurationRange(4, 5, 8), 10
 
 
 def test_the_first_starts_when_the_running_one_ends() -> None:
-    places = forecast([ticket("A1"), ticket("B1", 2)], [RUNNING], ten_seconds_a_unit, 1, now=1000)
+    places = forecast([ticket("A1"), ticket("B1", 2)], [RUNNING], ten_seconds_a_unit, single(1), now=1000)
 
     first, second = places["A1"], places["B1"]
     assert (1, 2) == (first.position, first.waiting)
@@ -48,11 +48,11 @@ def test_the_first_starts_when_the_running_one_ends() -> None:
 
 
 def test_free_slots_are_filled_at_once_and_all_take_longer() -> None:
-    places = forecast([ticket("A1"), ticket("B1")], [], ten_seconds_a_unit, 3, now=0, together=1.0)
+    places = forecast([ticket("A1"), ticket("B1")], [], ten_seconds_a_unit, single(3), now=0, together=1.0)
 
     assert [0, 0] == [places["A1"].starts, places["B1"].starts]
     assert [20, 20] == [places["A1"].ready, places["B1"].ready]  # two of ten seconds each, in turns
-    saving = forecast([ticket("A1"), ticket("B1")], [], ten_seconds_a_unit, 3, now=0, together=0.5)
+    saving = forecast([ticket("A1"), ticket("B1")], [], ten_seconds_a_unit, single(3), now=0, together=0.5)
     assert pytest.approx(20 / 2**0.5) == saving["A1"].ready
 
 
@@ -64,14 +64,14 @@ def test_who_has_few_rounds_is_finished_first_and_the_others_go_on_faster() -> N
             else RemainingWork(DurationRange(4, 4, 4), 40)
         )
 
-    places = forecast([ticket("A1"), ticket("B1")], [], short_or_long, 2, now=0, together=1.0)
+    places = forecast([ticket("A1"), ticket("B1")], [], short_or_long, single(2), now=0, together=1.0)
 
     assert pytest.approx(2) == places["A1"].ready
     assert pytest.approx(5) == places["B1"].ready
 
 
 def test_a_job_of_many_pictures_waits_for_many_slots_and_is_not_passed_over() -> None:
-    places = forecast([ticket("A1", pictures=2), ticket("B1")], [RUNNING], ten_seconds_a_unit, 2, now=0)
+    places = forecast([ticket("A1", pictures=2), ticket("B1")], [RUNNING], ten_seconds_a_unit, single(2), now=0)
 
     assert 5 == places["A1"].starts
     assert places["A1"].ready == places["B1"].starts
@@ -79,14 +79,14 @@ def test_a_job_of_many_pictures_waits_for_many_slots_and_is_not_passed_over() ->
 
 def test_one_persons_jobs_wait_for_one_another() -> None:
     queue = [ticket("A1", running_limit=1), ticket("A2", running_limit=1), ticket("B1", running_limit=1)]
-    places = forecast(queue, [], ten_seconds_a_unit, 2, now=0, together=1.0)
+    places = forecast(queue, [], ten_seconds_a_unit, single(2), now=0, together=1.0)
 
     assert [0, 20, 0] == [places[name].starts for name in ("A1", "A2", "B1")]
 
 
 def test_who_is_suspected_is_foretold_to_be_painted_alone() -> None:
     suspect = replace(ticket("B1"), isolated=True)
-    places = forecast([ticket("A1"), suspect, ticket("C1")], [], ten_seconds_a_unit, 4, now=0)
+    places = forecast([ticket("A1"), suspect, ticket("C1")], [], ten_seconds_a_unit, single(4), now=0)
 
     assert [0, 10, 20] == [places[name].starts for name in ("A1", "B1", "C1")]
 
@@ -94,7 +94,7 @@ def test_who_is_suspected_is_foretold_to_be_painted_alone() -> None:
 def test_what_is_in_the_background_comes_when_all_others_are_done() -> None:
     behind = replace(ticket("B1"), priority=Priority.BACKGROUND)
     running = RunningJob(replace(behind, job_id="B0"), RemainingWork(DurationRange(7, 7, 7), 10))
-    places = forecast([ticket("A1"), behind], [running], ten_seconds_a_unit, 4, now=0)
+    places = forecast([ticket("A1"), behind], [running], ten_seconds_a_unit, single(4), now=0)
 
     assert [0, 17] == [places[name].starts for name in ("A1", "B1")]
 
@@ -214,9 +214,9 @@ def crowd(count: int) -> list[Ticket]:
 
 @pytest.mark.parametrize("together", [0.6, 1.0])
 def test_the_extrapolated_tail_is_near_the_exact_simulation(together: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = forecast(crowd(400), [], seven_speeds, 4, now=0, together=together)
+    quick = forecast(crowd(400), [], seven_speeds, single(4), now=0, together=together)
     monkeypatch.setattr(eta_simulator, "HEAD", 1000)
-    exact = forecast(crowd(400), [], seven_speeds, 4, now=0, together=together)
+    exact = forecast(crowd(400), [], seven_speeds, single(4), now=0, together=together)
 
     for one in crowd(400)[50:]:
         assert pytest.approx(exact[one.job_id].starts, rel=0.12) == quick[one.job_id].starts
@@ -229,9 +229,14 @@ def test_a_job_whose_parts_are_all_painted_still_has_an_end() -> None:
     left = company.left("A1", 1.0, 5.0)
     assert left is not None
 
-    places = forecast([ticket("B1")], [RunningJob(ticket("A1"), left)], lambda _: left, 1, now=100.0)
+    places = forecast([ticket("B1")], [RunningJob(ticket("A1"), left)], lambda _: left, single(1), now=100.0)
 
     assert 100 < places["B1"].starts < places["B1"].ready
+
+
+def single(slots: int) -> dict[str, Capacity]:
+    """A single worker."""
+    return {"": Capacity(slots)}
 
 
 TWO_WORKERS = {"one": Capacity(4), "two": Capacity(4)}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bot.models.job import Priority
 from bot.scheduling.fair_queue import EVERYTHING, FairQueue, WaitingOrder
 from bot.scheduling.worker_pool import Ticket
+from tests.bot.samples import next_in
 
 
 def ticket(name: str, cost: float = 1.0, **more: object) -> Ticket:
@@ -28,7 +29,7 @@ def queue_of(*tickets: Ticket | str) -> FairQueue:
 def served(queue: FairQueue) -> list[str]:
     """One after the other until nobody waits."""
     names = []
-    while (entry := queue.next(room=1)) is not None:
+    while (entry := next_in(1, queue)) is not None:
         names.append(entry.job_id)
         queue.ended(entry.job_id)
     return names
@@ -50,7 +51,7 @@ def test_who_asks_for_much_waits_longer_than_who_asks_for_little() -> None:
 def test_staying_away_saves_nothing_up() -> None:
     queue = queue_of("A1", "A2", "A3", "A4", "A5")
     for _ in range(3):
-        queue.ended(queue.next(1).job_id)  # type: ignore[union-attr]
+        queue.ended(next_in(1, queue).job_id)  # type: ignore[union-attr]
     for name in ("B1", "B2", "B3"):
         queue.add(ticket(name))
 
@@ -67,7 +68,7 @@ def test_a_cancelled_job_moves_its_owners_others_forward() -> None:
 
 def test_what_a_stopped_job_had_not_painted_does_not_count() -> None:
     queue = queue_of(ticket("A1", 10), ticket("A2"), ticket("B1"), ticket("B2"))
-    assert "A1" == queue.next(1).job_id  # type: ignore[union-attr]
+    assert "A1" == next_in(1, queue).job_id  # type: ignore[union-attr]
     queue.ended("A1", painted=0.0)
 
     assert ["A2", "B1", "B2"] == served(queue)
@@ -75,7 +76,7 @@ def test_what_a_stopped_job_had_not_painted_does_not_count() -> None:
 
 def test_a_job_that_comes_back_is_next_again() -> None:
     queue = queue_of("A1", "B1", "A2")
-    queue.next(1)
+    next_in(1, queue)
 
     queue.give_back("A1")
 
@@ -103,15 +104,15 @@ def test_an_endless_host_starves_no_one() -> None:
 
 def test_no_job_overtakes_one_that_waits_for_room() -> None:
     queue = queue_of("A1", ticket("B1", pictures=4), "C1")
-    assert "A1" == queue.next(room=4).job_id  # type: ignore[union-attr]
+    assert "A1" == next_in(4, queue).job_id  # type: ignore[union-attr]
 
-    assert queue.next(room=3) is None
+    assert next_in(3, queue) is None
     queue.ended("A1")
-    assert "B1" == queue.next(room=4).job_id  # type: ignore[union-attr]
+    assert "B1" == next_in(4, queue).job_id  # type: ignore[union-attr]
 
 
 def test_a_job_larger_than_the_engine_goes_when_nothing_else_runs() -> None:
-    assert "A1" == queue_of(ticket("A1", pictures=8)).next(room=4).job_id  # type: ignore[union-attr]
+    assert "A1" == next_in(4, queue_of(ticket("A1", pictures=8))).job_id  # type: ignore[union-attr]
 
 
 def test_a_job_on_hold_waits_and_delays_no_other() -> None:
@@ -150,26 +151,26 @@ def test_the_order_that_is_shown_is_the_order_that_happens_while_something_is_he
 
 def test_an_owner_at_the_running_limit_is_passed_by() -> None:
     queue = queue_of(ticket("A1", running_limit=1), ticket("A2", running_limit=1), ticket("B1", 50))
-    queue.next(8)
-    queue.next(8)
+    next_in(8, queue)
+    next_in(8, queue)
 
     assert {"A1", "B1"} == {entry.job_id for entry in queue.running}
-    assert queue.next(8) is None
+    assert next_in(8, queue) is None
     queue.ended("A1")
-    assert "A2" == queue.next(8).job_id  # type: ignore[union-attr]
+    assert "A2" == next_in(8, queue).job_id  # type: ignore[union-attr]
 
 
 def test_a_suspect_runs_alone() -> None:
     queue = queue_of("A1", ticket("B1", isolated=True), "C1")
-    queue.next(8)
-    assert queue.next(8) is None
+    next_in(8, queue)
+    assert next_in(8, queue) is None
 
     queue.ended("A1")
-    assert "B1" == queue.next(8).job_id  # type: ignore[union-attr]
-    assert queue.next(8) is None
+    assert "B1" == next_in(8, queue).job_id  # type: ignore[union-attr]
+    assert next_in(8, queue) is None
 
     queue.ended("B1")
-    assert "C1" == queue.next(8).job_id  # type: ignore[union-attr]
+    assert "C1" == next_in(8, queue).job_id  # type: ignore[union-attr]
 
 
 def test_after_a_restart_who_has_had_much_still_waits_for_who_has_had_little() -> None:
@@ -216,7 +217,7 @@ def test_the_order_after_each_change_is_that_of_a_queue_sorted_anew(
         running = queue.running
         match what:
             case "next":
-                queue.next(room=1 + number % 4)
+                next_in(1 + number % 4, queue)
             case "end" if running:
                 queue.ended(running[number % len(running)].job_id, painted=number / 99)
             case "give back" if running:
@@ -240,7 +241,7 @@ def test_a_waiting_person_falls_behind_by_at_most_one_job_of_each(wanted: list[t
     had = dict.fromkeys(waiting, 0.0)
     largest = {o: max(cost for other, cost, _ in wanted if other == o) for o in waiting}
     while all(waiting.values()):
-        entry = queue.next(1)
+        entry = next_in(1, queue)
         assert entry is not None
         queue.ended(entry.job_id)
         had[entry.owner] += entry.cost
@@ -256,7 +257,7 @@ def test_endless_newcomers_starve_no_one() -> None:
     served_after = None
     for number in range(200):
         queue.add(ticket(f"N{number}", owner=f"newcomer {number}"))
-        entry = queue.next(1)
+        entry = next_in(1, queue)
         assert entry is not None
         queue.ended(entry.job_id)
         if entry.job_id == "A2":
@@ -286,7 +287,7 @@ def test_every_person_gets_a_turn(crowd: list[tuple[int, float, Priority]], had:
             number, cost, priority = crowd[(turn + len(queue)) % len(crowd)]
             name = f"{turn}-{len(queue)}"
             queue.add(ticket(name, cost, owner=f"{number}-{turn // 7}", priority=priority))
-        entry = queue.next(1)
+        entry = next_in(1, queue)
         assert entry is not None
         queue.ended(entry.job_id)
         if entry.owner == "patient":
