@@ -17,7 +17,7 @@ _WORDS = 200
 _WHY = 120
 _LABEL = 100
 """Most characters of a menu option."""
-NOTHING = "You have not painted anything yet. Try /dream."
+NOTHING = "You have not painted anything yet. `/help start` shows the first steps."
 STAR = "⭐"
 
 

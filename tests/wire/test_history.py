@@ -43,7 +43,9 @@ async def owed(world: World, job: str) -> bool:
 
 @pytest.mark.slow
 async def test_a_person_without_pictures_reads_how_to_begin(max_: Person) -> None:
-    assert "You have not painted anything yet. Try /dream." == whispered(await max_.slash("history"))
+    assert "You have not painted anything yet. `/help start` shows the first steps." == whispered(
+        await max_.slash("history")
+    )
 
 
 async def test_the_newest_come_first_with_state_cost_and_a_thumbnail(world: World, max_: Person) -> None:
