@@ -20,6 +20,7 @@ from engine.requests.options.base import (
     Options,
     ended,
     first_problem,
+    guess,
     guess_option,
     guessed,
     option_names,
@@ -369,7 +370,7 @@ def find_model(name: str) -> Model:
     if name in (adapters := known_adapters()):
         refuse(f"“{name}” is an adapter of {adapters[name].adapts}, not a model; choose it as the adapter.")
     if name not in MODELS:
-        refuse(guessed(f"There is no model “{name}”", name, MODELS))
+        refuse(ended(f"There is no model “{name}”{guess(name, MODELS, listed='known, installed or not')}"))
     return MODELS[name]
 
 

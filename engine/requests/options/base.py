@@ -114,12 +114,12 @@ def choices(field: FieldInfo) -> tuple[str, ...]:
     return tuple(map(str, typing.get_args(field.annotation))) if is_literal else ()
 
 
-def guess(word: str, known: Iterable[str], *, nearest: bool = True) -> str:
-    """``; did you mean “eta”?`` for the *nearest* spelling, or what there is."""
+def guess(word: str, known: Iterable[str], *, nearest: bool = True, listed: str = "available") -> str:
+    """``; did you mean “eta”?`` for the *nearest* spelling, or what there is, called *listed*."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.5) if nearest else []
     some = ", ".join(names[:LISTED]) + f" and {len(names) - LISTED} more" * (len(names) > LISTED)
-    return f"; did you mean “{near[0]}”?" if near else f"; available: {some}"
+    return f"; did you mean “{near[0]}”?" if near else f"; {listed}: {some}"
 
 
 def guessed(sentence: str, word: str, known: Iterable[str]) -> str:

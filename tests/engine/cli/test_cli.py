@@ -245,7 +245,7 @@ def test_the_help_of_dream_names_options_and_ranges(shell: Shell) -> None:
         (["dream", "cat", "--set", "eta"], "not of the form option=value"),
         (["dream", "cat", "--steps", "1"], "steps"),
         (["dream", "cat", "--method", "magic"], "There is no method “magic”"),
-        (["dream", "cat", "--model", "magic"], "There is no model “magic”"),
+        (["dream", "cat", "--model", "zzz"], "There is no model “zzz”; known, installed or not: bedrooms, "),
         (["dream", "cat", "--out", "x.jpg"], "Pictures are written as PNG"),
         (["dream", "cat", "--init", "absent.png"], "absent.png cannot be read: No such file"),
         (["dream", "--replay", "small.png"], "This PNG has no replay record"),
