@@ -196,8 +196,7 @@ class Delivery:
 
     async def _run(self, updater: MessageUpdater) -> None:
         where = updater.job.origin
-        interaction = await self._store.interactions.find(updater.job.id, self.now())
-        token = interaction.token if interaction else ""
+        token = await self._store.interactions.find(updater.job.id, self.now())
         address = Address(where.guild_id, where.channel_id, where.user_id, token)
         await updater.run(Post(self._client, address, self._counted))
 

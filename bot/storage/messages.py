@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from bot.models.job import Origin
@@ -11,28 +11,25 @@ from bot.storage.database import Session, Table, record
 TOKEN_SECONDS = 15 * 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class InteractionToken:
-    """The interaction that a job came from. Discord accepts its token until *expires_at* (unix seconds)."""
-
-    job_id: str
-    interaction_id: int
-    token: str = field(repr=False)
-    expires_at: float
-
-
 class InteractionTokens(Table):
     """The table `interactions`, the only place of tokens; they are erased after delivery or 15 minutes."""
 
     async def insert(self, session: Session, job_id: str, origin: Origin, now: float) -> None:
         if origin.interaction_id is not None and origin.interaction_token:
-            token = InteractionToken(job_id, origin.interaction_id, origin.interaction_token, now + TOKEN_SECONDS)
-            await session.insert("interactions", **asdict(token))
+            await session.insert(
+                "interactions",
+                job_id=job_id,
+                interaction_id=origin.interaction_id,
+                token=origin.interaction_token,
+                expires_at=now + TOKEN_SECONDS,
+            )
 
-    async def find(self, job_id: str, now: float) -> InteractionToken | None:
-        """The job's interaction if its token is still valid at *now*, else None."""
-        row = await self.database.one("SELECT * FROM interactions WHERE job_id = ? AND expires_at > ?", job_id, now)
-        return None if row is None else InteractionToken(*row)
+    async def find(self, job_id: str, now: float) -> str:
+        """The token of the interaction that the job came from; empty once Discord does not accept it any more."""
+        rows = await self.database.column(
+            "SELECT token FROM interactions WHERE job_id = ? AND expires_at > ?", job_id, now
+        )
+        return str(rows[0]) if rows else ""
 
     async def erase_expired(self, now: float) -> None:
         await self.database.run("DELETE FROM interactions WHERE expires_at <= ?", now)
