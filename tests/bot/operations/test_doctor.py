@@ -6,24 +6,29 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import discord
 import pytest
 
 import bot.operations.doctor_discord
 from bot.config.sections import RetentionSection
 from bot.config.settings import Config
 from bot.interactions.connector import Link
+from bot.operations import doctor
 from bot.operations.doctor import compile_finding, device_findings, engine_findings
 from bot.operations.doctor_data import check_database, check_folder, check_lock, check_pictures, check_rights
-from bot.operations.doctor_discord import check_discord
+from bot.operations.doctor_discord import WANTED, check_discord
 from bot.operations.doctor_report import Finding, Severity, bad, good, note, render, summary
 from bot.playground.server.local import LocalDiscord
 from bot.playground.server.rest.faults import Fault
 from bot.storage import DATABASE
 from bot.storage.database import newest_schema
 from bot.storage.lock import FolderLock
+from engine.client.local import LocalEngine
 from engine.protocol.messages import Ready, WorkerState
 from tests.bot.storage.test_old_data import old_folder
+from tests.fork_server import FAKE
 
+SEND = discord.Permissions(send_messages=True)
 USUAL = RetentionSection()
 CPU = {"name": "cpu", "title": "CPU (2 cores)", "problem": "", "bytes": 0}
 
@@ -272,3 +277,87 @@ async def test_a_page_of_a_proxy_is_one_line(
         found = await looked_at(site, tmp_path, monkeypatch)
 
     assert f"Discord cannot be reached: {words}." == found["network"].text
+
+
+async def test_few_sessions_left_today_and_a_server_without_rights_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gateway(_: object) -> tuple[int, str, dict[str, int]]:
+        return 1, "", {"remaining": 9, "total": 1000}
+
+    async def servers(*_: object) -> list[dict[str, str]]:
+        able = {"id": "1", "name": "Able", "permissions": str(discord.Permissions(administrator=True).value)}
+        return [able, {"id": "2", "name": "Mute", "permissions": str((WANTED & ~SEND).value)}]
+
+    monkeypatch.setattr(discord.http.HTTPClient, "get_bot_gateway", gateway)
+    monkeypatch.setattr(discord.http.HTTPClient, "get_guilds", servers)
+    async with LocalDiscord() as site:
+        found = await looked_at(site, tmp_path, monkeypatch)
+
+    assert "Only 9 of 1000 gateway sessions are left today." == found["sessions"].text
+    assert Severity.BAD is found["permissions"].verdict
+    assert "In “Mute” the bot lacks Send Messages." == found["permissions"].text
+
+
+async def test_a_token_that_discord_refuses_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with LocalDiscord() as site:
+        site.faults.add(Fault("GET /users/@me", 401, {"message": "401: Unauthorized", "code": 0}, times=-1))
+        found = await looked_at(site, tmp_path, monkeypatch)
+
+    assert (Severity.BAD, "Discord does not accept it.") == (found["token"].verdict, found["token"].text)
+
+
+@pytest.fixture
+def without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """Settings of a folder; the engine is the fake one, and the probe answers as one without a GPU would."""
+
+    async def probe(_: str, *question: str) -> dict[str, Any]:
+        return {"problem": ""} if question else torch(CPU)
+
+    monkeypatch.delenv("DREAMBOT_PLAYGROUND", raising=False)
+    monkeypatch.setattr(doctor, "probe", probe)
+    monkeypatch.setattr(doctor, "local_engine", lambda *_: LocalEngine(FAKE, device="cpu"))
+    return Config.model_validate({"data": {"folder": str(tmp_path)}, "engine": {"compile": "on"}})
+
+
+async def test_an_examination_goes_through_everything(
+    without_torch: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 0 == await doctor.examine(without_torch)
+
+    said = capsys.readouterr().out
+    parts = "DISCORD_TOKEN is not set", str(tmp_path), "2.13.0", "CPU (2 cores)", "No GPU", "was compiled", "CPU (fake)"
+    assert sorted(said.index(part) for part in parts) == [said.index(part) for part in parts]
+    assert said.splitlines()[-1].startswith("No problems found.")
+
+
+async def test_an_engine_that_is_never_ready_is_a_problem_and_is_closed(
+    without_torch: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "ENGINE_SECONDS", 0.0)
+
+    assert 1 == await doctor.examine(without_torch)
+    assert "The engine does not start: it was not ready after 0 seconds." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("script", "answer"),
+    [
+        ('echo "a warning"; echo "{\\"token\\": \\"$DISCORD_TOKEN\\"}"', {"token": ""}),
+        ("echo Traceback >&2; echo 'ImportError: no torch' >&2; exit 1", {"error": "ImportError: no torch"}),
+        ("kill -9 $$", {"error": "it died"}),
+    ],
+)
+async def test_the_probe_asks_another_process_which_has_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, answer: dict[str, str]
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "secret")
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+
+    assert answer == await doctor.probe(str(python))
+
+
+async def test_a_python_that_is_not_there_is_an_answer_too() -> None:
+    assert "No such file" in (await doctor.probe("/nowhere/python"))["error"]
