@@ -258,9 +258,20 @@ def with_database(sql: str) -> Callable[[dict[str, bytes]], None]:
     return change
 
 
+def with_list(**changes: object) -> Callable[[dict[str, bytes]], None]:
+    """The list of contents changed."""
+
+    def change(members: dict[str, bytes]) -> None:
+        members[MANIFEST] = json.dumps({**json.loads(members[MANIFEST]), **changes}).encode()
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (with_list(format=99), "made by a newer dreambot; install that version first"),
+        (with_list(schema_number=1), "list of contents does not match its database"),
         (flipped, "is damaged: pictures/27/.* does not match its hash"),
         (without(".png"), "is damaged: pictures/27/.* does not match its hash"),
         (without(DATABASE), "is damaged: dreambot.sqlite3"),

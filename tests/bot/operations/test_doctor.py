@@ -9,6 +9,7 @@ from typing import Any
 import discord
 import pytest
 
+import bot.operations.doctor_data
 import bot.operations.doctor_discord
 from bot.config.sections import RetentionSection
 from bot.config.settings import Config
@@ -22,6 +23,7 @@ from bot.playground.server.local import LocalDiscord
 from bot.playground.server.rest.faults import Fault
 from bot.storage import DATABASE
 from bot.storage.database import newest_schema
+from bot.storage.lock import FILE as LOCK
 from bot.storage.lock import FolderLock
 from engine.client.local import LocalEngine
 from engine.protocol.messages import Ready, WorkerState
@@ -181,6 +183,19 @@ def test_a_disk_on_which_nothing_new_is_taken_is_a_problem(tmp_path: Path) -> No
     found = check_folder(tmp_path, RetentionSection(free_megabytes=10**9))[0]
 
     assert (Severity.BAD, True) == (found.verdict, "accepts no new jobs" in found.text)
+
+
+def test_a_disk_that_is_nearly_full_is_worth_knowing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bot.operations.doctor_data, "LITTLE_DISK", float("inf"))
+    found = check_folder(tmp_path, RetentionSection(free_megabytes=0))[0]
+
+    assert (Severity.WORTH_KNOWING, True) == (found.verdict, "GB free" in found.text)
+
+
+def test_a_lock_that_cannot_be_made_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / LOCK).mkdir()
+
+    assert Severity.BAD is check_lock(tmp_path).verdict
 
 
 def test_files_of_another_user_are_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,28 @@ def test_a_category_stands_for_its_channels_and_a_channel_for_its_threads() -> N
         rules.check_place(Location(1, (9, 8)))
 
 
+def test_only_members_with_a_role_may_paint_where_roles_are_named() -> None:
+    rules = ServerRules(roles=(3, 4))
+
+    rules.check_place(Location(1, (9,), roles=(4,)))
+    with pytest.raises(Refused, match="Only members with the role <@&3> or <@&4> can paint"):
+        rules.check_place(Location(1, (9,), roles=(5,)))
+
+
+def test_adult_words_follow_the_servers_rule_and_never_meet_minors() -> None:
+    grown, young = PromptLineage(("a naked owl",)), PromptLineage(("a naked woman", "a little girl"))
+    adults = Location(1, (2,), restricted=True)
+
+    ServerRules().check_words(grown, adults)
+    for rules, meant, place, words in (
+        (ServerRules(), grown, Location(1, (2,)), "“naked” is only allowed in 18"),
+        (ServerRules(mature="never"), grown, adults, "“naked” is adult content, which this server does not allow"),
+        (ServerRules(), young, adults, "Sexual content with minors is never allowed"),
+    ):
+        with pytest.raises(BlockedWords, match=words):
+            rules.check_words(meant, place)
+
+
 def test_the_reason_of_a_blocked_word_is_said_as_it_was_typed_and_formats_nothing() -> None:
     rules = ServerRules(words=(Word(phrase="owl", reason="**no** @everyone."),))
 

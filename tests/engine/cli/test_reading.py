@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from engine.cli._dream.order import unused
-from engine.cli.console import speaking, write_file
-from engine.errors import InvalidRequest
+from engine.cli.console import echo_json, speaking, write_file
+from engine.errors import InvalidRequest, PromptError
 from engine.images import opening
 from engine.images.opening import read_file
 from tests.engine.shell import Shell
@@ -56,6 +59,50 @@ def test_of_two_commands_at_once_each_has_a_name(tmp_path: Path) -> None:
 
     assert ["dream-7.png", "dream-7.2.png", "dream-7.3.png"] == [place.name for place in places]
     assert ["dream-7.2.png"] == [path.name for path in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (OSError(errno.ENOSPC, "full", "a.png"), 1, "error: a.png cannot be written: the disk is full."),
+        (OSError(errno.ENOSPC, "full"), 1, "error: The output cannot be written: the disk is full."),
+        (KeyboardInterrupt(), 130, "Stopped."),
+        (PromptError("This weight has no words.", "owl | :2", 6), 2, "owl | :2"),
+    ],
+)
+def test_a_command_ends_with_a_sentence_and_a_status(
+    error: BaseException, status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended, speaking():
+        raise error
+
+    assert status == ended.value.code
+    assert words in capsys.readouterr().err
+
+
+def test_an_error_that_nobody_expected_keeps_its_traceback() -> None:
+    with pytest.raises(PermissionError), speaking():
+        raise PermissionError(errno.EPERM, "no")
+
+
+def test_outside_the_main_thread_no_signal_is_touched() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def run() -> None:
+        with speaking():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert [before] == seen
+
+
+def test_a_name_that_is_no_text_is_printed_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    echo_json({"é": "\udcff"})
+
+    assert {"é": "\udcff"} == json.loads(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])

@@ -163,12 +163,17 @@ def test_half_precision_is_kept_to_the_convolutions_of_the_torso() -> None:
         ({"reader": 16, "context_dim": 0}, "needs context_dim"),
         ({"num_channels": "many"}, "num_channels='many'"),
         ({"use_fp16": "True,"}, "use_fp16='True,'"),
+        ({"image_size": 64, "predict_v": True, "predict_xstart": True}, "Only one of predict_xstart and predict_v"),
         ({"use_neighborhood_attention": True}, "neighbourhood attention"),
     ],
 )
 def test_a_wrong_flag_is_named(flags: dict[str, object], words: str) -> None:
     with pytest.raises(WeightsError, match=words):
         read_flags(flags)
+
+
+def test_the_width_has_a_second_name() -> None:
+    assert read_flags({"image_size": 64, "num_channels": 96}) == read_flags({"image_size": 64, "model_channels": 96})
 
 
 def test_a_width_below_one_may_be_given_as_a_flag() -> None:

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from engine.errors import InvalidRequest, PromptError
 from engine.requests.prompts import (
@@ -165,6 +166,7 @@ def test_a_timeline_is_read_in_every_spelling(source: str, read: str) -> None:
         ("0: a seed | 1.5: a tree", "neither a step like 40 nor a share like 0.4", "1.5: a tree"),
         ("0: a seed | 0.5: a tree | 20: fog", "Steps and shares of the steps do not mix", "0.5: a tree | 20: fog"),
         ('{0: "a seed", 4: "fog:x2"} '.replace("x2", "2x"), "“2x” is not a number", '2x"} '),
+        ('{0: "a seed", 100001: "fog"}', "Step 100001 is too large; the limit is 100000", '100001: "fog"}'),
         ('{4: "a tree"}', "The timeline says nothing about step 0", '{4: "a tree"}'),
         ("0: a seed | 5: fog:1 | rain:-1", "The weights from 5 on add up to zero", "0: a seed | 5: fog:1 | rain:-1"),
     ],
@@ -175,6 +177,23 @@ def test_a_broken_timeline_is_refused_at_its_character(source: str, sentence: st
 
     assert sentence in str(refused.value)
     assert pointed == source[refused.value.position :]
+
+
+def test_a_comma_may_end_a_list_of_texts() -> None:
+    assert parse_prompts('{0: ["a seed", "fog"]}') == parse_prompts('{0: ["a seed", "fog",]}')
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"text": "owl", "image": "0" * 64}, "either a text or a picture"),
+        ({}, "either a text or a picture"),
+        ({"text": "owl", "since": 1.5}, "a whole step or at a share below 1"),
+    ],
+)
+def test_a_stored_prompt_of_two_minds_is_refused(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Prompt.model_validate(fields)
 
 
 def test_a_number_before_a_title_is_no_timeline_and_said_so() -> None:

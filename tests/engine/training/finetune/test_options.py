@@ -5,6 +5,7 @@ import pytest
 from engine.errors import InvalidRequest
 from engine.nets.flags import read_flags
 from engine.training.finetune.options import TrainOptions, read_words
+from engine.training.finetune.ranks import Ranks, join
 
 ARTICLE = (
     "--image_size 256 --num_channels 128 --num_res_blocks 2 --num_heads 1 --attention_resolutions 16 "
@@ -41,6 +42,10 @@ def test_hyphens_equals_signs_and_bare_names_count() -> None:
         (["--steps", "0"], "steps is 0; the minimum is 1"),
         (["--ema_rate", "0.9,2"], "ema_rate is “0.9,2”"),
         (["--use_fp16", "--use_bf16"], "Only one of use_fp16 and use_bf16"),
+        (["--ema_rate", "slow"], "ema_rate is “slow”"),
+        (["--lr", "0"], "lr and fp16_scale_growth must be above 0"),
+        (["--lr", "nan"], "lr and fp16_scale_growth must be above 0"),
+        (["--text_dropout", "1.5"], "text_dropout must be between 0 and 1"),
         (["pictures"], "“pictures” belongs to no option"),
     ],
 )
@@ -53,3 +58,14 @@ def test_mistakes_are_named(words: list[str], said: str) -> None:
 def test_the_learning_rate_rises_and_anneals() -> None:
     options = TrainOptions(lr=1.0, warmup=4, lr_anneal_steps=10)
     assert [0.25, 0.45, 0.5, 0.1, 0.0] == pytest.approx([options.rate(step) for step in (0, 1, 5, 9, 20)])
+
+
+def test_a_batch_that_processes_cannot_share_evenly_is_refused_before_they_meet() -> None:
+    with pytest.raises(InvalidRequest, match="batch_size 5 cannot be divided evenly among 2 processes"):
+        join(5, {"WORLD_SIZE": "2"})
+
+
+def test_processes_share_a_batch_without_gap_or_overlap() -> None:
+    rows = list(range(12))
+    assert rows == [row for rank in range(3) for row in rows[Ranks(rank, 3).share(12)]]
+    assert [True, False, False] == [Ranks(rank, 3).leads for rank in range(3)]
