@@ -22,7 +22,7 @@ from typing import IO
 from bot.errors import StoreError
 from bot.operations.backup_format import FORMAT, MANIFEST, Manifest, check_archive, check_database, in_words
 from bot.storage import DATABASE
-from bot.storage.database import open_read_only
+from bot.storage.database_file import open_read_only
 from bot.storage.files import create_file, sync_folder
 from bot.text import count
 

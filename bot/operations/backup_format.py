@@ -26,7 +26,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot.errors import StoreError
 from bot.storage import DATABASE
-from bot.storage.database import newest_schema, open_read_only
+from bot.storage.database import newest_schema
+from bot.storage.database_file import open_read_only
 from bot.storage.files import create_file, make_folder
 
 FORMAT = 1

@@ -14,7 +14,8 @@ from bot.config.sections import RetentionSection
 from bot.errors import FolderInUse
 from bot.operations.doctor_report import Finding, bad, good, note
 from bot.storage import DATABASE
-from bot.storage.database import newest_schema, open_read_only
+from bot.storage.database import newest_schema
+from bot.storage.database_file import open_read_only
 from bot.storage.lock import FILE, FolderLock
 from bot.text import count
 

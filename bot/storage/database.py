@@ -1,16 +1,14 @@
-"""One SQLite connection for the whole bot: transactions that cancellation cannot tear, and numbered migrations.
-
-`DatabaseFile` notices that the file was deleted, replaced, truncated or damaged meanwhile.
-"""
+"""One SQLite connection for the whole bot: transactions that cancellation cannot tear, and numbered migrations."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import fields
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -20,60 +18,8 @@ from typing import Any, ParamSpec, TypeVar
 import aiosqlite
 
 from bot.errors import ShuttingDown, StoreError
+from bot.storage.database_file import DatabaseFile
 from bot.storage.files import PRIVATE_FILE, disk_errors, make_private
-
-_RESTORE = "Stop the bot and restore a backup: python -m bot restore."
-
-
-class DatabaseFile:
-    """The file as it was when it was opened. SQLite keeps writing into a deleted or replaced file without an error."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened = path.stat()
-        self._size = self._opened.st_size
-        self.damage = ""
-        """What is wrong, and what to do. Damage inside the file stays until the next start."""
-        self._damaged_inside = False
-
-    def inspect(self, *, content: bool) -> str:
-        """Compare the file with the opened one; with *content* let SQLite check it. Returns `damage`. Blocks."""
-        if not self._damaged_inside:
-            self.damage = self._changed() or (self._corrupt() if content else "")
-        return self.damage
-
-    def _changed(self) -> str:
-        try:
-            now = self._path.stat()
-        except OSError as error:
-            return f"The database {self._path} is gone: {error.strerror}. New jobs would be lost. {_RESTORE}"
-        if (now.st_dev, now.st_ino) != (self._opened.st_dev, self._opened.st_ino):
-            return f"The database {self._path} was replaced while the bot runs. Restart the bot to use the new file."
-        if now.st_size < self._size:  # the bot never runs VACUUM, so the file only grows
-            self._damaged_inside = True
-            return f"The database {self._path} was truncated. {_RESTORE}"
-        self._size = now.st_size
-        return ""
-
-    def _corrupt(self) -> str:
-        """Opens a separate connection, so that the bot is not blocked."""
-        try:
-            with closing(open_read_only(self._path)) as connection:
-                [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()
-        except sqlite3.OperationalError:  # busy or unreadable for the moment: the next check will tell
-            return ""
-        except sqlite3.DatabaseError as error:
-            verdict = str(error)
-        if verdict == "ok":
-            return ""
-        self._damaged_inside = True
-        return f"The database {self._path} is damaged: {verdict}. {_RESTORE}"
-
-
-def open_read_only(path: Path) -> sqlite3.Connection:
-    """A separate connection to a database that exists, for code outside of the bot's event loop. Blocks."""
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -191,7 +137,12 @@ class Database(Queries):
 
     async def inspect(self, *, content: bool) -> str:
         """Look at the file, and with *content* for damage inside it; returns what is wrong, or an empty text."""
-        return await asyncio.to_thread(self._file.inspect, content=content)
+        found = await asyncio.to_thread(self._file.inspect, content=content)
+        if self._file.wal_lost:
+            with contextlib.suppress(StoreError):
+                async with self.reading() as session:
+                    await session.all("PRAGMA wal_checkpoint(TRUNCATE)")
+        return found
 
     async def close(self) -> None:
         """Wait for the current holder, then close. Idempotent."""

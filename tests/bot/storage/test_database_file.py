@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import bot.operations.database_watch
 from bot.errors import StoreError
 from bot.operations.database_watch import CHECK_SECONDS, watch_database
 from bot.storage import DATABASE
+from bot.storage.database_file import open_read_only
 from tests.bot.core import Core, running_core
 from tests.bot.fakes import FakeClock
 
@@ -50,6 +52,15 @@ def damage(path: Path) -> None:
         file.write(b"\xff" * 3 * 4096)
 
 
+def delete_journal(path: Path) -> None:
+    path.with_name(f"{path.name}-wal").unlink()
+
+
+def replace_journal(path: Path) -> None:
+    """As a restore of the three files by hand does."""
+    replace(path.with_name(f"{path.name}-wal"))
+
+
 @pytest.mark.parametrize(
     ("harm", "content", "words"),
     [
@@ -57,6 +68,8 @@ def damage(path: Path) -> None:
         (replace, False, "was replaced while the bot runs"),
         (truncate, False, "was truncated"),
         (damage, True, "is damaged"),
+        (delete_journal, False, "was deleted or replaced while the bot runs"),
+        (replace_journal, False, "was deleted or replaced while the bot runs"),
     ],
 )
 async def test_harm_to_the_file_is_noticed_and_new_jobs_are_refused(
@@ -69,6 +82,17 @@ async def test_harm_to_the_file_is_noticed_and_new_jobs_are_refused(
     assert words in core.store.database.trouble
     with pytest.raises(StoreError, match=words):
         await core.ask()
+
+
+async def test_what_is_in_a_journal_that_was_deleted_is_not_lost(core: Core) -> None:
+    path = core.folder / DATABASE
+    delete_journal(path)
+    job = await core.ask()
+
+    await core.store.database.inspect(content=False)
+
+    with closing(open_read_only(path)) as another:  # makes a new journal
+        assert [(job.id,)] == another.execute("SELECT id FROM jobs WHERE id = ?", [job.id]).fetchall()
 
 
 async def test_a_file_that_is_put_back_is_taken_again(core: Core) -> None:
