@@ -15,7 +15,7 @@ import pytest
 
 from engine.client.local import LocalEngine, _Run
 from engine.client.supervisor import EngineProcess, SupervisorTimeouts
-from engine.client.transport import Loopback
+from engine.client.transport import Loopback, take_socket
 from engine.environment import child_environment
 from engine.errors import DreamError, EngineRestarting, EngineUnusable
 from engine.protocol.framing import WireError, encode, read_message
@@ -416,6 +416,27 @@ async def test_a_loopback_connection_needs_the_secret() -> None:
     assert b"hello" == await streams[0].readexactly(5)
     friend.close()
     streams[1].close()
+
+
+async def test_a_loopback_connection_that_says_nothing_leaves_room_for_the_child() -> None:
+    link = await Loopback.make()
+    joining, environ = asyncio.create_task(link.accept()), link.environ
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(environ["DREAMBOT_ENGINE_PORT"]))
+    writer.write_eof()
+    assert b"" == await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+
+    with await asyncio.to_thread(take_socket, environ) as sock:
+        streams = await asyncio.wait_for(joining, 5)
+        sock.sendall(b"hello")
+        assert b"hello" == await streams[0].readexactly(5)
+        streams[1].close()
+    assert {} == environ, "a child of the child knows nothing of it"
+
+
+def test_an_engine_that_nobody_started_says_so() -> None:
+    with pytest.raises(LookupError, match="must be started by its client"):
+        take_socket({})
 
 
 async def test_a_child_joins_over_loopback_where_nothing_can_be_inherited(monkeypatch: pytest.MonkeyPatch) -> None:

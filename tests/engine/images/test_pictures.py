@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import random
 import struct
+import sys
 import warnings
 import zlib
 
@@ -14,7 +16,15 @@ from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from engine.errors import UnreadablePicture
 from engine.images.foreign import clean
-from engine.images.opening import decoding, open_own, open_reduced, stored_size, to_rgb, upright_size
+from engine.images.opening import (
+    decoding,
+    open_own,
+    open_reduced,
+    register_heif,
+    stored_size,
+    to_rgb,
+    upright_size,
+)
 from engine.images.pictures import (
     contact_sheet,
     fit,
@@ -372,3 +382,28 @@ def test_an_image_of_another_shape_is_cropped_stretched_or_padded(how: str, left
     assert ((30, 30), left, (0, 0, 255)) == (fitted.size, fitted.getpixel((1, 15)), fitted.getpixel((15, 15)))
     assert (how == "pad") == (fitted.getpixel((15, 1)) == (170, 0, 85))
     assert (0, 128, 0) == fit(wide, 30, 30, "pad", "green").getpixel((15, 1))
+
+
+@pytest.mark.parametrize(
+    ("mode", "profile"),
+    [
+        ("RGB", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()),
+        ("L", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()),
+        ("RGB", ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()),
+        ("RGB", b"no profile"),
+    ],
+)
+def test_a_profile_that_says_nothing_of_these_colours_changes_none(mode: str, profile: bytes) -> None:
+    data = saved(gradient().convert(mode), "PNG", icc_profile=profile)
+
+    for image in (open_own(data), open_own(clean(data, 10**6)[1])):
+        assert pixels_sha256(gradient().convert(mode).convert("RGB")) == pixels_sha256(image)
+        assert "icc_profile" not in image.info
+
+
+def test_without_pillow_heif_a_heic_picture_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "pillow_heif", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None)
+
+    with pytest.raises(UnreadablePicture, match="HEIC pictures are not supported here; save it as JPEG or PNG"):
+        register_heif()

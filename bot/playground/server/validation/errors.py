@@ -125,9 +125,6 @@ class FormErrors:
     def required(self, path: str) -> None:
         self.add(path, "BASE_TYPE_REQUIRED", "This field is required")
 
-    def __bool__(self) -> bool:
-        return bool(self._tree)
-
     def check(self) -> None:
         if self._tree:
             raise ApiError(400, 50035, "Invalid Form Body", errors=self._tree)
