@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from bot.errors import StoreError
-from bot.operations.backup_format import FORMAT, MANIFEST, Manifest, check_archive, check_database, in_words
+from bot.operations.backup_format import FORMAT, MANIFEST, Manifest, backup_errors, check_archive, check_database
 from bot.storage import DATABASE
 from bot.storage.database_file import open_read_only
 from bot.storage.files import create_file, sync_folder
@@ -51,7 +51,7 @@ def make_backup(folder: Path, target: Path) -> str:
         raise StoreError(f"The folder {target.absolute().parent} does not exist; create it first.")
     _check_replaceable(target)
     target = target.resolve() if target.is_symlink() else target
-    with in_words(target), tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".backup-") as spare:
+    with backup_errors(target), tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".backup-") as spare:
         copy, fresh = Path(spare, DATABASE), Path(spare, "backup.tar")
         copy_database(folder / DATABASE, copy)
         schema = check_database(copy)
@@ -67,7 +67,7 @@ def make_backup(folder: Path, target: Path) -> str:
 
 def _check_replaceable(target: Path) -> None:
     """Raise StoreError for an existing file that is no archive, such as the database itself, or no file at all."""
-    with in_words(target):
+    with backup_errors(target):
         if target.exists() and not target.is_file():
             raise StoreError(f"{target} is not a file; name one, as in bot.tar.")
         if target.exists() and target.stat().st_size:

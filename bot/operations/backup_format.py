@@ -58,7 +58,7 @@ def check_archive(path: Path, into: Path | None = None) -> Manifest:
 
     *into*: an empty folder into which its files are extracted.
     """
-    with in_words(path), tempfile.TemporaryDirectory() as spare, tarfile.open(path, "r:") as archive:
+    with backup_errors(path), tempfile.TemporaryDirectory() as spare, tarfile.open(path, "r:") as archive:
         place = into or Path(spare)
         found: dict[str, str] = {}
         manifest: Manifest | None = None
@@ -105,7 +105,7 @@ def _check_paths(database: Path, manifest: Manifest) -> None:
 
 
 @contextmanager
-def in_words(path: Path) -> Iterator[None]:
+def backup_errors(path: Path) -> Iterator[None]:
     """Turn errors of reading or writing *path* into StoreErrors."""
     try:
         yield

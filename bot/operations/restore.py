@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bot.errors import StoreError
-from bot.operations.backup_format import FOLDERS, check_archive, in_words
+from bot.operations.backup_format import FOLDERS, backup_errors, check_archive
 from bot.storage import DATABASE
 from bot.storage.files import sync_tree
 from bot.storage.lock import FolderLock
@@ -28,7 +28,7 @@ def restore(folder: Path, source: Path, *, replace: bool = False) -> str:
     if source.exists() and not (source.is_file() or source.is_dir()):  # a pipe without a writer would be waited for
         raise StoreError(f"{source} is not a file.")
     lock = FolderLock(folder)
-    with in_words(folder):
+    with backup_errors(folder):
         lock.acquire()
     try:
         present = [folder / name for name in _LIVING if (folder / name).exists()]
@@ -37,7 +37,7 @@ def restore(folder: Path, source: Path, *, replace: bool = False) -> str:
                 f"{folder} already holds data of a dreambot ({present[0].name}). "
                 "With --replace it is moved into a subfolder, not deleted."
             )
-        with in_words(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".restore-") as spare:
+        with backup_errors(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".restore-") as spare:
             manifest = check_archive(source, Path(spare))
             sync_tree(Path(spare))
             aside = _move_aside(folder, present)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import fields
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -66,7 +65,7 @@ class Session(Queries):
         self._connection = connection
 
     async def all(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        with _in_words():
+        with _sqlite_errors():
             return list(await self._connection.execute_fetchall(sql, values))
 
     async def run(self, sql: str, *values: object) -> None:
@@ -96,11 +95,11 @@ class Database(Queries):
     async def open(cls, path: Path, migrations: Traversable | None = None) -> Database:
         """Open or create the file and bring its schema up to date. Raises StoreError."""
         await asyncio.to_thread(_make_private, path)
-        with _in_words():
+        with _sqlite_errors():
             connection = await aiosqlite.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             connection.row_factory = sqlite3.Row
-            with _in_words():
+            with _sqlite_errors():
                 await connection.executescript(_PRAGMAS)
             await _migrate(connection, path, migrations or files("bot.storage") / "schema")
             return cls(connection, path)
@@ -113,11 +112,11 @@ class Database(Queries):
 
         The caller closes it. Raises StoreError.
         """
-        with _in_words():
+        with _sqlite_errors():
             connection = await aiosqlite.connect(f"{self._path.as_uri()}?mode=ro", uri=True, isolation_level=None)
         connection.row_factory = sqlite3.Row
         try:
-            with _in_words():
+            with _sqlite_errors():
                 await connection.execute_fetchall("BEGIN")
                 await connection.execute_fetchall("SELECT 1 FROM sqlite_schema")
             return Database(connection, self._path)
@@ -139,7 +138,7 @@ class Database(Queries):
         """Look at the file, and with *content* for damage inside it; returns what is wrong, or an empty text."""
         found = await asyncio.to_thread(self._file.inspect, content=content)
         if self._file.wal_lost:
-            with contextlib.suppress(StoreError):
+            with suppress(StoreError):
                 async with self.reading() as session:
                     await session.all("PRAGMA wal_checkpoint(TRUNCATE)")
         return found
@@ -260,15 +259,15 @@ def uninterrupted(work: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any,
     return run
 
 
-class _in_words:  # noqa: N801 - reads as a word: with _in_words():
-    """Turns errors of sqlite3 into StoreErrors. IntegrityErrors stay, because they are programming errors."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
-            raise StoreError(f"The database cannot be used: {error}.{_remedy(error)}") from error
+@contextmanager
+def _sqlite_errors() -> Iterator[None]:
+    """Turn errors of sqlite3 into StoreErrors. IntegrityErrors stay, because they are programming errors."""
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"The database cannot be used: {error}.{_remedy(error)}") from error
 
 
 _REMEDIES = {
@@ -308,7 +307,7 @@ def _steps(folder: Traversable) -> list[tuple[int, Traversable]]:
 async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Traversable) -> None:
     """Run every numbered file above PRAGMA user_version, each in one transaction with the new number."""
     steps = _steps(folder)
-    with _in_words():
+    with _sqlite_errors():
         rows = list(await connection.execute_fetchall("PRAGMA user_version"))
     present, newest = int(rows[0][0]), steps[-1][0]
     if present > newest:
@@ -322,7 +321,7 @@ async def _migrate(connection: aiosqlite.Connection, path: Path, folder: Travers
 
 
 async def _run_step(connection: aiosqlite.Connection, number: int, sql: str) -> None:
-    with _in_words():
+    with _sqlite_errors():
         try:
             await connection.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;")
         except BaseException:
