@@ -193,6 +193,17 @@ def test_members_see_what_can_be_painted_and_hosts_everything() -> None:
     assert "wikiart: not downloaded" == fields["Not available"]
 
 
+def test_hosts_see_each_shard_what_is_owed_and_how_nets_were_compiled() -> None:
+    shards = Shards({0: True, 1: False}, {}, {0: 7})
+    found = figures(shards=shards, owed=3, ready=replace(READY, compiled="2 of 3 nets"))
+
+    fields = {field.name: str(field.value) for field in engine_embed(found, host=True).fields}
+    lines = fields["Discord"].splitlines()[1:]
+
+    assert ["shard 0: connected, 7 servers", "shard 1: **not connected**, 0 servers", "3 not delivered yet"] == lines
+    assert "2 of 3 nets" == fields["Compiled"]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
