@@ -129,9 +129,11 @@ class BotAndEngine:
 
 def parent_of(pid: int) -> int | None:
     """The parent of process *pid*. A pid file may be stale, and its number may belong to a foreign process."""
-    status = Path(f"/proc/{pid}/status")
-    if status.exists():
-        lines = status.read_text(encoding="ascii", errors="replace").splitlines()
+    if sys.platform == "linux":
+        try:
+            lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+        except OSError:  # no such process
+            return None
         return next((int(line.split()[1]) for line in lines if line.startswith("PPid:")), None)
     if sys.platform == "win32":
         query = f"(Get-CimInstance Win32_Process -Filter 'ProcessId={pid}').ParentProcessId"
