@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.community.styles.library import (
+    MAX_OPTIONS,
     MAX_OWN,
     MAX_STYLES,
     Styles,
@@ -25,7 +26,7 @@ from bot.policy.server_rules import NOWHERE, PromptLineage, ServerRules, Word
 from bot.storage import Store
 from engine.errors import DreamError
 from engine.primer.vocabulary import unknown_words
-from engine.requests.prompts import parse_prompts
+from engine.requests.prompts import MAX_PARTS, parse_prompts
 from engine.requests.request import build_request
 from tests.prepared_database import open_store
 
@@ -71,6 +72,19 @@ def test_a_styled_prompt_is_a_prompt_that_contains_the_words(parts: list[str], n
 def test_a_prompt_that_the_template_makes_too_long_is_refused_with_the_length() -> None:
     with pytest.raises(Refused, match=r"With this style the prompt has 1005 characters; the limit is 1000"):
         styled(STARTERS["ink"], "a" * 993)
+
+
+def test_a_prompt_to_which_the_template_adds_too_many_parts_is_refused_with_their_number() -> None:
+    style = Style("frame", "frame", " | ".join(["{prompt}", *(f"part {n}:0.1" for n in range(MAX_PARTS - 1))]))
+
+    assert MAX_PARTS == len(parse_prompts(styled(style, "an owl")))
+    with pytest.raises(Refused, match=f"With the style “frame” the prompt has {MAX_PARTS + 1} parts; the limit is"):
+        styled(style, "an owl | fog")
+
+
+def test_more_options_than_anybody_types_are_refused() -> None:
+    with pytest.raises(Refused, match=f"The options have {MAX_OPTIONS + 1} characters; the limit is {MAX_OPTIONS}"):
+        check_options("s" * (MAX_OPTIONS + 1))
 
 
 def test_templates_get_one_place_for_the_prompt() -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from bot.errors import PictureGone, Refused
 from bot.models.job import JobRow, Ranking
 from bot.pictures import ranking as critic
-from bot.pictures.ranking import SIDE, ClipRanker
+from bot.pictures.ranking import SIDE, ClipRanker, ordered
 from bot.views.result import ranking_text
 from engine.images.pictures import to_png
 from engine.protocol.messages import Embeddings
@@ -111,3 +111,31 @@ def test_a_lead_is_said_in_figures_and_no_lead_is_a_matter_of_taste() -> None:
     assert clear.startswith("**Image 3 matches the prompt best, 0.025 ahead of image 1.**\n1. Image 3 · 0.410\n")
     assert "Images 2 and 1 match the prompt equally well; choose by taste." in even
     assert even.endswith("-# It guided them itself.")
+
+
+@pytest.mark.parametrize(
+    ("facts", "order", "words"),
+    [
+        (
+            [{"grade": 0.1, "grader": "RN50"}, {"grade": 0.2, "grader": "RN50"}],
+            [1, 0],
+            "Scored by RN50, which did not guide",
+        ),
+        ([{"grade": 0.1, "grader": "primer"}, {"grade": 0.2}], [1, 0], "Scored by primer, the CLIP that guided them."),
+        ([{"grade": 0.9}, {}], [1, 0], "Ranked by the CLIP that guided them, because no other"),
+        ([{}, {"clip_score": None}], [0, 1], "Not ranked, because no model could score them."),
+        ([{}, {"clip_score": float("nan")}], [0, 1], "Not ranked, because no model could score them."),
+    ],
+)
+def test_pictures_are_ordered_by_who_has_scored_them(
+    facts: list[dict[str, object]], order: list[int], words: str
+) -> None:
+    job = done(pictures=2)
+    pictures = tuple(
+        dataclasses.replace(one, facts={**one.facts, **more}) for one, more in zip(job.pictures, facts, strict=True)
+    )
+    found = ordered(dataclasses.replace(job, pictures=pictures))
+
+    assert order == [picture.index for picture in found.pictures]
+    assert found.words.startswith(words)
+    assert found.judged != words.startswith("Not")
