@@ -103,7 +103,12 @@ class Privacy:
                 **await store.challenges.of_person(user_id),
                 "votes": [_vote(row) for row in await store.votes.of_person(user_id)],
                 "searches": [
-                    {"at": _time(one.at), "words": one.words, "in": one.place}
+                    {
+                        "at": _time(one.at),
+                        "words": one.words,
+                        "in": one.place,
+                        "since": _time(one.since) if one.since else None,
+                    }
                     for one in await store.searches.of_person(user_id)
                 ],
                 "search_index": [_indexed(row) for row in indexed],

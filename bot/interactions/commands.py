@@ -18,6 +18,7 @@ NEGATIVE = "What the picture should avoid."
 SIZE = "Width x height, for example 384x256, or 3:2, square, portrait, landscape."
 Choices: TypeAlias = list[app_commands.Choice[str]]
 T = TypeVar("T")
+Value = TypeVar("Value", str, int)
 
 
 def everywhere(command: T) -> T:
@@ -31,6 +32,6 @@ def typed_option(interaction: AnyInteraction, name: str) -> str:
     return str(getattr(interaction.namespace, name, "") or "")
 
 
-def choices(pairs: Iterable[tuple[str, str]]) -> Choices:
+def choices(pairs: Iterable[tuple[str, Value]]) -> list[app_commands.Choice[Value]]:
     """Choices from (what is shown, value)."""
     return [app_commands.Choice(name=name, value=value) for name, value in pairs]

@@ -11,6 +11,7 @@ from bot.community.gallery.finder import EXPIRED
 from tests.bot.core import count
 from tests.wire.looks import child_of, deleted, dreamt, job_id, link, whispered
 from tests.wire.people import Person, Shown, upload
+from tests.wire.test_challenges import DAY
 from tests.wire.test_elsewhere import second_server
 from tests.wire.test_gallery import listed
 from tests.wire.test_hostile import forged
@@ -54,6 +55,24 @@ async def test_articles_do_not_count_as_words_that_were_found(world: World, max_
     assert ["an owl in the snow"] == listed(await find(max_, "a bird with an owl"))
     assert ["an owl in the snow"] == listed(await find(max_, "the owl of snow"))
     assert ["a red fox"] == listed(await find(max_, "a"))[-1:]
+
+
+async def test_a_search_may_be_limited_to_what_was_painted_lately(world: World, max_: Person) -> None:
+    await dreamt(max_, "an owl at night")
+    world.forward(8 * DAY)
+    beach = await dreamt(max_, "an owl on a beach")
+    await embedded(world, 2)
+    [(name, png)] = beach.files.items()
+
+    recent = await find(max_, "owl", painted=7 * DAY)
+    longer = await find(max_, "owl", painted=14 * DAY)
+    like = await find(max_, picture=upload(png, name), painted=DAY)
+    none = await find(max_, "owl", painted=DAY, **{"in": "favorites"})
+
+    assert ["an owl on a beach"] == listed(recent) == listed(like)
+    assert "Found: “owl”, painted in the last 7 days, page 1" in recent.text
+    assert {"an owl on a beach", "an owl at night"} == set(listed(longer))
+    assert "Nothing found among the pictures that you can see here, painted in the last 24 hours." in none.text
 
 
 @pytest.mark.slow

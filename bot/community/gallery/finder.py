@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -58,8 +59,13 @@ class Finder:
     _clock: Callable[[], float]
     """Unix seconds."""
 
-    async def by_words(self, words: str, place: Place, caller: Invocation, png: bytes | None = None) -> FoundPage:
-        """Search for words, for pictures that resemble *png*, or both. Without the engine only words count."""
+    async def by_words(
+        self, words: str, place: Place, caller: Invocation, png: bytes | None = None, *, seconds: float = 0
+    ) -> FoundPage:
+        """Search for words, for pictures that resemble *png*, or both. Without the engine only words count.
+
+        *seconds*: how long ago a result may have been painted; 0 = at any time.
+        """
         vector, hint = None, ""
         try:
             if png is not None:
@@ -73,7 +79,7 @@ class Finder:
             if png is not None:
                 raise Refused("The engine is too busy to look at pictures right now. Try again in a minute.") from error
             hint = "The engine is busy, so only prompts were searched."
-        return await self._begin(words, place, caller, vector, None, hint)
+        return await self._begin(words, place, caller, vector, None, hint, seconds)
 
     async def like(self, picture: IndexedPicture, caller: Invocation) -> FoundPage:
         """Search for pictures that resemble one. Raises Refused."""
@@ -102,9 +108,12 @@ class Finder:
         vector: tuple[str, Floats] | None,
         like_id: int | None,
         hint: str = "",
+        seconds: float = 0,
     ) -> FoundPage:
+        now = self._clock()
+        since = now - seconds if seconds else 0.0
         perceptor, halves = (vector[0], vector[1].astype("<f2").tobytes()) if vector else ("", None)
-        search = Search(new_job_id(), caller.user_id, place, words, like_id, perceptor, halves, self._clock())
+        search = Search(new_job_id(), caller.user_id, place, words, like_id, perceptor, halves, now, since)
         await self._store.searches.put(search)
         return await self._page(search, 0, caller, hint)
 
@@ -127,7 +136,7 @@ class Finder:
                 scores[picture_id] = scores.get(picture_id, 0.0) + weight / (RANK + rank)
         order = sorted(scores, key=lambda one: (-scores[one], -one))[:MOST]
         here = order[PAGE * page : PAGE * (page + 1)]
-        seen = await self._store.picture_index.among(viewer, search.place, here)
+        seen = await self._store.picture_index.among(viewer, search.place, here, search.since)
         shown = [seen[one] for one in here if one in seen]
         notes = tuple(_note(picture.id in worded, looks.get(picture.id)) for picture in shown)
         if search.words and shown and not worded and not page:
@@ -138,10 +147,10 @@ class Finder:
         """Picture id → weight: those with all words, newest first, then those with some of them."""
         if not search.words:
             return {}
-        match = self._store.picture_index.match
-        found = dict.fromkeys(await match(viewer, search.place, search.words, True, MOST), ALL_WORDS)
+        match = partial(self._store.picture_index.match, viewer, search.place, search.words, since=search.since)
+        found = dict.fromkeys(await match(every=True, limit=MOST), ALL_WORDS)
         if len(found) < PAGE and len(search.words.split()) > 1:
-            found = dict.fromkeys(await match(viewer, search.place, search.words, False, MOST), 1.0) | found
+            found = dict.fromkeys(await match(every=False, limit=MOST), 1.0) | found
             found = dict(sorted(found.items(), key=lambda one: -one[1]))
         return found
 
@@ -150,14 +159,18 @@ class Finder:
         if search.vector is None:
             return {}
         vector = np.frombuffer(search.vector, "<f2").astype(np.float32)
-        among = await self._store.picture_index.starred(viewer.user_id) if search.place == "favorites" else None
+        among = None
+        if search.place == "favorites":
+            among = await self._store.picture_index.starred(viewer.user_id)
+        elif search.since:
+            among = await self._store.picture_index.painted_since(search.since, viewer)
         server_id = viewer.server_id if search.place in ("all", "server") else None
         owner = viewer.user_id if search.place in ("all", "mine") else 0
         count = 2 * BY_LOOK
         while True:
             nearest = await self._embedder.nearest(search.perceptor, vector, count, server_id, owner, among)
             cosines = {one: cosine for one, cosine in nearest if one != search.like_id and cosine > UNRELATED}
-            seen = await self._store.picture_index.among(viewer, search.place, list(cosines))
+            seen = await self._store.picture_index.among(viewer, search.place, list(cosines), search.since)
             if len(seen) >= BY_LOOK or len(nearest) < count or nearest[-1][1] <= UNRELATED:
                 return dict([(one, cosine) for one, cosine in cosines.items() if one in seen][:BY_LOOK])
             count *= 4

@@ -207,26 +207,43 @@ class PictureIndex(Table):
             "SELECT id FROM stars JOIN picture_index USING (job_id, idx) WHERE user_id = ?", user_id
         )
 
-    async def match(self, viewer: Viewer, place: Place, words: str, every: bool, limit: int) -> list[int]:
+    async def painted_since(self, since: float, viewer: Viewer) -> list[int]:
+        """Ids of the pictures of the viewer or the viewer's server that were painted at *since* or later."""
+        return await self.database.column(
+            "SELECT p.id FROM pictures f JOIN picture_index p ON p.job_id = f.job_id AND p.idx = f.idx"
+            " WHERE f.path IS NOT NULL AND f.created_at >= ? AND (p.owner = ? OR p.server_id = ?)",
+            since,
+            viewer.user_id,
+            viewer.server_id,
+        )
+
+    async def match(
+        self, viewer: Viewer, place: Place, words: str, every: bool, limit: int, since: float = 0
+    ) -> list[int]:
         """Ids of pictures whose prompt has these words (*every*: all of them), newest first."""
         me, here = _owner_word(viewer.user_id), _server_word(viewer.server_id)
         places = {"all": (me, here), "mine": (me,), "server": (here,), "favorites": ()}[place]
         return await self.database.column(
             f"SELECT p.id FROM picture_words w JOIN picture_index p ON p.id = w.rowid {_JOINED}"
-            f" WHERE w.picture_words MATCH ?5 AND ({_WHERE[place]}) ORDER BY w.rowid DESC LIMIT ?6",
+            f" WHERE w.picture_words MATCH ?5 AND f.created_at >= ?7 AND ({_WHERE[place]})"
+            " ORDER BY w.rowid DESC LIMIT ?6",
             *_values(viewer),
             _match(words, *places, every=every),
             limit,
+            since,
         )
 
-    async def among(self, viewer: Viewer, place: Place, picture_ids: Sequence[int]) -> dict[int, IndexedPicture]:
-        """Those of the pictures that the viewer may see there, by id."""
+    async def among(
+        self, viewer: Viewer, place: Place, picture_ids: Sequence[int], since: float = 0
+    ) -> dict[int, IndexedPicture]:
+        """Those of the pictures that the viewer may see there, and that are not older than *since*, by id."""
         found = await self._all(
             # CROSS JOIN: the ids come first, not all pictures of the server.
             f"SELECT {_COLUMNS} FROM json_each(?5) wanted CROSS JOIN picture_index p ON p.id = wanted.value {_JOINED}"
-            f" WHERE {_WHERE[place]}",
+            f" WHERE f.created_at >= ?6 AND ({_WHERE[place]})",
             *_values(viewer),
             json.dumps(picture_ids),
+            since,
             reader=viewer.user_id,
         )
         return {picture.id: picture for picture in found}

@@ -15,7 +15,10 @@ MOST_KEPT = 50
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One search. *vector*: halves of the CLIP *perceptor*, or None; *like_id*: a picture that is not a result."""
+    """One search. *vector*: halves of the CLIP *perceptor*, or None; *like_id*: a picture that is not a result.
+
+    *since*: unix seconds; older pictures are no results. 0 = any time.
+    """
 
     id: str
     user_id: int
@@ -25,6 +28,7 @@ class Search:
     perceptor: str
     vector: bytes | None
     at: float
+    since: float = 0
 
 
 class Searches(Table):

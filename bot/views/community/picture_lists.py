@@ -32,8 +32,17 @@ from bot.views.info import InfoButton
 from bot.views.result import UpscaleButton, VariationButton
 
 _SHEET = "gallery.webp"
+_DAY = 86_400
+AGES: dict[str, int] = {
+    "in the last 24 hours": _DAY,
+    "in the last 7 days": 7 * _DAY,
+    "in the last 2 weeks": 14 * _DAY,
+    "in the last month": 31 * _DAY,
+    "in the last year": 366 * _DAY,
+}
+"""What `painted` offers, and its seconds."""
 _TITLE = 80
-NOTHING = "Nothing found among the pictures that you can see here."
+NOTHING = "Nothing found among the pictures that you can see here"
 
 
 class PictureMenu(PageMenu, action="picture", placeholder="Open a picture …", access=Access.COSTLY):
@@ -125,28 +134,43 @@ async def similar_payload(press: Press, job: JobRow, index: int | None) -> Ephem
 
 
 async def search_payload(
-    services: Services, words: str, place: Place, caller: Invocation, picture: discord.Attachment | None
+    services: Services,
+    words: str,
+    place: Place,
+    caller: Invocation,
+    picture: discord.Attachment | None,
+    seconds: float = 0,
 ) -> EphemeralPayload:
-    """The first page of pictures with these words, and like the attached one. Raises UnreadablePicture or Refused."""
+    """The first page of pictures with these words, and like the attached one. Raises UnreadablePicture or Refused.
+
+    *seconds*: how long ago they may have been painted; 0 = at any time.
+    """
     clean = await services.attachments.read(picture, caller.user_id) if picture else None
-    return await found_payload(
-        services, await services.finder.by_words(words, place, caller, clean.png if clean else None)
-    )
+    png = clean.png if clean else None
+    return await found_payload(services, await services.finder.by_words(words, place, caller, png, seconds=seconds))
 
 
 async def found_payload(services: Services, page: FoundPage) -> EphemeralPayload:
     hint = f"\n-# {page.hint}" if page.hint else ""
     if not page.pictures:
-        return EphemeralPayload(f"{NOTHING}{hint}", buttons=partial(_buttons, page))
+        return EphemeralPayload(f"{NOTHING}{_age(page)}.{hint}", buttons=partial(_buttons, page))
     title = f"{_title(page)}, page {page.page + 1}"
     payload = await list_payload(services, title, page.pictures, page.notes, buttons=partial(_buttons, page))
     return EphemeralPayload(hint.strip(), payload.embeds, payload.files, payload.buttons)
 
 
 def _title(page: FoundPage) -> str:
-    if page.search.words:
-        return f"Found: “{plain(shorten(page.search.words, _TITLE))}”"
-    return "More like this" if page.search.like_id is not None else "Pictures that resemble yours"
+    search = page.search
+    if search.like_id is not None:
+        return "More like this"
+    what = f"Found: “{plain(shorten(search.words, _TITLE))}”" if search.words else "Pictures that resemble yours"
+    return what + _age(page)
+
+
+def _age(page: FoundPage) -> str:
+    """The words of the search's `painted`, for the end of a title."""
+    seconds = page.search.at - page.search.since
+    return next((f", painted {name}" for name, known in AGES.items() if abs(seconds - known) < 1), "")
 
 
 def _buttons(page: FoundPage) -> ui.View:

@@ -237,9 +237,11 @@ class History:
     async def forget(self, person: int) -> None:
         await forgotten(self.store, person, self.now)
         await self.store.picture_index.erase_words()
-        self.known = {job_id: one for job_id, one in self.known.items() if one.owner != person}
         for one in self.known.values():
             one.stars.pop(person, None)
+            if one.owner == person:
+                one.hidden_by.clear()  # a deleted entry is in no vote any more, so its copies are not hidden
+        self.known = {job_id: one for job_id, one in self.known.items() if one.owner != person}
 
     async def embed(self) -> None:
         """Give every due picture a vector."""
@@ -399,6 +401,8 @@ EVENTS = st.one_of(
         ("forget", 2),
     ]
 )
+@example([("paint", 1, 0, False, None), ("hide", 0, 1), ("paint", 3, 3, False, 0), ("forget", 1)])
+@example([("paint", 1, 0, False, None), ("hide", 0, 0), ("paint", 3, 3, False, 0), ("forget", 1)])
 @given(st.lists(EVENTS, min_size=5, max_size=40))
 def test_no_list_shows_what_its_reader_must_not_see(events: list[tuple[Any, ...]]) -> None:
     asyncio.run(lived(events))
