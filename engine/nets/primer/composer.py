@@ -40,8 +40,8 @@ class LayoutNet(nn.Module):
     """Tokens → for every noun its colour, number and places. *width*: of the vectors; *layers*: how many.
 
     A layout has several equally good forms ("beside" says no side). Two bits name the form: whether the first noun
-    stands left of the second, and whether all copies stand in a row. The net predicts how likely each bit is, and the
-    boxes for given bits, so that no box is the mean of two forms.
+    stands left of the second, and whether all copies stand in a row. Without them the net predicts how likely each is
+    and how many copies there are; for given bits, the boxes, so that no box is the mean of two forms.
     """
 
     def __init__(self, vocabulary: int, width: int = 128, layers: int = 3) -> None:
@@ -123,8 +123,8 @@ class Composer(nn.Module):
         tokens = tokens.long()[None]
         places = (self.rows[tokens[0]][:, 0] > 0).nonzero().flatten()[:MOST_NOUNS].tolist()
         blind = self.layout(tokens, torch.zeros(1, 2))
-        copies = int((blind.counts[0, places].argmax(dim=1) + 1).sum())
-        known = torch.tensor([len(places) > 1, copies > 1])
+        counts = (blind.counts[0, places].argmax(dim=1) + 1).tolist()
+        known = torch.tensor([len(places) > 1, sum(counts) > 1])
         bits = torch.where(luck[:2] < blind.bits[0].sigmoid(), 1.0, -1.0) * known
         if len(places) == MOST_NOUNS:  # in a row, or in a triangle with the first above: the bits go together
             bits[0] = bits[1]
@@ -136,9 +136,8 @@ class Composer(nn.Module):
             chances = layout.colours[0, place].softmax(dim=0)
             usual = int(self.usual[tokens[0, place]])
             colour = int(chances.argmax()) if float(chances.max()) > _SURE else usual
-            count = int(layout.counts[0, place].argmax()) + 1
             moves = _JITTER * (2 * luck[8 + 15 * i : 23 + 15 * i] - 1).view(-1, 3)
-            boxes = (layout.boxes[0, place] + moves)[:count].tolist()
+            boxes = (layout.boxes[0, place] + moves)[: counts[i]].tolist()
             found += [[row, colour, x, y, max(reach, 0.04), 1] for x, y, reach in boxes]
         found.sort(key=lambda spot: spot[3] + spot[4])
         return torch.tensor(found).reshape(-1, 6)

@@ -62,13 +62,12 @@ class ComposerTask(Task):
         return {"tokens": self._tokens[rows], "things": self._things[rows]}
 
     def loss(self, batch: Batch) -> Tensor:
-        """Return the sum; forms are predicted without knowing the bits, all else with them."""
+        """Return the sum; forms and counts are predicted without knowing the bits, all else with them."""
         tokens, things = batch["tokens"], batch["things"]
         bits, known = forms(things)
-        blind = self._composer.layout(tokens, torch.zeros_like(bits)).bits
-        form = F.binary_cross_entropy_with_logits(blind, bits.clamp_min(0), known.float(), reduction="sum")
-        layout = self._composer.layout(tokens, bits)
-        error = _errors(layout, things)
+        blind = self._composer.layout(tokens, torch.zeros_like(bits))
+        form = F.binary_cross_entropy_with_logits(blind.bits, bits.clamp_min(0), known.float(), reduction="sum")
+        error = _errors(blind, self._composer.layout(tokens, bits), things)
         return error["colour"] + error["count"] + 20 * error["box"] + form / known.sum().clamp_min(1)
 
     def scores(self, net: nn.Module) -> Scores:
@@ -77,14 +76,14 @@ class ComposerTask(Task):
         device = net.drawings.device
         tokens, things = (part.to(device) for part in self._test)
         bits, _ = forms(things)
-        layout = net.layout(tokens, bits)
+        blind, layout = net.layout(tokens, torch.zeros_like(bits)), net.layout(tokens, bits)
         own, index = _of_nouns(things)
-        colours, counts = (part[own, index].argmax(dim=-1) for part in (layout.colours, layout.counts))
+        colours, counts = (part[own, index].argmax(dim=-1) for part in (layout.colours, blind.counts))
         wanted = things[things[..., 0] >= 0]
         return {
             "colours": float((colours == wanted[:, 1]).float().mean()),
             "counts": float((counts + 1 == wanted[:, 2]).float().mean()),
-            "boxes": float(_errors(layout, things)["box"]),
+            "boxes": float(_errors(blind, layout, things)["box"]),
         }
 
     def sheet(self, net: nn.Module) -> Image.Image | None:
@@ -122,7 +121,7 @@ def _of_nouns(things: Tensor) -> tuple[Tensor, Tensor]:
     return own, things[own, which, 0].long()
 
 
-def _errors(layout: Layout, things: Tensor) -> dict[str, Tensor]:
+def _errors(blind: Layout, layout: Layout, things: Tensor) -> dict[str, Tensor]:
     own, index = _of_nouns(things)
     wanted = things[things[..., 0] >= 0]
     boxes = wanted[:, 3:].reshape(len(wanted), -1, 3)
@@ -130,6 +129,6 @@ def _errors(layout: Layout, things: Tensor) -> dict[str, Tensor]:
     distance = (layout.boxes[own, index] - boxes).abs() * here
     return {
         "colour": F.cross_entropy(layout.colours[own, index], wanted[:, 1].long()),
-        "count": F.cross_entropy(layout.counts[own, index], wanted[:, 2].long() - 1),
+        "count": F.cross_entropy(blind.counts[own, index], wanted[:, 2].long() - 1),
         "box": distance.sum() / (3 * here.sum()).clamp_min(1),
     }

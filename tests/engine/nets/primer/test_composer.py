@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
-from engine.nets.primer.composer import Composer, build_composer
+from engine.nets.primer.composer import Composer, Layout, build_composer
 
 RED, OWN = 0, 12
 
@@ -68,6 +70,23 @@ def test_nouns_alone_get_spots_and_luck_chooses_their_drawings(composer: Compose
     tokens[2] = 4
     assert (0, 6) == tuple(composer.spots(tokens, torch.rand(64)).shape)
     assert not composer.sketch(torch.zeros(1, 0, 6), 8, 8).any()
+
+
+class CountsWithoutBits(torch.nn.Module):
+    """A layout net that says three copies without bits, and one copy for given bits."""
+
+    def forward(self, tokens: torch.Tensor, bits: torch.Tensor) -> Layout:
+        counts = torch.zeros(1, 24, 5)
+        counts[..., 0 if bits.any() else 2] = 1
+        return Layout(torch.zeros(1, 24, 13), counts, torch.full((1, 24, 5, 3), 0.5), torch.zeros(1, 2))
+
+
+def test_the_number_of_copies_is_what_the_layout_net_says_before_a_form_is_chosen(composer: Composer) -> None:
+    counting = copy.deepcopy(composer)
+    counting.layout = CountsWithoutBits()
+    tokens = torch.zeros(24, dtype=torch.long)
+    tokens[:3] = torch.tensor([1, 6, 2])
+    assert 3 == len(counting.spots(tokens, torch.rand(64)))
 
 
 def test_equal_luck_gives_equal_spots(composer: Composer) -> None:
