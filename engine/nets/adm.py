@@ -1,12 +1,13 @@
 """The ADM U-Net of guided-diffusion (Dhariwal & Nichol 2021). Its state dict has the names of the reference.
 
-Five parts are ours and absent from reference checkpoints:
+Six parts are ours and absent from reference checkpoints:
 
 context_dim   a text embedding, added to the time embedding
 reader        an MLP between the text embedding and the time embedding
 sketch        a rough layout of the nouns as further input channels (`engine.nets.primer.composer`)
 patch         a pixel-unshuffle before the first convolution, for speed
 fine          a head at half the patch size that refines small things
+copies        a last layer that copies the drawings of the sketch
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch.utils.checkpoint import checkpoint
 
 from engine.nets.flags import AdmFlags, read_flags
 from engine.nets.kernels import PointwiseConv1d, PointwiseConv2d, attend
+from engine.nets.primer.conditions import SketchCopy, TextReader
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -210,24 +212,6 @@ class FineHead(nn.Module):
         return coarse + F.pixel_shuffle(self.out(h), self.patch)
 
 
-class TextReader(nn.Module):
-    """Text embeddings [N, D], scaled to entries of about 1 → a term of the time embedding, [N, E].
-
-    A linear layer recovers the named thing from three quarters of the texts, two hidden layers from nearly all. The
-    output starts at zero, so the MLP can be added to a trained network.
-    """
-
-    def __init__(self, context_dim: int, width: int, emb_channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(nn.Linear(context_dim, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-        self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.out = zeroed(nn.Linear(width, emb_channels))
-
-    def forward(self, context: Tensor) -> Tensor:
-        out: Tensor = self.out(self.norm(self.body(context)))
-        return out
-
-
 NUM_CLASSES = 1000
 
 
@@ -239,7 +223,7 @@ def build_adm(flags: Mapping[str, object]) -> UNetModel:
 class UNetModel(nn.Module):
     """Predicts eps, x_0 or v from x_t and t, followed by learned variances if `learn_sigma` is set."""
 
-    later = ("fine.", "reader.", "sketch_in.")
+    later = ("fine.", "reader.", "sketch_in.", "copy.")
     """Prefixes of parts that may be missing from a checkpoint: they start as the identity."""
 
     def __init__(self, flags: AdmFlags) -> None:
@@ -268,6 +252,8 @@ class UNetModel(nn.Module):
             self.sketch_in = zeroed(nn.Conv2d(flags.sketch * flags.patch**2, width, 3, padding=1))
         if flags.fine:
             self.fine = FineHead(flags, self.emb_channels)
+        if flags.copies:
+            self.copy = SketchCopy(flags.context_dim)
 
     def _build_blocks(self) -> None:
         """Down, middle and up blocks, in the order of the reference's state dict."""
@@ -368,7 +354,10 @@ class UNetModel(nn.Module):
         for block in self.output_blocks:
             h = self._run(block, torch.cat([h, skips.pop()], dim=1), emb)
         coarse = F.pixel_shuffle(self.out(h.to(x.dtype)), self.flags.patch)
-        return self.fine(x, coarse, h, emb, sketch) if self.flags.fine else coarse
+        refined = self.fine(x, coarse, h, emb, sketch) if self.flags.fine else coarse
+        if self.flags.copies and sketch is not None and context is not None:
+            refined = self.copy(refined, sketch, context)
+        return refined
 
     def _embed(
         self, timesteps: Tensor, y: Tensor | None, context: Tensor | None, context_mask: Tensor | None

@@ -70,7 +70,7 @@ SAMPLING_FLAGS = frozenset(("timestep_respacing", "use_kl", "rescale_learned_sig
 class AdmFlags:
     """An ADM U-Net and its diffusion process, under the option names of guided-diffusion.
 
-    Defaults: `model_and_diffusion_defaults` of the reference. Seven options are ours:
+    Defaults: `model_and_diffusion_defaults` of the reference. Eight options are ours:
 
     predict_v     the network predicts v = √ᾱ·ε - √(1-ᾱ)·x_0
     context_dim   size of the text embedding that it reads; 0: none
@@ -78,6 +78,7 @@ class AdmFlags:
     sketch        channels of the sketch input; 0: none
     patch         factor of the pixel-unshuffle before the network
     fine          channels of the head that refines the result at half the patch size; 0: none
+    copies        whether the last layer copies the drawings of the sketch
     norm_groups   groups of each norm; with 32 in a narrow network almost every channel would lose its mean
 
     `image_size` is in pixels of the image. `attention_resolutions` are in pixels of the feature maps: with patch = 2,
@@ -111,6 +112,7 @@ class AdmFlags:
     fine: int = 0
     norm_groups: int = 32
     sketch: int = 0
+    copies: bool = False
 
     @property
     def in_channels(self) -> int:
@@ -145,6 +147,10 @@ def read_flags(raw: Mapping[str, object]) -> AdmFlags:
         raise WeightsError(f"The flag “fine” needs an even patch; patch is {read.patch}.")
     if read.reader and not read.context_dim:
         raise WeightsError("The flag “reader” needs context_dim.")
+    if read.copies and not (
+        read.fine and read.sketch and read.context_dim and read.predict_xstart and not read.learn_sigma
+    ):
+        raise WeightsError("The flag “copies” needs sketch, context_dim and predict_xstart, and no learn_sigma.")
     if read.channel_mult:
         return read
     if read.image_size not in CHANNEL_MULT_BY_SIZE:

@@ -17,6 +17,7 @@ from engine.images.tensors import per_sample
 from engine.nets.adm import UNetModel, build_adm
 from engine.nets.primer.composer import CHANNELS, Composer
 from engine.nets.primer.small_clip import SmallClip
+from engine.primer.tasks.copying import teach_copying
 from engine.primer.tasks.dataset import Rendered
 from engine.primer.tasks.literacy import keep_reading, teach_reading
 from engine.primer.vocabulary import surroundings, tokenise
@@ -30,6 +31,7 @@ FLAGS: dict[str, object] = {
     "fine": 48,
     "reader": 512,
     "sketch": CHANNELS,
+    "copies": True,
     "num_channels": 64,
     "channel_mult": (1, 1.5, 3),
     "num_res_blocks": 1,
@@ -70,23 +72,35 @@ def diffusion_task(
     *,
     tuning: bool = False,
     reads: bool = False,
+    copies: bool = False,
 ) -> DiffusionTask:
     """Return the task. Tidy pictures are the easy ones of the curriculum.
 
-    A net that is only tuned meets all kinds from the start. *reads*: its reader is trained already. Every picture comes
-    with the sketch of its true layout, and with the text embedding of what is said apart from nouns.
+    A net that is only tuned meets all kinds from the start. *reads*, *copies*: its reader is trained already, its copy
+    is fitted already. Every picture comes with the sketch of its true layout, and with the text embedding of what is
+    said apart from nouns.
     """
     net = build_diffusion(guide.flags.dim)
     albums = [tidy, *others]
     contexts = torch.cat([told(guide, album) for album in albums])
+    captions = [caption for album in albums for caption in album.captions]
+    pictures = Rows(*(album.images for album in albums))
+    spots = Rows(*(album.spots for album in albums))
+
+    def sketch(rows: Tensor) -> Tensor:
+        return composer.sketch(spots[rows], *net_sides(net))
+
     if reads:
         keep_reading(net.reader)
     else:
-        teach_reading(net.reader, contexts, [caption for album in albums for caption in album.captions])
-    spots = Rows(*(album.spots for album in albums))
+        teach_reading(net.reader, contexts, captions)
+    if copies:
+        net.copy.requires_grad_(False)
+    else:
+        teach_copying(net.copy, contexts, captions, pictures, sketch)
     return DiffusionTask(
         net,
-        Rows(*(album.images for album in albums)),
+        pictures,
         contexts,
         held_out=(held_out.images, told(guide, held_out)),
         easy=len(tidy.images),
@@ -94,7 +108,7 @@ def diffusion_task(
         widening=(-1.0, 0.0) if tuning else (0.35, 0.6),
         encode=guide.encode_image,
         teachers=(guide,),
-        sketch=lambda rows: composer.sketch(spots[rows], *net_sides(net)),
+        sketch=sketch,
         test_sketches=composer.sketch(torch.from_numpy(held_out.spots[:192]), *net_sides(net)),
     )
 

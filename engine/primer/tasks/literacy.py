@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.nets.adm import TextReader
+from engine.nets.primer.conditions import TextReader
 from engine.primer.captions.parsing import UnpaintableCaption, parse_scene
 from engine.primer.painter.scenes import COLOURS, KINDS, PLACES, POSITIONS, RELATIONS, STYLES, TIMES, Scene, Thing
 

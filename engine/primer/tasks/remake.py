@@ -165,9 +165,16 @@ def _classifier(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
 
 def _diffusion(pictures: int, begun: Begun) -> tuple[Task, Recipe]:
     tidy, held_out = album(pictures, TIDY_SEED, "tidy"), album(4096, HELD_WORLD_SEED, "held")
-    reads = begun is not None and any(name.startswith("reader.") for name in begun)
+    reads, copies = (any(name.startswith(part) for name in begun or ()) for part in ("reader.", "copy."))
     task = train_diffusion.diffusion_task(
-        load_guide(), load_composer(), tidy, _world(pictures), held_out, tuning=begun is not None, reads=reads
+        load_guide(),
+        load_composer(),
+        tidy,
+        _world(pictures),
+        held_out,
+        tuning=begun is not None,
+        reads=reads,
+        copies=copies,
     )
     return task, train_diffusion.RECIPE if begun is None else train_diffusion.TUNING
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 import torch
 
@@ -118,6 +120,52 @@ def test_a_part_that_is_added_later_changes_nothing_before_it_has_learned(part: 
     torch.testing.assert_close(plain(x, t, context=context), richer(x, t, context=context))
 
 
+def copying_net(*copy: float) -> torch.nn.Module:
+    """A net that copies every sketch alike. *copy*: scale and shift of three channels, and the share."""
+    plain = primer_like(patch=4, attention_resolutions="2", fine=16, sketch=4, predict_xstart=True)
+    net = build_adm({**asdict(plain.flags), "copies": True}).eval()
+    missing, unexpected = net.load_state_dict(plain.state_dict(), strict=False)
+    assert ["copy.linear.weight", "copy.linear.bias"] == missing
+    assert not unexpected
+    if copy:
+        net.copy.linear.bias.copy_(torch.tensor(copy))
+    return net
+
+
+@torch.no_grad()
+def test_a_copy_that_is_added_later_changes_nothing_before_it_has_learned() -> None:
+    plain = primer_like(patch=4, attention_resolutions="2", fine=16, sketch=4, predict_xstart=True)
+    x, t, sketch, context = (
+        torch.randn(2, 3, 16, 16),
+        torch.tensor([9, 400]),
+        torch.randn(2, 4, 16, 16),
+        torch.randn(2, 8),
+    )
+    assert torch.equal(plain(x, t, context=context, sketch=sketch), copying_net()(x, t, context=context, sketch=sketch))
+
+
+@torch.no_grad()
+def test_the_sketch_is_copied_where_it_covers_and_where_the_text_is_told() -> None:
+    x, t, context = torch.randn(1, 3, 16, 16), torch.tensor([400]), torch.randn(1, 8)
+    sketch = torch.zeros(1, 4, 16, 16)
+    sketch[..., :8] = torch.tensor([0.5, -0.25, 0.75, 1.0]).view(4, 1, 1)
+    before, net = copying_net()(x, t, context=context, sketch=sketch), copying_net(0, 0, 0, 0, 0, 0, 1)
+    copied = net(x, t, context=context, sketch=sketch)
+    torch.testing.assert_close(copied[..., :8], sketch[:, :3, :, :8])
+    assert torch.equal(copied[..., 8:], before[..., 8:])
+    half = copying_net(0, 0, 0, 0, 0, 0, 0.5)(x, t, context=context, sketch=sketch)
+    torch.testing.assert_close(half, (before + copied) / 2)
+    untold = net(x, t, context=context, sketch=sketch, context_mask=torch.tensor([False]))
+    torch.testing.assert_close(untold, net(x, t, sketch=torch.zeros_like(sketch)))
+
+
+@torch.no_grad()
+def test_a_copy_is_tinted() -> None:
+    x, t, context, sketch = torch.randn(1, 3, 16, 16), torch.tensor([400]), torch.randn(1, 8), torch.ones(1, 4, 16, 16)
+    tinted = copying_net(-0.5, 0, 0, 0, 0.25, 0, 1)(x, t, context=context, sketch=sketch)
+    torch.testing.assert_close(tinted, torch.tensor([0.5, 1.25, 1.0]).view(1, 3, 1, 1).expand_as(tinted))
+
+
 def test_a_reader_sees_what_no_single_layer_can() -> None:
     net = primer_like(reader=32)
     torch.nn.init.normal_(net.reader.out.weight)
@@ -160,6 +208,7 @@ def test_half_precision_is_kept_to_the_convolutions_of_the_torso() -> None:
         ({"num_chanels": 64}, "did you mean “num_channels”"),
         ({"image_size": 40}, "channel_mult is missing"),
         ({"fine": 16, "patch": 1}, "needs an even patch; patch is 1"),
+        ({"copies": True}, "“copies” needs sketch, context_dim"),
         ({"reader": 16, "context_dim": 0}, "needs context_dim"),
         ({"num_channels": "many"}, "num_channels='many'"),
         ({"use_fp16": "True,"}, "use_fp16='True,'"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.nets.adm import TextReader
+from engine.nets.primer.conditions import TextReader
 from engine.primer.captions.captions import caption_pair
 from engine.primer.painter.scenes import COLOURS, KINDS
 from engine.primer.tasks.dataset import scene_at

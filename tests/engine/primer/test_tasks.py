@@ -11,7 +11,8 @@ import torch
 
 from engine.nets.flags import read_vqgan_flags
 from engine.nets.primer.classifier import build_classifier
-from engine.nets.primer.composer import Composer, build_composer
+from engine.nets.primer.composer import Composer, Layout, build_composer
+from engine.nets.primer.conditions import SketchCopy
 from engine.nets.primer.small_clip import SmallClip, SmallClipFlags, build_small_clip
 from engine.nets.vqgan import Vqgan
 from engine.primer.painter.looks import LOOK_ROWS, rows_of_tokens
@@ -20,12 +21,14 @@ from engine.primer.tasks import remake
 from engine.primer.tasks.classifier import LEFT, RIGHT, WHOLE, ClassifierTask, exercises, halves
 from engine.primer.tasks.clip import ClipTask, top_1
 from engine.primer.tasks.composer import ComposerTask
+from engine.primer.tasks.copying import teach_copying
 from engine.primer.tasks.dataset import Rendered, render, render_pair, scene_at
 from engine.primer.tasks.diffusion import diffusion_task, told, untold_guesses
 from engine.primer.tasks.upscaler import Lesson, UpscalerTask, lesson
 from engine.primer.tasks.vqgan import FLAGS as VQGAN_FLAGS
 from engine.primer.tasks.vqgan import Places, VqganTask
 from engine.primer.vocabulary import VOCABULARY_SIZE
+from engine.training.row_view import Rows
 from engine.training.task import Task
 from engine.upscalers.primer import Compact, compact_from
 
@@ -199,12 +202,40 @@ def test_the_diffusion_model_learns_and_reads_the_guide_and_the_sketch(
 def test_albums_are_learned_from_without_a_copy(painted: Rendered, tidy: Rendered, composer: Composer) -> None:
     tracemalloc.start()
     try:
-        task = diffusion_task(SmallClip(SMALL), composer, tidy, [painted], painted, reads=True)
+        task = diffusion_task(SmallClip(SMALL), composer, tidy, [painted], painted, reads=True, copies=True)
         largest = max(trace.size for trace in tracemalloc.take_snapshot().traces)
     finally:
         tracemalloc.stop()
     assert largest < min(tidy.images.nbytes, painted.images.nbytes)
     assert len(tidy.images) + len(painted.images) == len(task.pictures)
+
+
+def test_a_text_says_whether_its_pictures_copy_the_sketch() -> None:
+    """Half of the pictures show what their sketch does, half of them something else in a darker tone."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(0, 256, (64, 16, 16, 3), generator=generator, dtype=torch.uint8)
+    others = torch.randint(0, 64, (64, 16, 16, 3), generator=generator, dtype=torch.uint8)
+    plain = torch.arange(64) % 2 == 0
+    pictures = torch.where(plain.view(-1, 1, 1, 1), drawn, others)
+    contexts = torch.nn.functional.one_hot(plain.long(), 8).float()
+    copy = SketchCopy(8)
+
+    def sketch(rows: torch.Tensor) -> torch.Tensor:
+        colour = drawn[rows].permute(0, 3, 1, 2).float() / 127.5 - 1
+        return torch.cat([colour, torch.ones(len(rows), 1, 16, 16)], dim=1)
+
+    teach_copying(copy, contexts, ["an owl"] * 64, Rows(pictures.numpy()), sketch, rounds=800)
+    other, same = copy.linear(contexts[[1, 0]] * 8**0.5)[:, 6].tolist()
+    assert same > 0.9
+    assert other < 0.1
+    assert not any(parameter.requires_grad for parameter in copy.parameters())
+
+
+def test_nothing_is_learned_where_no_sketch_shows_anything() -> None:
+    copy = SketchCopy(8)
+    blank = Rows(np.zeros((4, 16, 16, 3), np.uint8))
+    teach_copying(copy, torch.eye(8)[:4], ["an owl"] * 4, blank, lambda rows: torch.zeros(len(rows), 4, 16, 16))
+    assert not any(parameter.any() for parameter in copy.parameters())
 
 
 def test_a_diffusion_model_that_is_tuned_meets_all_kinds_at_once(
@@ -221,6 +252,20 @@ def test_the_composer_learns(painted: Rendered, monkeypatch: pytest.MonkeyPatch)
     learns(task)
     assert task.sheet(task.net) is not None
     build_composer(task.flags()).load_state_dict(task.net.state_dict())
+
+
+def test_a_composer_learns_counts_as_it_is_asked_for_them(painted: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the number of copies is known no form can be chosen, so the bits are zero."""
+    monkeypatch.setattr("engine.primer.tasks.composer.empty_composer", full_composer)
+    task = ComposerTask([painted], painted)
+    plain = task._composer.layout.forward
+
+    def counted(tokens: torch.Tensor, bits: torch.Tensor) -> Layout:
+        found = plain(tokens, bits)
+        return found._replace(counts=torch.full_like(found.counts, torch.nan)) if bits.any() else found
+
+    monkeypatch.setattr(task._composer.layout, "forward", counted)
+    assert task.loss(task.batch(8, torch.Generator().manual_seed(0))).isfinite()
 
 
 def test_the_upscaler_learns_and_its_tensors_say_what_it_is(
