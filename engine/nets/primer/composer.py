@@ -68,6 +68,8 @@ class LayoutNet(nn.Module):
         return Layout(colours, counts, boxes.unflatten(-1, (MOST_COUNT, 3)), start)
 
 
+NUMBERS = (61, 62, 63, 64)
+"""Tokens of "two" to "five". Without one there is a single copy, also in captions unlike those of the training."""
 CHANNELS = 4
 """Of a sketch: colour in [-1, 1] times opacity, and opacity."""
 OWN = 12
@@ -123,7 +125,8 @@ class Composer(nn.Module):
         tokens = tokens.long()[None]
         places = (self.rows[tokens[0]][:, 0] > 0).nonzero().flatten()[:MOST_NOUNS].tolist()
         blind = self.layout(tokens, torch.zeros(1, 2))
-        counts = (blind.counts[0, places].argmax(dim=1) + 1).tolist()
+        several = bool(torch.isin(tokens[0], tokens.new_tensor(NUMBERS)).any())
+        counts = (blind.counts[0, places].argmax(dim=1) + 1).tolist() if several else [1] * len(places)
         known = torch.tensor([len(places) > 1, sum(counts) > 1])
         bits = torch.where(luck[:2] < blind.bits[0].sigmoid(), 1.0, -1.0) * known
         if len(places) == MOST_NOUNS:  # in a row, or in a triangle with the first above: the bits go together

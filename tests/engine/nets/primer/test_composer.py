@@ -7,7 +7,8 @@ import copy
 import pytest
 import torch
 
-from engine.nets.primer.composer import Composer, Layout, build_composer
+from engine.nets.primer.composer import NUMBERS, Composer, Layout, build_composer
+from engine.primer.vocabulary import TOKEN
 
 RED, OWN = 0, 12
 
@@ -84,9 +85,16 @@ class CountsWithoutBits(torch.nn.Module):
 def test_the_number_of_copies_is_what_the_layout_net_says_before_a_form_is_chosen(composer: Composer) -> None:
     counting = copy.deepcopy(composer)
     counting.layout = CountsWithoutBits()
+    counting.rows = torch.cat([counting.rows, torch.zeros(64, 3, dtype=torch.int32)])
     tokens = torch.zeros(24, dtype=torch.long)
-    tokens[:3] = torch.tensor([1, 6, 2])
+    tokens[:4] = torch.tensor([1, NUMBERS[1], 6, 2])
     assert 3 == len(counting.spots(tokens, torch.rand(64)))
+    tokens[1] = 9  # no number
+    assert 1 == len(counting.spots(tokens, torch.rand(64)))
+
+
+def test_the_numbers_are_those_of_the_vocabulary() -> None:
+    assert NUMBERS == tuple(TOKEN[word] for word in ("two", "three", "four", "five"))
 
 
 def test_equal_luck_gives_equal_spots(composer: Composer) -> None:
