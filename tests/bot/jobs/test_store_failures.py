@@ -19,7 +19,7 @@ from bot.interactions.message_api import asked_at
 from bot.jobs.retention import ClockMonitor, Retention
 from bot.models.job import JobState
 from bot.storage import DATABASE
-from bot.storage.database import _in_words
+from bot.storage.database import _sqlite_errors
 from bot.text import duration
 from tests.bot.core import ANN, BOB, Core, config, count, dream, running_core
 from tests.bot.fakes import FakeClock
@@ -283,5 +283,5 @@ def test_a_disk_that_fails_is_said_with_what_to_look_at(code: int, remedy: str) 
     error = sqlite3.OperationalError("it failed")
     error.sqlite_errorcode = code
 
-    with pytest.raises(StoreError, match=remedy), _in_words():
+    with pytest.raises(StoreError, match=remedy), _sqlite_errors():
         raise error
