@@ -118,8 +118,9 @@ class FakeEngine:
             self.tick()
 
     def read(self) -> None:
-        while (message := self.wire.receive()) is not None:
-            self.commands.put(message)  # type: ignore[arg-type]
+        with contextlib.suppress(ConnectionResetError):  # the client has closed before it had read everything
+            while (message := self.wire.receive()) is not None:
+                self.commands.put(message)  # type: ignore[arg-type]
         os._exit(0)
 
     def handle(self, command: Command) -> None:
