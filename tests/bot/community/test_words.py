@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -151,7 +151,6 @@ def test_of_a_long_prompt_the_heaviest_parts_are_explained() -> None:
 TEXTS = st.text(min_size=1, max_size=300)
 
 
-@settings(max_examples=40)
 @given(st.lists(TEXTS, min_size=1, max_size=8), st.booleans())
 def test_a_chart_shows_any_text_at_its_width(texts: list[str], pulls: bool) -> None:
     fits = tuple(TextFit(text, 0.3, 1 / len(texts), 1 / len(texts), -1.5) for text in texts)
