@@ -39,7 +39,7 @@ async def test_the_more_menu_does_what_the_buttons_do(world: World, olive: Perso
         grid.options
     )
 
-    assert "matches the prompt best" in whispered(await mo.click(grid, "Which is best?"))
+    assert "Scored by primer-grader" in whispered(await mo.click(grid, "Which is best?"))
     assert "Discord command" in whispered(await mo.click(grid, "Info"))
     assert "Thank you" in whispered(await mo.submit(await mo.click(grid, "Report"), reason="too dark"))
     await deleted(max_, grid)
