@@ -181,13 +181,15 @@ class Running:
 
 
 @asynccontextmanager
-async def running(folder: Path, site: LocalDiscord, *, executed: bool = False, **more: str) -> AsyncIterator[Running]:
-    """The bot, forked from a warm process or, which takes a second longer, *executed*."""
+async def running(
+    folder: Path, site: LocalDiscord, *, token: str = "", executed: bool = False, **more: str
+) -> AsyncIterator[Running]:
+    """The bot, forked from a warm process, or *executed*, which takes a second longer. *token*: not the right one."""
     fake = folder / "fake-python"
     fake.write_text(f"#!/bin/sh\nexec {sys.executable} -m tests.fake_engine\n")
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
     (folder / "config.toml").write_text(f'[engine]\npython = "{fake}"\n')
-    Link(site.port, site.authority.pem, site.world.app.token).write(folder / "link.json")
+    Link(site.port, site.authority.pem, token or site.world.app.token).write(folder / "link.json")
     arguments = ("-m", "bot", "run", "--config", str(folder / "config.toml"))
     env = environ(folder, DREAMBOT_PLAYGROUND=str(folder / "link.json"), **more)
     process: asyncio.subprocess.Process | Forked
@@ -286,9 +288,7 @@ async def test_hostile_pictures_do_not_hold_up_a_signal(tmp_path: Path) -> None:
 async def test_a_token_that_discord_does_not_accept_is_said_in_words(tmp_path: Path) -> None:
     async with LocalDiscord() as site:
         site.world.app.token = "another"
-        async with running(tmp_path, site) as bot:
-            Link(site.port, site.authority.pem, "wrong").write(tmp_path / "link.json")
-
+        async with running(tmp_path, site, token="wrong") as bot:
             assert 78 == await bot.ended()
             assert "Discord does not accept this token." in bot.log
 

@@ -37,6 +37,8 @@ class FakeServer:
         self.sent: list[Json] = []
         self.listeners: dict[asyncio.Queue[tuple[str, Json]], str] = {}
         self.online = True
+        self.held = False
+        """Whether suggestions keep the page waiting."""
         self.engine = "ready"
         self.acts: list[Json] = []
         self.faults: list[Json] = [
@@ -184,6 +186,8 @@ class FakeServer:
         elif kind == "delete":
             self.remove(body["message"])
         elif kind == "autocomplete":
+            while self.held:
+                await asyncio.sleep(0.02)
             typed = str(body["options"].get(body["focused"], ""))
             choices = [word for word in SUGGESTIONS.get(body["focused"], ()) if typed in word]
             return {"choices": [{"name": word, "value": word} for word in choices]}

@@ -99,6 +99,21 @@ async def test_a_suggestion_of_several_words_brings_its_quotes(page: Page, world
     assert [{"command": "dream", "prompt": "a fox in fog", "model": "oil paint"}] == slashes(world)
 
 
+async def test_a_suggestion_replaces_what_was_typed_while_the_next_ones_are_fetched(
+    page: Page, world: FakeServer
+) -> None:
+    await page.focus("#line")
+    await page.keyboard.type("/dream a fox model:oi")
+    await expect(page.locator("[role=option]")).to_have_text(["oil paint"])
+    world.held = True
+    await page.keyboard.type("l")
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Enter")
+
+    await expect(page.locator("#line")).to_have_value('/dream a fox model:"oil paint" ')
+    world.held = False
+
+
 async def test_a_missing_required_option_is_named(page: Page, world: FakeServer) -> None:
     await page.keyboard.type("/dream")
     await page.keyboard.press("Enter")

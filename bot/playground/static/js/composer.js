@@ -163,8 +163,10 @@ export class Composer {
 
   async #suggest() {
     const turn = ++this.#asked;
+    const asked = this.line.value.length;
     const { items, preselect } = await suggest(this.line.value, this.line.selectionStart, this.store.commands, {
-      replace: (range, text) => this.#replace(range, text),
+      // What was typed since then belongs to the same word: the list stays until the next one arrives.
+      replace: ({ from, to }, text) => this.#replace({ from, to: to + Math.max(0, this.line.value.length - asked) }, text),
       form: (command, given) => this.#openForm(command, given),
       run: (command) => this.#runBare(command),
       autocomplete: this.actions.autocomplete,
