@@ -65,10 +65,10 @@ class _ActiveJob:
         """Store new progress, with the snapshots that it does not repeat, and return it."""
         if self.progress is not None:
             progress = replace(progress, snapshots={**self.progress.snapshots, **progress.snapshots})
-        if progress.snapshots and progress.snapshots not in self.frames[-1:]:
+        if self.row.has_timelapse and progress.snapshots and progress.snapshots not in self.frames[-1:]:
             self.frames.append(progress.snapshots)
-        if len(self.frames) > 2 * MOST_FRAMES:
-            del self.frames[1::2]
+            if len(self.frames) > 2 * MOST_FRAMES:
+                del self.frames[1::2]
         self.progress = progress
         return progress
 

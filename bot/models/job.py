@@ -268,6 +268,11 @@ class JobRow:
         return self.priority is Priority.BACKGROUND
 
     @property
+    def has_timelapse(self) -> bool:
+        """Whether its previews are kept: not those of a batch, a comparison, a film or an upscale."""
+        return isinstance(self.request, DreamRequest) and not self.is_batch
+
+    @property
     def is_batch(self) -> bool:
         """Many pictures that are rendered in the background, in portions of up to `PORTION`."""
         return self.in_background and isinstance(self.request, DreamRequest)

@@ -20,7 +20,6 @@ from engine.errors import UnreadablePicture
 from engine.images.opening import open_own
 from engine.images.pictures import fit, grid, within
 from engine.images.timelapse import MAX_BYTES, animate
-from engine.requests.request import DreamRequest
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +40,9 @@ class Timelapses:
         self._keeping: set[asyncio.Task[None]] = set()
 
     def hear(self, update: Update) -> None:
-        """Store the previews of a finished job, unless it is a batch, a comparison, a film or an upscale."""
-        job = update.job
-        if isinstance(job.request, DreamRequest) and not job.is_batch and len(update.frames) >= FEWEST:
-            task = asyncio.create_task(self._keep(job.id, update.frames))
+        """Store the previews of a finished job, if it has enough for a timelapse."""
+        if update.job.has_timelapse and len(update.frames) >= FEWEST:
+            task = asyncio.create_task(self._keep(update.job.id, update.frames))
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
 

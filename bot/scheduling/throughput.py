@@ -191,7 +191,7 @@ class PastJob:
 
 
 @dataclass(slots=True)
-class _RunningJob:
+class _JobProgress:
     load: Workload
     work: RemainingWork
     device: str = ""
@@ -208,7 +208,7 @@ class _RunningJob:
 class _WorkerJobs:
     """The jobs of one worker."""
 
-    running: dict[str, _RunningJob] = field(default_factory=dict)
+    running: dict[str, _JobProgress] = field(default_factory=dict)
     until: float = 0.0
 
     def advance(self, at: float, together: float) -> None:
@@ -241,7 +241,7 @@ class ThroughputModel:
         """That worker renders the job from now on, on *device*."""
         worker_jobs = self._where[job_id] = self._workers.setdefault(worker, _WorkerJobs())
         worker_jobs.advance(at, self.together)
-        worker_jobs.running[job_id] = _RunningJob(load, self.work(load).times(self.durations.slow(device)), device)
+        worker_jobs.running[job_id] = _JobProgress(load, self.work(load).times(self.durations.slow(device)), device)
 
     def stepped(self, job_id: str, painted: float, at: float, jobs: int) -> float | None:
         """Duration since the last call over the expected one; None if unknown, or unless all *jobs* there are known."""
@@ -301,7 +301,7 @@ class ThroughputModel:
         alone = DurationRange(whole.alone.low * rest, whole.alone.likely * rest, whole.alone.high * max(rest, 0.3))
         return RemainingWork(alone, whole.rounds * rest, whole.pictures)
 
-    def _learn(self, job: _RunningJob) -> None:
+    def _learn(self, job: _JobProgress) -> None:
         if len(job.load.costs) == 1:
             seconds = job.work.alone.likely * job.expected / job.work.rounds
             self.durations.learn(job.load.costs[0], seconds, job.device)

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from bot.models.job import (
     Applied,
@@ -43,10 +44,7 @@ _SELECT = """
         SELECT json_group_array(json_object(
             'job_id', job_id, 'idx', idx, 'path', path, 'width', width, 'height', height,
             'sha256', sha256, 'size', size, 'facts', facts
-        )) FROM (
-            SELECT job_id, idx, path, width, height, sha256, size, facts FROM pictures
-            WHERE pictures.job_id = jobs.id ORDER BY idx
-        )
+        )) FROM pictures WHERE pictures.job_id = jobs.id
     ) AS pictures
     FROM jobs
 """
@@ -233,7 +231,7 @@ class Jobs(Table):
             state=JobState(row["state"]),
             cost=row["cost"] / STEPS_PER_UNIT,
             seconds=json.loads(row["seconds"]),
-            pictures=tuple(map(self._pictures.parse, json.loads(row["pictures"]))),
+            pictures=tuple(map(self._pictures.parse, sorted(json.loads(row["pictures"]), key=itemgetter("idx")))),
         )
 
 

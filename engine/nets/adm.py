@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +22,7 @@ from torch.utils.checkpoint import checkpoint
 
 from engine.nets.flags import AdmFlags, read_flags
 from engine.nets.kernels import PointwiseConv1d, PointwiseConv2d, attend
-from engine.nets.primer.conditions import SketchCopy, TextReader
-
-M = TypeVar("M", bound=nn.Module)
+from engine.nets.primer.conditions import SketchCopy, TextReader, zeroed
 
 
 class GroupNorm32(nn.GroupNorm):
@@ -162,13 +159,6 @@ def timestep_embedding(timesteps: Tensor, dim: int, max_period: float = 10000.0)
     freqs = torch.exp(-math.log(max_period) * steps / half)
     angles = timesteps[:, None].float() * freqs[None]
     return F.pad(torch.cat([angles.cos(), angles.sin()], dim=-1), (0, dim % 2))
-
-
-def zeroed(module: M) -> M:
-    """Set all weights of *module* to zero, so that a residual block starts as the identity."""
-    for parameter in module.parameters():
-        nn.init.zeros_(parameter)
-    return module
 
 
 _BLOCKS = 2

@@ -150,7 +150,7 @@ def read_flags(raw: Mapping[str, object]) -> AdmFlags:
     if read.copies and not (
         read.fine and read.sketch and read.context_dim and read.predict_xstart and not read.learn_sigma
     ):
-        raise WeightsError("The flag “copies” needs sketch, context_dim and predict_xstart, and no learn_sigma.")
+        raise WeightsError("The flag “copies” needs fine, sketch, context_dim and predict_xstart, and no learn_sigma.")
     if read.channel_mult:
         return read
     if read.image_size not in CHANNEL_MULT_BY_SIZE:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from torch import Tensor, nn
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def zeroed(module: M) -> M:
+    """Set all weights of *module* to zero, so that a residual block starts as the identity."""
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
+    return module
 
 
 class TextReader(nn.Module):
@@ -16,7 +27,7 @@ class TextReader(nn.Module):
         super().__init__()
         self.body = nn.Sequential(nn.Linear(context_dim, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.out = _zeroed(nn.Linear(width, emb_channels))
+        self.out = zeroed(nn.Linear(width, emb_channels))
 
     def forward(self, context: Tensor) -> Tensor:
         out: Tensor = self.out(self.norm(self.body(context)))
@@ -32,7 +43,7 @@ class SketchCopy(nn.Module):
 
     def __init__(self, context_dim: int) -> None:
         super().__init__()
-        self.linear = _zeroed(nn.Linear(context_dim, 7))
+        self.linear = zeroed(nn.Linear(context_dim, 7))
         """Per channel scale and shift of the copy's colours, and its share."""
 
     def forward(self, picture: Tensor, sketch: Tensor, context: Tensor) -> Tensor:
@@ -42,9 +53,3 @@ class SketchCopy(nn.Module):
         colour, cover = sketch[:, :3], sketch[:, 3:]
         blended: Tensor = picture + share.clamp(0, 1) * (colour * (1 + scale) + cover * (shift - picture))
         return blended
-
-
-def _zeroed(linear: nn.Linear) -> nn.Linear:
-    for parameter in linear.parameters():
-        nn.init.zeros_(parameter)
-    return linear

@@ -208,7 +208,7 @@ def test_half_precision_is_kept_to_the_convolutions_of_the_torso() -> None:
         ({"num_chanels": 64}, "did you mean “num_channels”"),
         ({"image_size": 40}, "channel_mult is missing"),
         ({"fine": 16, "patch": 1}, "needs an even patch; patch is 1"),
-        ({"copies": True}, "“copies” needs sketch, context_dim"),
+        ({"copies": True}, "“copies” needs fine, sketch, context_dim"),
         ({"reader": 16, "context_dim": 0}, "needs context_dim"),
         ({"num_channels": "many"}, "num_channels='many'"),
         ({"use_fp16": "True,"}, "use_fp16='True,'"),
