@@ -1,4 +1,4 @@
-"""Finds an existing result, so that it need not be rendered again."""
+"""Finds an existing result instead of rendering it again."""
 
 from __future__ import annotations
 

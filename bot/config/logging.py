@@ -65,7 +65,7 @@ def _line(_: WrappedLogger, __: str, event: EventDict) -> str:
 
 
 class UnblockedHandler(logging.StreamHandler[TextIO]):
-    """Writes to stderr and leaves lines out while nobody reads it, because a full pipe would stop the whole bot."""
+    """Writes to stderr; drops lines while the pipe is full, because a blocked write would stop the whole bot."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class UnblockedHandler(logging.StreamHandler[TextIO]):
         try:
             text = self.format(record) + self.terminator
             if self._lost:
-                text = f"{self._lost} lines of the log were lost, because nobody read them.\n{text}"
+                text = f"{self._lost} lines of the log were dropped: the reader of stderr was too slow.\n{text}"
             for start in range(0, len(text), PIPE_CHARACTERS):
                 if not self._poll(0 if self._lost else PATIENCE_MS):
                     self._lost += 1

@@ -38,7 +38,7 @@ def tolerant(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 class StreamRepair:
-    """Opens a shard's connection again after an error that discord.py has no answer to."""
+    """Reconnects a shard after an error that discord.py does not handle."""
 
     def __init__(self, live: set[int]) -> None:
         self._live = live
@@ -46,7 +46,7 @@ class StreamRepair:
         self._anew: set[int] = set()
 
     async def repair(self, error: Exception) -> bool:
-        """Resume the session, which repeats what was lost; if that fails, too, begin a new one. False: that failed."""
+        """Resume the session, which repeats lost events; then try a new session. False if both failed."""
         shard = _failed_shard(error)
         self._anew -= self._live
         if shard is None or shard.id in self._anew:

@@ -1,4 +1,4 @@
-"""Counts the logins that Discord still allows: to notice other processes with this token, and to keep some.
+"""Watches the logins that Discord still allows: detects other processes with this token and saves the last ones.
 
 Discord resets the token of a bot that logs in more often than it may, 1000 times a day for most bots.
 """

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 BACKLOG = 1
-"""Connections that wait. Without free file descriptors, asyncio of Python 3.11 logs so many errors at once, and each
-tries again after a second, so that they grow without end (https://github.com/python/cpython/issues/127529)."""
+"""Connections that wait. Without free file descriptors, asyncio of Python 3.11 logs this many errors at once and
+schedules as many retries, so a larger number grows exponentially (https://github.com/python/cpython/issues/127529)."""
 
 
 class MetricsServer:

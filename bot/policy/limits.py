@@ -123,7 +123,7 @@ def check_available(request: JobRequest, ready: Ready | None) -> None:
 
 
 def check_readable(request: JobRequest) -> None:
-    """Raise InvalidRequest for a prompt of which its model knows no word, before the engine would."""
+    """Raise InvalidRequest if the model knows none of the prompt's words, before the engine would."""
     for part in parts_of(request):
         asked = part.request
         model = MODELS.get(asked.model) if isinstance(asked, DreamRequest) else None

@@ -48,7 +48,7 @@ class DatabaseFile:
         return ""
 
     def _corrupt(self) -> str:
-        """Opens a separate connection, so that the bot is not blocked."""
+        """Check over a separate connection, which does not block the bot."""
         try:
             with closing(open_read_only(self._path)) as connection:
                 [verdict] = connection.execute("PRAGMA quick_check(1)").fetchone()

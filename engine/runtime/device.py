@@ -214,7 +214,7 @@ log = logging.getLogger(__name__)
 
 
 def use_deterministic_kernels(device: torch.device) -> None:
-    """Makes kernels on an NVIDIA *device* add in a fixed order, in the whole process, so that replays repeat each bit.
+    """Selects deterministic kernels for an NVIDIA *device* in the whole process: replays then repeat each bit.
 
     Otherwise the gradients of convolutions and of attention differ from run to run. Call it before the first product.
     """
