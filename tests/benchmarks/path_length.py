@@ -71,12 +71,12 @@ def traced() -> Iterator[Trace]:
 
     The event loop gets new threads for blocking work, because those that it has already would not be counted.
     """
-    trace, known, begun = Trace(), dict[CodeType, tuple[str, str] | None](), True
+    trace, known, active = Trace(), dict[CodeType, tuple[str, str] | None](), True
     with suppress(RuntimeError):  # no event loop
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
     def profile(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and begun:  # a thread keeps its hook
+        if event == "call" and active:  # threads keep the hook after the trace has ended
             code = frame.f_code
             if code not in known:
                 known[code] = _function(code)
@@ -88,7 +88,7 @@ def traced() -> Iterator[Trace]:
     try:
         yield trace
     finally:
-        begun = False
+        active = False
         sys.setprofile(None)
         threading.setprofile(None)
 

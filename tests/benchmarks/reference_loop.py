@@ -40,9 +40,7 @@ def run() -> list[Figure]:
     runtime = Runtime.open("cpu", dtype=torch.float32)
     net, theirs = _net(), _perceptor()
     perceptor = copy.deepcopy(theirs)
-    use_onednn(
-        cast("nn.Module", perceptor.towers)
-    )  # as the engine does with what it loads; the reference keeps PyTorch's own layers
+    use_onednn(cast("nn.Module", perceptor.towers))  # as the engine does; the reference keeps PyTorch's own layers
     runtime.net(f"diffusion:{MODEL}", lambda: DiffusionNet(net))
     runtime.net(f"perceptor:{MODELS[MODEL].perceptor}", lambda: perceptor)
     ours = _our_step(runtime)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,13 @@ NAMES = {ANN: "ann", BOB: "bob", CID: "cid", MOD: "mod"}
 def config(**sections: dict[str, object]) -> Config:
     """Settings in which nothing waits for a clock unless a test asks for it."""
     return Config.model_validate({"queue": {"cooldown_seconds": 0.0, **sections.pop("queue", {})}, **sections})
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def dream(

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from playwright.async_api import BrowserContext, Locator, Page, expect
 
+from tests.bot.core import free_port
 from tests.browser.conftest import ROOT, Watch
 
 READY = 60_000
@@ -64,13 +64,6 @@ async def printed_address(process: asyncio.subprocess.Process) -> str:
         if found := re.search(r"http://127\.0\.0\.1:\d+/\S*", line.decode()):
             return found[0]
     raise AssertionError("the playground ended without an address")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

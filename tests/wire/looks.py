@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from tests.wire.people import Answer, Person, Shown
@@ -71,3 +72,10 @@ def link(world: World, message: Shown) -> str:
 def job_id(message: Shown) -> str:
     """The job that a message shows, by its file's name."""
     return next(iter(message.files)).partition(".")[0]
+
+
+async def nothing_is_owed(world: World, seconds: float = 60.0) -> None:
+    """Wait until the outbox is empty."""
+    async with asyncio.timeout(seconds):
+        while await world.bot.store.deliveries.pending():
+            await asyncio.sleep(0.02)

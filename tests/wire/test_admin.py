@@ -73,7 +73,7 @@ async def test_what_goes_to_its_owner_alone_is_offered_to_be_cancelled_without_i
     offered = await olive.autocomplete("admin cancel", "job")
 
     assert [f"{owl.id} · Max: hang an owl", f"{secret.id} · Max: a private dream"] == [one["name"] for one in offered]
-    assert [] == await olive.autocomplete("admin cancel", "job", job="tattoo")
+    assert [] == await olive.autocomplete("admin cancel", "job", job="flower")
     answer = await olive.slash("admin cancel", job=secret.id)
     assert f"Job {secret.id} was cancelled." == whispered(answer)
 

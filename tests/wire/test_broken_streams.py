@@ -17,13 +17,17 @@ from bot.playground.server.world.json_types import Json
 from tests.wire.conftest import dreambot_maker as maker
 from tests.wire.conftest import opened
 from tests.wire.looks import dreamt, whispered
+from tests.wire.test_shards import home
 from tests.wire.world import World
 
 FLUSHED = b"\x00\x00\xff\xff"
+ZLIB_BLOCK, ZSTD_BLOCK = b"\x00\x01\x00\xfe\xff{\x00" + FLUSHED, b"\x08\x00\x00{"
+"""The text “{”, uncompressed, within a stream."""
 BROKEN: dict[str, Callable[[bytes], bytes]] = {
     "noise": lambda data: bytes(255 - byte for byte in data) + FLUSHED,
     "cut": lambda data: data[: len(data) // 2] + FLUSHED,
     "swapped": lambda data: data[len(data) // 2 :] + data[: len(data) // 2] + FLUSHED,
+    "half an object": lambda data: ZLIB_BLOCK if data.endswith(FLUSHED) else ZSTD_BLOCK,
 }
 UNREADABLE: list[Json] = [{"op": 10, "d": None}, {"op": 0, "t": "READY", "d": {}}, {"op": 0, "t": "RESUMED", "d": None}]
 NOWHERE = ["wss://gateway-nowhere.discord.gg", "wss://127.0.0.1:9"]
@@ -56,12 +60,6 @@ async def world(authority: Authority, tmp_path: Path, request: pytest.FixtureReq
     async with opened(authority, tmp_path, make) as ready:  # type: ignore[arg-type]
         ready.allow("cannot read what Discord sent", "Attempting a reconnect")
         yield ready
-
-
-def home(world: World) -> int:
-    """The shard of the small server."""
-    [guild] = world.site.world.guilds
-    return world.bot.shard_of(guild)  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("kind", BROKEN)

@@ -6,7 +6,7 @@ import asyncio
 import json
 
 from tests.bot.core import count
-from tests.wire.looks import deleted, dreamt
+from tests.wire.looks import deleted, dreamt, nothing_is_owed
 from tests.wire.people import Person, Shown
 from tests.wire.test_compare import experiment, parse_comparison
 from tests.wire.test_mydata import forgotten
@@ -143,9 +143,7 @@ async def test_who_forgets_takes_the_covered_sheet_along(world: World, max_: Per
 async def test_pictures_of_an_open_vote_do_not_expire(world: World, max_: Person) -> None:
     sheet = await dreamt(max_, "an owl", count=2)
     vote = await vote_on(max_, sheet)
-    async with asyncio.timeout(10):
-        while await world.bot.store.deliveries.pending():
-            await asyncio.sleep(0.02)
+    await nothing_is_owed(world, 10)
     assert [] == await world.bot.store.pictures.aged(1e12, 10)
 
     await ended(world, max_, vote)

@@ -23,7 +23,7 @@ from bot.storage import DATABASE
 from tests.wire import schemas
 from tests.wire.conftest import dreambot_maker
 from tests.wire.crashing_bot import CAME_BY, KILLED
-from tests.wire.looks import dreamt, is_result
+from tests.wire.looks import dreamt, is_result, nothing_is_owed
 from tests.wire.people import Shown
 from tests.wire.world import MakeBot, World
 
@@ -341,10 +341,3 @@ def link(world: World, folder: Path) -> Path:
     path = folder / "link.json"
     Link(world.site.port, world.site.authority.pem, world.site.world.app.token).write(path)
     return path
-
-
-async def nothing_is_owed(world: World) -> None:
-    """Wait until everything has been said."""
-    async with asyncio.timeout(60):
-        while await world.bot.store.deliveries.pending():
-            await asyncio.sleep(0.02)

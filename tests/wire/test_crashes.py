@@ -11,7 +11,7 @@ import pytest
 from bot.delivery.service import Delivery
 from bot.models.job import Update
 from bot.storage import Store
-from tests.wire.looks import begun, dreamt, is_painting, is_result
+from tests.wire.looks import begun, dreamt, is_painting, is_result, nothing_is_owed
 from tests.wire.people import Person
 from tests.wire.world import World
 
@@ -98,7 +98,7 @@ async def test_an_undelivered_end_is_delivered_after_the_return(world: World, ma
     await world.start_bot()
 
     await max_.wait_for(message, is_result)
-    await nothing_is_owed(world)
+    await nothing_is_owed(world, 5)
 
 
 async def test_a_message_whose_id_got_lost_is_found_again_by_its_buttons(world: World, max_: Person) -> None:
@@ -154,13 +154,6 @@ async def test_after_a_restart_the_commands_are_not_registered_again(world: Worl
     await dreamt(max_, "a fox")
 
     assert 1 == len([e for e in world.site.record.exchanges if e.method == "PUT" and e.path.endswith("/commands")])
-
-
-async def nothing_is_owed(world: World) -> None:
-    """Wait until the outbox is empty."""
-    async with asyncio.timeout(5):
-        while await world.bot.store.deliveries.pending():
-            await asyncio.sleep(0.01)
 
 
 async def forget_messages(world: World) -> None:

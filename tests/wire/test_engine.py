@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 
 import aiohttp
 import pytest
 
+from tests.bot.core import free_port
 from tests.wire.looks import dreamt, is_painting, whispered
 from tests.wire.people import Person
 from tests.wire.world import World
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
 
 PORT = free_port()
 

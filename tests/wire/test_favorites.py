@@ -183,8 +183,8 @@ async def test_buttons_and_pages_of_earlier_versions_star_whole_jobs(world: Worl
 
 
 async def test_adult_favorites_are_listed_in_restricted_channels_only(world: World, max_: Person, mo: Person) -> None:
-    statue = await dreamt(max_, "a nude robot", channel="late-night")
-    await starred(mo, statue)
+    robot = await dreamt(max_, "a nude robot", channel="late-night")
+    await starred(mo, robot)
 
     assert "You have no starred pictures that can be shown here." in whispered(await favorites(mo))
     assert "nude" in whispered(await favorites(mo, channel="late-night"))

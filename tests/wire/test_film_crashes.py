@@ -12,7 +12,8 @@ import pytest
 from bot.playground.server.tls import Authority
 from bot.storage import DATABASE
 from tests.wire.conftest import dreambot_maker
-from tests.wire.test_crash_matrix import lasting_world, nothing_is_owed, one_life, written
+from tests.wire.looks import nothing_is_owed
+from tests.wire.test_crash_matrix import lasting_world, one_life, written
 from tests.wire.test_film import asked, is_film, shown_frames, the_film, used
 from tests.wire.world import World
 

@@ -34,12 +34,14 @@ async def test_a_grid_fits_its_buttons_in_two_rows_and_two_menus(max_: Person) -
 
 async def test_the_more_menu_does_what_the_buttons_do(world: World, olive: Person, max_: Person, mo: Person) -> None:
     await take_reports(olive)
-    grid = await dreamt(max_, "an owl", count=2)
+    grid = await dreamt(max_, "an owl", count=2, seed=1)
     assert ["Image 1", "Image 2", "Vote", "Which is best?", "More like this", "Info", "Delete", "Report"] == list(
         grid.options
     )
 
-    assert "Scored by primer-grader" in whispered(await mo.click(grid, "Which is best?"))
+    ranking = whispered(await mo.click(grid, "Which is best?"))
+    assert "matches the prompt best" in ranking
+    assert "Scored by primer-grader" in ranking
     assert "Discord command" in whispered(await mo.click(grid, "Info"))
     assert "Thank you" in whispered(await mo.submit(await mo.click(grid, "Report"), reason="too dark"))
     await deleted(max_, grid)

@@ -25,8 +25,8 @@ def public(world: World, person: Person) -> list[Shown]:
 async def test_a_picture_for_adults_is_not_carried_out_of_their_channel(
     world: World, max_: Person, button: str
 ) -> None:
-    statue = await dreamt(max_, "a nude robot", channel="late-night")
-    again = await found_again(max_, statue)
+    robot = await dreamt(max_, "a nude robot", channel="late-night")
+    again = await found_again(max_, robot)
 
     answer = await max_.click(again, button)
 
@@ -35,8 +35,8 @@ async def test_a_picture_for_adults_is_not_carried_out_of_their_channel(
 
 
 async def test_nor_is_its_enlargement(world: World, max_: Person) -> None:
-    statue = await dreamt(max_, "a nude robot", channel="late-night")
-    larger = (await max_.click(statue, "Upscale")).message
+    robot = await dreamt(max_, "a nude robot", channel="late-night")
+    larger = (await max_.click(robot, "Upscale")).message
     await max_.wait_for(larger, is_enlarged)
     again = await found_again(max_, larger)
 
@@ -52,13 +52,13 @@ async def test_nor_is_its_enlargement(world: World, max_: Person) -> None:
 async def test_new_words_over_the_old_picture_are_refused_and_new_words_alone_are_painted(
     world: World, max_: Person
 ) -> None:
-    statue = await dreamt(max_, "a nude robot", channel="late-night")
-    varied = (await max_.click(statue, "Variation")).message
+    robot = await dreamt(max_, "a nude robot", channel="late-night")
+    varied = (await max_.click(robot, "Variation")).message
     await max_.wait_for(varied, is_result)
 
-    over = await max_.submit(await max_.click(await found_again(max_, varied), "Remix"), prompt="a statue in a coat")
+    over = await max_.submit(await max_.click(await found_again(max_, varied), "Remix"), prompt="a robot in a coat")
     assert REFUSED in whispered(over)
-    alone = await max_.submit(await max_.click(await found_again(max_, statue), "Remix"), prompt="a statue in a coat")
+    alone = await max_.submit(await max_.click(await found_again(max_, robot), "Remix"), prompt="a robot in a coat")
 
     await max_.wait_for(alone.message, is_result)
 

@@ -22,9 +22,9 @@ from bot.config.settings import load_config
 from bot.models.job import JobRow, JobState
 from bot.playground.server.tls import Authority
 from tests.ray_cluster import RayCluster, pid_of, ray_cluster, raylet_above
-from tests.wire.looks import is_result
+from tests.wire.looks import is_result, nothing_is_owed
 from tests.wire.people import Shown
-from tests.wire.test_crash_matrix import PAINTING, POINTS, lasting_world, nothing_is_owed, settings, two_lives, written
+from tests.wire.test_crash_matrix import PAINTING, POINTS, lasting_world, settings, two_lives, written
 from tests.wire.test_workers import where, workers
 from tests.wire.world import MakeBot, World
 

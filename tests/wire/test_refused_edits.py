@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from bot.delivery.edit_limiter import Rate
-from tests.wire.looks import begun, dreamt, is_result
+from tests.wire.looks import begun, dreamt, is_result, nothing_is_owed
 from tests.wire.people import Person, Shown
 from tests.wire.world import World
 
@@ -54,7 +54,7 @@ async def test_whatever_discord_says_to_the_end_of_a_job_it_is_told_once(world: 
         message = (await max_.slash("dream", prompt="an owl")).message
 
         shown = await max_.wait_for_message(lambda m, seen=seen, looks=looks: m.id not in seen and looks(m))
-        await nothing_is_owed(world)
+        await nothing_is_owed(world, 10)
 
         assert (same, code) == (shown.id == message.id, code)
         assert 0 == sum(fault.times for fault in world.faults._waiting)
@@ -113,9 +113,3 @@ async def test_two_hundred_who_wait_do_not_make_a_flood_of_edits(world: World, m
 
 def edits(world: World) -> int:
     return sum(exchange.method == "PATCH" for exchange in world.site.record.exchanges)
-
-
-async def nothing_is_owed(world: World) -> None:
-    async with asyncio.timeout(10):
-        while await world.bot.store.deliveries.pending():
-            await asyncio.sleep(0.01)

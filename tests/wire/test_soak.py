@@ -16,6 +16,7 @@ from collections import Counter
 import pytest
 
 from bot.playground.server.validation.components import walk
+from tests.wire.looks import nothing_is_owed
 from tests.wire.people import Person
 from tests.wire.world import World
 
@@ -100,7 +101,7 @@ async def test_after_a_bad_afternoon_nothing_is_lost_doubled_or_broken(world: Wo
         what="every job to end",
         shown=lambda: f"{len(jobs.registry.running())} running, {len(jobs.registry.waiting())} waiting",
     )
-    await nothing_is_owed(world)
+    await nothing_is_owed(world, SETTLED)
     assert [("ok",)] == [tuple(row) for row in await rows(world, "PRAGMA integrity_check")]
     assert [] == await rows(world, "SELECT id FROM jobs WHERE state NOT IN ('done', 'failed', 'cancelled')")
     # A ping is a courtesy: where Discord goes on failing it is given up, lest somebody be called twice.
@@ -130,9 +131,3 @@ def shown_jobs(world: World, *channels: str) -> Counter[str]:
 async def rows(world: World, sql: str) -> list[tuple[object, ...]]:
     async with world.bot.store.database.reading() as session:
         return list(await session.all(sql))
-
-
-async def nothing_is_owed(world: World) -> None:
-    async with asyncio.timeout(SETTLED):
-        while await world.bot.store.deliveries.pending():
-            await asyncio.sleep(0.05)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import discord
 import pytest
 
 from bot.interactions.message_api import patience_for
 from bot.playground.server.rest.faults import Fault
-from tests.wire.looks import deleted, dreamt, is_result, whispered
+from tests.wire.looks import deleted, dreamt, is_result, nothing_is_owed, whispered
 from tests.wire.people import Person
 from tests.wire.world import World
 
@@ -25,9 +23,7 @@ def allowed(world: World) -> None:
 
 async def told(world: World, person: Person) -> list[str]:
     """The texts of all messages, once nothing is owed."""
-    async with asyncio.timeout(30):
-        while await world.bot.store.deliveries.pending():
-            await asyncio.sleep(0.02)
+    await nothing_is_owed(world)
     return [message.text for message in person.sees()]
 
 

@@ -23,7 +23,7 @@ from bot.operations.metrics_server import MetricsServer, exposition
 from bot.operations.status import Shards, Status
 from engine.client.local import Pulse
 from engine.protocol.messages import Ready, WorkerState
-from tests.bot.core import running_core
+from tests.bot.core import free_port, running_core
 from tests.bot.fakes import FakeClock
 from tests.bot.samples import NOW, done, job, running
 
@@ -293,18 +293,23 @@ async def test_without_free_descriptors_the_server_logs_one_error_and_waits() ->
     async def look() -> Status:
         return figures()
 
-    server, errors = MetricsServer(MonitorSection(port=free_port()), look), list[object]()
+    server, errors, told = MetricsServer(MonitorSection(port=free_port()), look), list[object](), asyncio.Event()
+
+    def handle(_: object, context: dict[str, object]) -> None:
+        errors.append(context["message"])
+        told.set()
+
     await server.start()
     assert server._runner is not None
     [address] = server._runner.addresses
     clients = [socket.socket() for _ in range(2)]
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["message"]))
+    asyncio.get_running_loop().set_exception_handler(handle)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (clients[0].fileno(), hard))
         for client in clients:
             client.connect(address)
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(told.wait(), 10)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for client in clients:
@@ -312,9 +317,3 @@ async def test_without_free_descriptors_the_server_logs_one_error_and_waits() ->
         await server.close()
 
     assert ["socket.accept() out of system resource"] == errors
-
-
-def free_port() -> int:
-    with socket.socket() as any_port:
-        any_port.bind(("127.0.0.1", 0))
-        return int(any_port.getsockname()[1])

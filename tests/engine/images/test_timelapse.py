@@ -104,13 +104,13 @@ def test_a_film_shows_every_frame_at_its_size_for_equal_times(kind: str) -> None
     assert light[0] < light[6] < light[11]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="needs the extra “video”")
 def test_a_fast_gif_is_not_slowed_down_by_browsers() -> None:
     frames = [Image.new("RGB", (16, 16), (60 * number, 0, 0)) for number in range(4)]
     with Image.open(io.BytesIO(film_of(frames, ".gif", 60))) as film:
         assert 20 == film.info["duration"], "a frame of 10 ms would be shown for 100"
 
 
+@pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="needs the extra “video”")
 def test_a_films_frames_follow_at_the_wanted_rate() -> None:
     import av
 

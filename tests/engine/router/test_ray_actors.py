@@ -1,4 +1,4 @@
-"""What the router and an actor of Ray say to each other, over a Ray of this very process."""
+"""The router and its Ray actors, with a stand-in for Ray in this process."""
 
 from __future__ import annotations
 
@@ -29,8 +29,15 @@ class RayError(Exception):
     pass
 
 
+def failing(words: str) -> Callable[[], Awaitable[None]]:
+    async def fail() -> None:
+        raise RayError(words)
+
+    return fail
+
+
 class Handle:
-    """Of an actor: each call is a task, and a stream is of references that are awaited."""
+    """Handle of an actor: a call returns a task; a stream yields references that must be awaited."""
 
     def __init__(self, ray: LocalRay, actor: Any) -> None:
         self.ray, self.actor = ray, actor
@@ -61,7 +68,7 @@ class Call:
 
 
 class LocalRay:
-    """The part of the module `ray` that the router uses. *faults*: name of a call → what happens in its place."""
+    """The part of the module `ray` that the router uses. *faults*: name of a method → what is called instead."""
 
     class exceptions:  # noqa: N801 (the module's name)
         RayError = RayError
@@ -172,10 +179,10 @@ async def test_a_worker_gets_no_variable_of_the_router_but_its_own_and_keeps_the
         return await start_fake_or_real(command, environ)
 
     monkeypatch.setattr(ray_cluster, "start_child", start)
-    for settings, weights in ((SETTINGS, "/here"), (RaySettings(gpus_per_worker=0), "")):
-        monkeypatch.setenv("DREAMBOT_WEIGHTS", weights) if weights else monkeypatch.delenv("DREAMBOT_WEIGHTS")
-        engine = await started(settings, DREAMBOT_WEIGHTS="/there", SECRET="x")
-        await engine.end()
+    monkeypatch.setenv("DREAMBOT_WEIGHTS", "/here")
+    await (await started(DREAMBOT_WEIGHTS="/there", SECRET="x")).end()
+    monkeypatch.delenv("DREAMBOT_WEIGHTS")
+    await (await started(RaySettings(gpus_per_worker=0), DREAMBOT_WEIGHTS="/there", SECRET="x")).end()
 
     assert [("auto", "/here"), ("cpu", "/there")] == [
         (e["DREAMBOT_DEVICE"], e["DREAMBOT_WEIGHTS"]) for e in environments
@@ -185,10 +192,7 @@ async def test_a_worker_gets_no_variable_of_the_router_but_its_own_and_keeps_the
 
 
 async def test_a_lost_machine_ends_the_stream_and_its_error_is_the_last_word(ray: LocalRay) -> None:
-    async def lost() -> None:
-        raise RayError("The node died.\nTraceback …")
-
-    ray.faults["output"] = lost
+    ray.faults["output"] = failing("The node died.\nTraceback …")
     engine = await started()
 
     assert None is await engine.read(no_blobs)
@@ -199,12 +203,9 @@ async def test_a_lost_machine_ends_the_stream_and_its_error_is_the_last_word(ray
 
 
 async def test_an_actor_that_cannot_say_how_its_process_ended_is_killed(ray: LocalRay) -> None:
-    async def lost() -> None:
-        raise RayError("The actor died.")
-
     engine = await started()
     await engine.read(no_blobs)
-    ray.faults["end"] = lost
+    ray.faults["end"] = failing("The actor died.")
 
     assert -1 == await engine.end()
     assert ray.actors == ray.killed
@@ -222,10 +223,7 @@ async def test_a_worker_without_a_place_is_told_and_its_actor_does_not_wait_on(
 
 
 async def test_a_worker_that_ray_cannot_start_is_an_error_in_its_own_words(ray: LocalRay) -> None:
-    async def broken() -> None:
-        raise RayError("Traceback …\nOSError: no such file")
-
-    ray.faults["start"] = broken
+    ray.faults["start"] = failing("Traceback …\nOSError: no such file")
 
     with pytest.raises(OSError, match="Ray could not start it: OSError: no such file"):
         await started()

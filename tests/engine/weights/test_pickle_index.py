@@ -96,7 +96,7 @@ def test_a_reference_that_is_no_storage_is_refused() -> None:
         read_archive(io.BytesIO(data.getvalue()))
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80\x02", b"\x80\x02K", b"\x80\x63", b"(((((", b"\x80\x02]q\x00(e."])
+@pytest.mark.parametrize("content", [b"", b"\x80\x02", b"\x80\x02K", b"\x80\x02c", b"(((((", b"\x80\x02]q\x00(e"])
 def test_a_pickle_that_is_cut_off_raises_what_its_caller_expects(content: bytes) -> None:
     with pytest.raises(pickle_index.BREAKAGE):
-        print(read_archive(io.BytesIO(content))["groups"][0])  # type: ignore[index]
+        read_archive(io.BytesIO(content))

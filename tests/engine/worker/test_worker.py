@@ -213,14 +213,19 @@ def test_an_error_while_loading_ends_the_job() -> None:
     assert shop.ends["a"].message.startswith("Something went wrong")
 
 
-def test_no_more_pictures_than_slots_are_under_way_and_a_long_job_does_not_shut_out_a_short_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def run_at_once(background: Background, call: Callable[[], Any], then: Callable[[Any], None]) -> None:
+@pytest.fixture
+def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading and encoding end before the next step; a busy machine would start their threads late."""
+
+    def run(background: Background, call: Callable[[], Any], then: Callable[[Any], None]) -> None:
         result = call()
         background._loop.post(lambda: then(result))
 
-    monkeypatch.setattr(Background, "run", run_at_once)  # a busy machine starts other threads late
+    monkeypatch.setattr(Background, "run", run)
+
+
+@pytest.mark.usefixtures("without_threads")
+def test_no_more_pictures_than_slots_are_under_way_and_a_long_job_does_not_shut_out_a_short_one() -> None:
     shop = Workshop(slots=2)
 
     shop.submit("long", count=8, steps=10)
@@ -272,7 +277,8 @@ def test_ready_tells_how_many_more_pictures_it_takes() -> None:
     assert ([3, 1], 3) == (slots[:2], slots[-1])
 
 
-def test_snapshots_are_small_webp_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("without_threads")
+def test_snapshots_are_small_webp_pictures() -> None:
     shop = Workshop(TinyMethod(pause=0.01))
 
     shop.submit("a", steps=30, count=2)
@@ -284,6 +290,7 @@ def test_snapshots_are_small_webp_pictures(monkeypatch: pytest.MonkeyPatch) -> N
     assert {(256, 256)} == {Image.open(io.BytesIO(data)).size for data in snapshots}
 
 
+@pytest.mark.usefixtures("without_threads")
 def test_the_first_progress_has_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_state, "HEARTBEAT_SECONDS", 60.0)
     shop = Workshop(TinyMethod(pause=0.01))

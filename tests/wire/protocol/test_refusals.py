@@ -1,4 +1,4 @@
-"""What Discord refuses, and in which words: bodies by their error code, and what a client does not let people do."""
+"""What the local Discord refuses: request bodies, by error code, and what a client does not let people do."""
 
 from __future__ import annotations
 
@@ -15,15 +15,11 @@ from bot.playground.server.rest.routes.messages import BULK_SECONDS, MOST_PINS
 from bot.playground.server.world.entities import Channel
 from bot.playground.server.world.json_types import Json
 from tests.wire.protocol.acting import PAINT, answer, button, picture, register, used
+from tests.wire.protocol.test_limits import rows, select
 from tests.wire.raw import API, RawBot
 
 V2 = 1 << 15
 MODAL = 9
-
-
-def select(**more: Any) -> Json:
-    menu = {"type": 3, "custom_id": "m", "options": [{"label": "a", "value": "a"}], **more}
-    return {"components": [{"type": 1, "components": [menu]}]}
 
 
 def section(accessory: Json) -> Json:
@@ -44,8 +40,8 @@ def field(**more: Any) -> Json:
     [
         ({"components": [button("b", style=9)]}, "components.0.components.0.style"),
         ({"components": [{"type": 1, "components": [{"type": 10, "content": "x"}]}]}, "components.0.components.0.type"),
-        (select(custom_id=""), "components.0.components.0.custom_id"),
-        (select(placeholder="x" * 151), "components.0.components.0.placeholder"),
+        ({"components": rows(select(custom_id=""))}, "components.0.components.0.custom_id"),
+        ({"components": rows(select(placeholder="x" * 151))}, "components.0.components.0.placeholder"),
         (section({"type": 2, "style": 2, "label": "x" * 81, "custom_id": "b"}), "components.0.accessory.label"),
     ],
 )
@@ -283,6 +279,6 @@ async def test_frames_that_are_no_object_close_the_connection_with_4002(raw: Raw
 async def test_a_person_who_replies_refers_to_the_message(site: LocalDiscord, studio: Channel, max_id: int) -> None:
     first = site.people.say(max_id, studio.id, "x")
 
-    assert (19, first.id) == (lambda reply: (reply.type, reply.reference))(
-        site.people.say(max_id, studio.id, "y", reply_to=first.id)
-    )
+    reply = site.people.say(max_id, studio.id, "y", reply_to=first.id)
+
+    assert (19, first.id) == (reply.type, reply.reference)
