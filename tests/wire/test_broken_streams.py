@@ -1,4 +1,4 @@
-"""What Discord's gateway sends cannot be read, or its address for resuming leads nowhere: the shard connects again."""
+"""The gateway's stream is damaged, or its resume URL cannot be reached: the shard connects again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Discord answers with success, but in a way that discord.py cannot read: what was asked for counts as done, once."""
+"""Discord answers with a body that discord.py cannot read: each result is still posted exactly once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small copies of pictures: what is kept, and what is not there."""
+"""Thumbnails of pictures: the cache, and files that are missing or damaged."""
 
 from __future__ import annotations
 

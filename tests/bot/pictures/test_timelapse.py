@@ -1,4 +1,4 @@
-"""The previews of a finished job: kept, dropped where they cannot be, and read again."""
+"""Previews of a finished job: stored, dropped without room, and read back as a timelapse."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def gif_frames(count: int) -> bytes:
 
 
 def webp_claim(kind: bytes, body: bytes) -> bytes:
-    """The head of a WebP, which claims a canvas and holds nothing."""
+    """The header of a WebP that claims a canvas and has no data."""
     return b"RIFF" + struct.pack("<I", 22) + b"WEBP" + kind + struct.pack("<I", 10) + body
 
 

@@ -166,7 +166,7 @@ def test_batches_are_filled_up_to_powers_of_two_except_on_a_cpu(easel: Easel) ->
 
 
 class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """The names of all operations on fractions, those of the backward pass among them."""
+    """Records the names of all operations on floating-point tensors, including the backward pass."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

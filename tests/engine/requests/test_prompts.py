@@ -191,7 +191,7 @@ def test_a_comma_may_end_a_list_of_texts() -> None:
         ({"text": "owl", "since": 1.5}, "a whole step or at a share below 1"),
     ],
 )
-def test_a_stored_prompt_of_two_minds_is_refused(fields: dict[str, object], words: str) -> None:
+def test_a_stored_prompt_with_invalid_fields_is_refused(fields: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         Prompt.model_validate(fields)
 

@@ -140,7 +140,7 @@ async def test_an_actor_forwards_both_ways_and_says_how_its_process_ended(ray: L
     }
 
 
-async def test_the_end_of_an_engine_is_the_end_of_its_process_and_its_actor(ray: LocalRay) -> None:
+async def test_ending_an_engine_ends_its_process_and_kills_its_actor(ray: LocalRay) -> None:
     engine = await started()
     await engine.read(no_blobs)
 
@@ -148,7 +148,7 @@ async def test_the_end_of_an_engine_is_the_end_of_its_process_and_its_actor(ray:
     assert ray.actors == ray.killed
 
 
-async def test_an_actor_takes_pieces_in_their_order_whatever_order_they_come_in() -> None:
+async def test_an_actor_writes_pieces_in_the_order_of_their_numbers() -> None:
     class Child:
         class _Writer:
             written = b""
@@ -169,7 +169,7 @@ async def test_an_actor_takes_pieces_in_their_order_whatever_order_they_come_in(
     assert b"0123" == Child.streams[1].written
 
 
-async def test_a_worker_gets_no_variable_of_the_router_but_its_own_and_keeps_the_weights_of_its_machine(
+async def test_a_worker_has_the_environment_and_weights_of_its_machine_and_no_secret(
     ray: LocalRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environments = []

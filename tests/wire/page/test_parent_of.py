@@ -1,4 +1,4 @@
-"""A pid file may be stale: whose child a process is."""
+"""The parent of a process, by which a stale pid file is recognised."""
 
 from __future__ import annotations
 
